@@ -1,0 +1,1 @@
+"""snncc compiles trained spiking neural networks for neuromorphic hardware, with the same bits everywhere."""

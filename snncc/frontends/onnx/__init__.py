@@ -1,0 +1,1 @@
+"""The ONNX frontend: step graphs of spiking networks become a graph of layers."""

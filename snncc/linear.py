@@ -1,0 +1,209 @@
+"""Linear maps between flattened populations: dense, convolutional or sparse, of floats or of integers.
+
+The sparse form is the meaning; the other two are compact ways to store it. Values are flattened in row-major
+order, so a map takes (batch, in_size) to (batch, out_size).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from snncc.arrays import Array, Shape, frozen
+
+_CHUNK = 1 << 24  # elements of a convolution's patch matrix that are alive at once: 64 MiB of float32
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """y = W x, with `weight` (out_size, in_size)."""
+
+    weight: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen(self.weight))
+
+    @property
+    def in_size(self) -> int:
+        return self.weight.shape[1]
+
+    @property
+    def out_size(self) -> int:
+        return self.weight.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Cross-correlation of a (channels, height, width) map, as ONNX `Conv` defines it.
+
+    `weight` is (out_channels, in_channels / groups, kernel height, kernel width); `padding` is (top, left,
+    bottom, right) zeros. A one-dimensional convolution has height 1.
+    """
+
+    weight: Array
+    in_shape: Shape
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen(self.weight))
+
+    @property
+    def out_shape(self) -> Shape:
+        top, left, bottom, right = self.padding
+        _, height, width = self.in_shape
+        span_y, span_x = ((k - 1) * d + 1 for k, d in zip(self.weight.shape[2:], self.dilation, strict=True))
+        return (
+            self.weight.shape[0],
+            (height + top + bottom - span_y) // self.stride[0] + 1,
+            (width + left + right - span_x) // self.stride[1] + 1,
+        )
+
+    @property
+    def in_size(self) -> int:
+        return math.prod(self.in_shape)
+
+    @property
+    def out_size(self) -> int:
+        return math.prod(self.out_shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """Compressed rows, one per *source* neuron: `targets[indptr[j]:indptr[j+1]]` are what source j reaches.
+
+    Targets ascend within a row, without repeats. `indptr` is int64 (in_size + 1,); `targets` is int32 and `weight`
+    has its length.
+    """
+
+    indptr: Array
+    targets: Array
+    weight: Array
+    out_size: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "indptr", frozen(self.indptr, np.int64))
+        object.__setattr__(self, "targets", frozen(self.targets, np.int32))
+        object.__setattr__(self, "weight", frozen(self.weight))
+
+    @property
+    def in_size(self) -> int:
+        return len(self.indptr) - 1
+
+
+LinearMap = Dense | Conv | Sparse
+
+
+def with_weight(linear: LinearMap, weight: Array) -> LinearMap:
+    """The same connections with other weights, of the same shape."""
+    return replace(linear, weight=weight)
+
+
+def operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], Array]:
+    """A function from (batch, in_size) to (batch, out_size), both of `dtype`, ready to be called often."""
+    weight = linear.weight.astype(dtype)
+    if isinstance(linear, Dense):
+        return lambda x: x @ weight.T
+    if isinstance(linear, Sparse):
+        shape = (linear.in_size, linear.out_size)
+        gathered = sparse.csr_array((weight, linear.targets, linear.indptr), shape=shape).T.tocsr()
+        return lambda x: np.ascontiguousarray((gathered @ x.T).T)
+    return lambda x: _convolve(linear, weight, x)
+
+
+def _convolve(conv: Conv, weight: Array, x: Array) -> Array:
+    channels, height, width = conv.in_shape
+    top, left, bottom, right = conv.padding
+    out_channels, out_height, out_width = conv.out_shape
+    per_group, groups = weight.shape[1], conv.groups
+    kernel = weight.reshape(groups, out_channels // groups, -1)
+    result = np.empty((len(x), conv.out_size), weight.dtype)
+    batch = max(1, _CHUNK // max(1, channels * weight[0, 0].size * out_height * out_width))
+    for start in range(0, len(x), batch):
+        part = x[start : start + batch].reshape(-1, channels, height, width)
+        padded = np.pad(part, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        patches = _patches(conv, padded).reshape(len(part), groups, per_group * weight[0, 0].size, -1)
+        result[start : start + batch] = np.matmul(kernel, patches).reshape(len(part), -1)
+    return result
+
+
+def _patches(conv: Conv, padded: Array) -> Array:
+    """(batch, channels, kernel height, kernel width, out height, out width), copied out of the padded input."""
+    _, out_height, out_width = conv.out_shape
+    kernel_height, kernel_width = conv.weight.shape[2:]
+    (step_y, step_x), (gap_y, gap_x) = conv.stride, conv.dilation
+    batch, channel, row, column = padded.strides
+    view = np.lib.stride_tricks.as_strided(
+        padded,
+        (*padded.shape[:2], kernel_height, kernel_width, out_height, out_width),
+        (batch, channel, row * gap_y, column * gap_x, row * step_y, column * step_x),
+        writeable=False,
+    )
+    return np.ascontiguousarray(view)
+
+
+def to_sparse(linear: LinearMap) -> Sparse:
+    """The meaning of a map: every synapse listed, zero weights left out."""
+    if isinstance(linear, Sparse):
+        keep = linear.weight != 0
+        if keep.all():
+            return linear
+        sources = np.repeat(np.arange(linear.in_size), np.diff(linear.indptr))
+        return from_triples(sources[keep], linear.targets[keep], linear.weight[keep], linear.in_size, linear.out_size)
+    if isinstance(linear, Dense):
+        targets, sources = np.nonzero(linear.weight)
+        return from_triples(sources, targets, linear.weight[targets, sources], linear.in_size, linear.out_size)
+    sources, targets, weights = conv_triples(linear)
+    return from_triples(sources, targets, weights, linear.in_size, linear.out_size)
+
+
+def from_triples(sources: Array, targets: Array, weights: Array, in_size: int, out_size: int) -> Sparse:
+    """A sparse map from one (source, target, weight) per synapse, in any order; repeats are added up."""
+    matrix = sparse.coo_array((weights, (sources, targets)), shape=(in_size, out_size)).tocsr()
+    matrix.sum_duplicates()
+    return Sparse(matrix.indptr, matrix.indices, matrix.data, out_size)
+
+
+def conv_triples(conv: Conv) -> tuple[Array, Array, Array]:
+    """Source index, target index and weight of every nonzero synapse of a convolution."""
+    _, height, width = conv.in_shape
+    out_channels, out_height, out_width = conv.out_shape
+    top, left, _, _ = conv.padding
+    per_group = conv.weight.shape[1]
+    out_channel, in_group, kernel_y, kernel_x = (each[:, None, None] for each in np.nonzero(conv.weight))
+    out_y, out_x = np.arange(out_height)[None, :, None], np.arange(out_width)[None, None, :]
+    y = out_y * conv.stride[0] + kernel_y * conv.dilation[0] - top
+    x = out_x * conv.stride[1] + kernel_x * conv.dilation[1] - left
+    group = out_channel // (out_channels // conv.groups)
+    source = ((group * per_group + in_group) * height + y) * width + x
+    target = (out_channel * out_height + out_y) * out_width + out_x
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    shape = np.broadcast_shapes(source.shape, target.shape, inside.shape)
+    weight = conv.weight[conv.weight != 0][:, None, None]
+    source, target, weight, inside = (np.broadcast_to(each, shape) for each in (source, target, weight, inside))
+    return source[inside], target[inside], weight[inside]
+
+
+def largest_sum(linear: LinearMap) -> float:
+    """The greatest sum of |weight| over the synapses of one target: |y| <= this * max |x|."""
+    magnitude = np.abs(linear.weight.astype(np.float64))
+    if isinstance(linear, Sparse):
+        sums = np.bincount(linear.targets, magnitude, minlength=1)
+    else:
+        sums = magnitude.reshape(len(magnitude), -1).sum(axis=1)
+    return float(sums.max(initial=0.0))
+
+
+def synapse_count(linear: LinearMap) -> int:
+    """How many synapses there are, a shared weight counted once per use; zero weights count in Dense and Conv."""
+    if isinstance(linear, Conv):
+        inside = with_weight(linear, np.ones(linear.weight.shape, np.float64))
+        ones = operator(inside, np.float64)(np.ones((1, linear.in_size)))
+        return int(ones.sum())
+    return int(linear.weight.size)
