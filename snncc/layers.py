@@ -18,7 +18,13 @@ Decoder = Literal["count", "last", "max", "mean"]
 Readout = Literal["spikes", "membrane"]
 When = Literal["before", "after"]
 
-_ZERO = frozen(0.0)
+
+def _zero() -> Array:
+    return frozen(0.0)
+
+
+def _one() -> Array:
+    return frozen(1.0)
 
 
 def _freeze(op: object, *names: str) -> None:
@@ -89,8 +95,8 @@ class Scale:
     """y = scale * x + shift, elementwise (batch norm at inference among others); both broadcast to `shape`."""
 
     shape: Shape
-    scale: Array = field(default=frozen(1.0))
-    shift: Array = field(default=_ZERO)
+    scale: Array = field(default_factory=_one)
+    shift: Array = field(default_factory=_zero)
 
     def __post_init__(self) -> None:
         _freeze(self, "scale", "shift")
@@ -124,7 +130,7 @@ class Current:
     """i <- decay * i + x; `initial` is i before the first step."""
 
     decay: Array
-    initial: Array = field(default=_ZERO)
+    initial: Array = field(default_factory=_zero)
 
     def __post_init__(self) -> None:
         _freeze(self, "decay", "initial")
@@ -149,7 +155,7 @@ class SoftReset:
 class HardReset:
     """v <- value where the neuron fired; with `delay` 1 in the next step, in place of that step's decayed v."""
 
-    value: Array = field(default=_ZERO)
+    value: Array = field(default_factory=_zero)
     delay: int = 0
 
     def __post_init__(self) -> None:
@@ -162,7 +168,7 @@ class Adapt:
 
     decay: Array
     jump: Array
-    initial: Array = field(default=_ZERO)
+    initial: Array = field(default_factory=_zero)
 
     def __post_init__(self) -> None:
         _freeze(self, "decay", "jump", "initial")
@@ -187,13 +193,13 @@ class Neuron:
     threshold: Array | None
     inclusive: bool = False
     reset: SoftReset | HardReset | None = None
-    bias: Array = field(default=_ZERO)
+    bias: Array = field(default_factory=_zero)
     current: Current | None = None
     minimum: Array | None = None
     adapt: Adapt | None = None
     max_spikes: int = 1
     refractory: int = 0
-    initial: Array = field(default=_ZERO)
+    initial: Array = field(default_factory=_zero)
 
     def __post_init__(self) -> None:
         _freeze(self, "decay", "threshold", "bias", "minimum", "initial")

@@ -1,0 +1,226 @@
+"""The integer network, the narrow waist: what every backend reads, and all that it may know of a model.
+
+`Source | Synapse | Population | Output` on a graph whose edges carry the delays. Every array is integer and
+broadcasts to its population's shape. Their arithmetic is defined in `semantics`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from snncc.arrays import Array, Shape, frozen
+from snncc.graph import Graph
+from snncc.layers import Decoder, Readout, When
+from snncc.linear import LinearMap
+
+Rounding = Literal["zero", "floor", "nearest"]
+Overflow = Literal["saturate", "wrap"]
+
+
+def _zero() -> Array:
+    return frozen(0, np.int64)
+
+
+def _freeze(record: object, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if value is not None:
+            object.__setattr__(record, name, frozen(value, np.int64))
+
+
+@dataclass(frozen=True)
+class Register:
+    """A state register that holds lo..hi. `saturate` clips; `wrap` adds or subtracts its span `hi - lo + 1` once.
+
+    An excursion of more than one span escapes a wrapping register, as on Loihi (DESIGN section 5).
+    """
+
+    lo: int
+    hi: int
+    overflow: Overflow = "saturate"
+
+
+@dataclass(frozen=True, eq=False)
+class Decay:
+    """x becomes x * (2**bits - amount) / 2**bits, rounded; amount 0 keeps x, 2**bits clears it."""
+
+    amount: Array
+    bits: int
+    rounding: Rounding
+
+    def __post_init__(self) -> None:
+        _freeze(self, "amount")
+
+
+@dataclass(frozen=True, eq=False)
+class Current:
+    """A synaptic current: i <- fit(decayed(i) + (acc << input_shift)); `initial` is i before the first step."""
+
+    decay: Decay
+    register: Register
+    initial: Array = field(default_factory=_zero)
+
+    def __post_init__(self) -> None:
+        _freeze(self, "initial")
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane:
+    """v <- fit(decayed(v) + i + bias), then at least `minimum` if there is one."""
+
+    decay: Decay
+    register: Register
+    bias: Array = field(default_factory=_zero)
+    minimum: Array | None = None
+    initial: Array = field(default_factory=_zero)
+
+    def __post_init__(self) -> None:
+        _freeze(self, "bias", "minimum", "initial")
+
+
+@dataclass(frozen=True, eq=False)
+class Fire:
+    """s = v > threshold, or v >= threshold if `inclusive`; adaptation adds to the threshold.
+
+    `max_spikes` m > 1 (threshold > 0): clip(v // threshold, 0, m), or clip(ceil(v / threshold) - 1, 0, m) for >.
+    """
+
+    threshold: Array
+    inclusive: bool
+    max_spikes: int = 1
+
+    def __post_init__(self) -> None:
+        _freeze(self, "threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class SoftReset:
+    """v <- v - amount * s (minus a * s too, if `adaptive`); `delay` 1: in the next step, after its decay."""
+
+    amount: Array
+    delay: int = 0
+    adaptive: bool = False
+
+    def __post_init__(self) -> None:
+        _freeze(self, "amount")
+
+
+@dataclass(frozen=True, eq=False)
+class HardReset:
+    """v <- value where the neuron fired; `delay` 1: in the next step, in place of the decayed v."""
+
+    value: Array = field(default_factory=_zero)
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, "value")
+
+
+@dataclass(frozen=True, eq=False)
+class Adapt:
+    """a <- decayed(a) before the comparison; a <- fit(a + jump * s) after it."""
+
+    decay: Decay
+    register: Register
+    jump: Array
+    initial: Array = field(default_factory=_zero)
+
+    def __post_init__(self) -> None:
+        _freeze(self, "jump", "initial")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The network's input: integers of `bits` bits, x_int = round-half-even(x / scale), saturated.
+
+    Signed inputs are symmetric, -(2**(bits-1) - 1) .. 2**(bits-1) - 1. A spike is the integer 1: bits 1, scale 1.
+    """
+
+    shape: Shape
+    bits: int = 1
+    signed: bool = False
+    scale: float = 1.0
+
+    @property
+    def lowest(self) -> int:
+        return -self.highest if self.signed else 0
+
+    @property
+    def highest(self) -> int:
+        return (1 << (self.bits - self.signed)) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Synapse:
+    """acc += (W x) << exponent. `axon_delays` (in_size,) adds steps per source neuron to the edge's own delay."""
+
+    map: LinearMap
+    exponent: int = 0
+    axon_delays: Array | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, "axon_delays")
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one kind. `start` is the step at which the first model step is computed; until then all rests.
+
+    `scale` is how many units of v stand for 1.0 of the trained model's membrane: for reading results, never for
+    computing them.
+    """
+
+    shape: Shape
+    membrane: Membrane
+    fire: Fire | None
+    reset: SoftReset | HardReset | None = None
+    current: Current | None = None
+    adapt: Adapt | None = None
+    refractory: int = 0
+    input_shift: int = 0
+    start: int = 0
+    scale: float = 1.0
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Output:
+    """The values of the population it reads, spikes or membrane, before or after the step's reset.
+
+    `decoder` makes one score per neuron of all steps; the class is the highest score, ties to the lowest index.
+    `latency` is how many steps after the input of a model step its value appears.
+    """
+
+    value: Readout
+    when: When
+    decoder: Decoder
+    latency: int = 0
+
+
+IntOp = Source | Synapse | Population | Output
+Network = Graph[IntOp]
+
+
+def synapses_of(network: Network, population: str) -> tuple[str, ...]:
+    """The synapses that feed a population, in the order of the graph."""
+    return tuple(edge.source for edge in network.incoming(population))
+
+
+def source_of(network: Network, op: str) -> tuple[str, int]:
+    """Which source or population a synapse (or an output) reads, and after how many steps."""
+    (edge,) = network.incoming(op)
+    return edge.source, edge.delay
+
+
+def value_range(op: Source | Population) -> tuple[int, int]:
+    """The smallest and the largest integer that a source or population can send."""
+    if isinstance(op, Source):
+        return op.lowest, op.highest
+    return 0, op.fire.max_spikes if op.fire else 0

@@ -1,0 +1,281 @@
+"""The living definition of what a network computes: in floats as it was trained, in integers as every target must.
+
+In numpy, vectorised over samples. A backend is right if it gives what `run` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from snncc import integers, layers
+from snncc.arrays import Array, Floats, Ints
+from snncc.graph import Graph
+from snncc.integers import Decay, Fire, Network, Population, Register, Source, Synapse, value_range
+from snncc.layers import Decoder, Layer, Neuron
+from snncc.linear import Conv, Dense, LinearMap, largest_sum, operator
+from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, simulate
+
+
+def decayed(x: Ints, decay: Decay) -> Ints:
+    """x * (2**k - d) / 2**k, rounded toward zero, down, or to the nearest (ties up)."""
+    product = x * ((1 << decay.bits) - decay.amount)
+    if decay.rounding == "floor":
+        return product >> decay.bits
+    if decay.rounding == "nearest":
+        return (product + (1 << decay.bits >> 1)) >> decay.bits
+    return np.sign(product) * (np.abs(product) >> decay.bits)
+
+
+def fit(x: Ints, register: Register) -> Ints:
+    """x in the register: clipped, or wrapped around once."""
+    if register.overflow == "saturate":
+        return np.clip(x, register.lo, register.hi)
+    span = register.hi - register.lo + 1
+    return np.where(x > register.hi, x - span, np.where(x < register.lo, x + span, x))
+
+
+def fired(v: Ints, fire: Fire | None, adaptation: Ints | int) -> Ints:
+    """How many spikes each neuron emits at membrane v: 0 or 1, or up to `max_spikes`."""
+    if fire is None:
+        return np.zeros_like(v)
+    threshold = fire.threshold + adaptation
+    if fire.max_spikes == 1:
+        return np.asarray(v >= threshold if fire.inclusive else v > threshold).astype(np.int64)
+    count = v // threshold if fire.inclusive else -(-v // threshold) - 1
+    return np.clip(count, 0, fire.max_spikes)
+
+
+def rest(population: Population, samples: int) -> State:
+    """The state before the first step: (samples, *shape) arrays `v`, `s` (last spikes), `refractory`, `i`, `a`."""
+    shape = (samples, *population.shape)
+    state: dict[str, Array] = {"v": np.broadcast_to(population.membrane.initial, shape)}
+    state["s"] = state["refractory"] = np.zeros(shape, np.int64)
+    if population.current:
+        state["i"] = np.broadcast_to(population.current.initial, shape)
+    if population.adapt:
+        state["a"] = np.broadcast_to(population.adapt.initial, shape)
+    return state
+
+
+def step(population: Population, state: State, acc: Ints) -> tuple[State, Ints, Ints]:
+    """One time step: the next state, the spikes, and the membrane before the reset; all (samples, *shape)."""
+    membrane, reset, adapt = population.membrane, population.reset, population.adapt
+    after: dict[str, Array] = dict(state)
+    i = acc << population.input_shift
+    if population.current:
+        i = after["i"] = fit(decayed(state["i"], population.current.decay) + i, population.current.register)
+    a = decayed(state["a"], adapt.decay) if adapt else 0
+
+    v = decayed(state["v"], membrane.decay)
+    if reset and reset.delay:
+        v = _reset(reset, v, state["s"], a)
+    v = fit(v + i + membrane.bias, membrane.register)
+    if membrane.minimum is not None:
+        v = np.maximum(v, membrane.minimum)
+    held = state["refractory"] > 0
+    v = np.where(held, state["v"], v)
+
+    s = np.where(held, 0, fired(v, population.fire, a))
+    after["v"] = v if reset is None or reset.delay else fit(_reset(reset, v, s, a), membrane.register)
+    if adapt:
+        after["a"] = fit(a + adapt.jump * s, adapt.register)
+    if population.refractory:
+        after["refractory"] = np.where(s > 0, population.refractory, np.maximum(state["refractory"] - 1, 0))
+    after["s"] = s
+    return after, s, v
+
+
+def _reset(reset: Any, v: Array, s: Array, a: Array | int) -> Array:
+    """v with the reset of spikes s applied; the same equation in integers and in floats."""
+    if isinstance(reset, (integers.SoftReset, layers.SoftReset)):
+        return v - (reset.amount + (a if reset.adaptive else 0)) * s
+    return np.where(s > 0, reset.value, v)
+
+
+def float_rest(neuron: Neuron, samples: int) -> State:
+    """As `rest`, in floats."""
+    shape = (samples, *neuron.shape)
+    state: dict[str, Array] = {"v": np.broadcast_to(neuron.initial, shape)}
+    state["s"] = state["refractory"] = np.zeros(shape)
+    if neuron.current:
+        state["i"] = np.broadcast_to(neuron.current.initial, shape)
+    if neuron.adapt:
+        state["a"] = np.broadcast_to(neuron.adapt.initial, shape)
+    return state
+
+
+def float_step(neuron: Neuron, state: State, x: Floats) -> tuple[State, Floats, Floats]:
+    """One time step in exact arithmetic, as the docstring of `layers.Neuron` says it; results as those of `step`."""
+    after: dict[str, Array] = dict(state)
+    i, reset, adapt = x, neuron.reset, neuron.adapt
+    if neuron.current:
+        i = after["i"] = neuron.current.decay * state["i"] + x
+    a = adapt.decay * state["a"] if adapt else 0.0
+
+    v = neuron.decay * state["v"]
+    if reset and reset.delay:
+        v = _reset(reset, v, state["s"], np.asarray(a))
+    v = v + i + neuron.bias
+    if neuron.minimum is not None:
+        v = np.maximum(v, neuron.minimum)
+    held = state["refractory"] > 0
+    v = np.where(held, state["v"], v)
+
+    s = np.where(held, 0.0, _float_fired(v, neuron, a))
+    after["v"] = v if reset is None or reset.delay else _reset(reset, v, s, np.asarray(a))
+    if adapt:
+        after["a"] = a + adapt.jump * s
+    if neuron.refractory:
+        after["refractory"] = np.where(s > 0, neuron.refractory, np.maximum(state["refractory"] - 1, 0))
+    after["s"] = s
+    return after, s, v
+
+
+def _float_fired(v: Floats, neuron: Neuron, a: Array | float) -> Floats:
+    if neuron.threshold is None:
+        return np.zeros_like(v)
+    threshold = neuron.threshold + a
+    if neuron.max_spikes == 1:
+        return np.asarray(v >= threshold if neuron.inclusive else v > threshold).astype(v.dtype)
+    count = np.floor(v / threshold) if neuron.inclusive else np.ceil(v / threshold) - 1
+    return np.clip(count, 0, neuron.max_spikes)
+
+
+def run(
+    network: Network,
+    x: Array,
+    steps: int | None = None,
+    lengths: Array | None = None,
+    record: Collection[str] = (),
+) -> Trace:
+    """What every backend must give for integers `x`: (samples, steps, *shape), or (samples, *shape) if static.
+
+    `steps` is needed for static input only; `lengths` (samples,) where samples differ in steps. `record` names the
+    populations whose spikes and membranes are kept. All arrays of the result are int64.
+    """
+    ((_, source),) = network.of_kind(Source).items()
+    frames, lengths, steps = _frames(x, source.shape, steps, lengths)
+    runnables: dict[str, Runnable] = {}
+    for name, op in network.ops.items():
+        if isinstance(op, Source):
+            runnables[name] = Feed(frames, layers.size(op.shape))
+        elif isinstance(op, Synapse):
+            runnables[name] = _synapse(network, name, op)
+        elif isinstance(op, Population):
+            runnables[name] = Stateful(rest(op, len(x)), _stepper(step, op), op.size, op.start)
+        else:
+            runnables[name] = Probe(op.value, op.when, op.latency)
+    return simulate(network, runnables, lengths, steps, record)
+
+
+def _synapse(network: Network, name: str, op: Synapse) -> Stateless:
+    """Exact sums by floating point: in float32 below 2**24, else in float64 below 2**53."""
+    source = network[network.incoming(name)[0].source]
+    assert isinstance(source, (Source, Population))
+    bound = largest_sum(op.map) * max(map(abs, value_range(source)))
+    if bound >= 1 << 53:
+        raise ValueError(f"{name}: sums up to {bound:.3g} are beyond exact arithmetic")
+    dtype = np.float32 if bound < 1 << 24 else np.float64
+    times = operator(op.map, dtype)
+    return Stateless(lambda x: times(x.astype(dtype)).astype(np.int64) << op.exponent, op.map.out_size, op.axon_delays)
+
+
+def run_float(
+    graph: Graph[Layer],
+    x: Array,
+    steps: int | None = None,
+    lengths: Array | None = None,
+    record: Collection[str] = (),
+) -> Trace:
+    """The network as it was trained, in float64, at any stage from import to legal; arguments as those of `run`."""
+    ((_, source),) = graph.of_kind(layers.Input).items()
+    frames, lengths, steps = _frames(x, source.shape, steps, lengths)
+    runnables: dict[str, Runnable] = {}
+    for name, op in graph.ops.items():
+        if isinstance(op, layers.Input):
+            runnables[name] = Feed(frames, layers.size(op.shape))
+        elif isinstance(op, Neuron):
+            runnables[name] = Stateful(float_rest(op, len(x)), _stepper(float_step, op), layers.size(op.shape))
+        elif isinstance(op, layers.Output):
+            runnables[name] = Probe(op.value, op.when)
+        else:
+            runnables[name] = Stateless(_float_operator(op), layers.size(op.shape))
+    return simulate(graph, runnables, lengths, steps, record)
+
+
+def _stepper(function: Callable[[Any, State, Array], tuple[State, Array, Array]], op: Any) -> Any:
+    return lambda state, x: function(op, state, x)
+
+
+def _float_operator(op: Layer) -> Callable[[Array], Array]:
+    """A stateless layer as a function of (samples, in_size)."""
+    if isinstance(op, layers.Scale):
+        scale, shift = layers.spread(op.scale, op.shape), layers.spread(op.shift, op.shape)
+        return lambda x: x * scale + shift
+    if isinstance(op, layers.Rearrange):
+        if op.index is None:
+            return lambda x: x
+        index, missing = np.maximum(op.index.reshape(-1), 0), op.index.reshape(-1) < 0
+        return lambda x: np.where(missing, 0.0, x[:, index])
+    times = operator(linear_map(op), np.float64)
+    bias = getattr(op, "bias", None)
+    if bias is None:
+        return times
+    per_neuron = np.repeat(bias.astype(np.float64), layers.size(op.shape) // bias.size)
+    return lambda x: times(x) + per_neuron
+
+
+def linear_map(op: Layer) -> LinearMap:
+    """The linear part of an Affine, Conv2d, SumPool2d or Linear layer."""
+    if isinstance(op, layers.Linear):
+        return op.map
+    if isinstance(op, layers.Affine):
+        return Dense(op.weight)
+    if isinstance(op, layers.Conv2d):
+        return Conv(op.weight, op.in_shape, op.stride, op.padding, op.dilation, op.groups)
+    assert isinstance(op, layers.SumPool2d), op
+    channels = op.in_shape[0]
+    weight = np.full((channels, 1, *op.kernel), op.scale)
+    return Conv(weight, op.in_shape, op.stride, op.padding, groups=channels)
+
+
+def _frames(
+    x: Array, shape: tuple[int, ...], steps: int | None, lengths: Array | None
+) -> tuple[Callable[[int], Array], Ints, int]:
+    """The frame of each step, zero after the end of a sample, with the samples' lengths and the number of steps."""
+    flat = x.reshape(len(x), -1, layers.size(shape))
+    static = x.ndim == 1 + len(shape)
+    if steps is None:
+        if static:
+            raise ValueError("static input needs a number of steps")
+        steps = flat.shape[1]
+    own = np.full(len(x), steps, np.int64) if lengths is None else np.asarray(lengths, np.int64)
+
+    def frame(now: int) -> Array:
+        live = now < own
+        if not live.any() or (not static and now >= flat.shape[1]):
+            return np.zeros_like(flat[:, 0])
+        values = still if static else flat[:, now]
+        return values if live.all() else np.where(live[:, None], values, 0)
+
+    still = flat[:, 0]
+    return frame, own, steps
+
+
+def decode(values: Array, decoder: Decoder, lengths: Array | None = None) -> Array:
+    """One score per neuron, (samples, size), of an output (samples, steps, size); the class is the first highest.
+
+    `count` and `mean` are the sum over steps (which ranks as the mean does), `max` the largest, `last` the last.
+    """
+    steps = values.shape[1]
+    own = np.full(len(values), steps) if lengths is None else np.asarray(lengths)
+    if decoder == "last":
+        return values[np.arange(len(values)), own - 1]
+    live = (np.arange(steps) < own[:, None])[:, :, None]
+    if decoder == "max":
+        lowest = np.iinfo(values.dtype).min if values.dtype.kind == "i" else -np.inf
+        return np.where(live, values, lowest).max(axis=1)
+    return np.where(live, values, 0).sum(axis=1)
