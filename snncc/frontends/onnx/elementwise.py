@@ -34,8 +34,8 @@ _DTYPES: dict[int, type[np.generic]] = {
 
 # They change shapes only: inside a region, where count and order of the values stay, the result is the first input.
 SHAPE_OPS = frozenset(
-    "Concat Expand Flatten Gather ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Reshape Slice Split Squeeze Tile "
-    "Transpose Unsqueeze".split()
+    {"Concat", "Expand", "Flatten", "Gather", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"}
+    | {"Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 )
 
 

@@ -1,0 +1,148 @@
+"""A compiled program on disk: the target's own files, and under `reference/` all that `simulate` and `verify` need.
+
+`reference/artefact.json` is the contract (input scale, steps, outputs, target), `network.json` and `network.bin` the
+integer network. Written whole or not at all; the same program gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from snncc.chip import Chip
+from snncc.diagnostics import CompileError, fault
+from snncc.graph import Edge, Graph
+from snncc.integers import IntOp, Network, Population, Source, Synapse
+from snncc.serial import Reader, Writer
+
+FORMAT = 1
+_MARK = "reference/artefact.json"
+_MOST_NEURONS = 1 << 28  # more would not fit any machine that runs the reference
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a program is, besides its network: `steps` None leaves the number of steps to the data."""
+
+    title: str
+    backend: str
+    chip: Chip
+    steps: int | None
+    sha256: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Link:
+    """An edge of the network as it is stored."""
+
+    source: str
+    target: str
+    delay: int
+
+
+def reference_files(title: str, backend: str, chip: Chip, steps: int | None, network: Network) -> Mapping[str, bytes]:
+    """The files under `reference/`, by relative path."""
+    writer = Writer()
+    plain = {
+        "ops": {name: writer.plain(op) for name, op in network.ops.items()},
+        "edges": [writer.plain(Link(edge.source, edge.target, edge.delay)) for edge in network.edges],
+    }
+    text, blob = _json(plain), bytes(writer.blob)
+    manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest())
+    return {
+        _MARK: _json(Writer().plain(manifest)),
+        "reference/network.json": text,
+        "reference/network.bin": blob,
+    }
+
+
+def _json(plain: Any) -> bytes:
+    return (json.dumps(plain, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write an artefact as one rename; an older artefact at that place is replaced, anything else is refused."""
+    if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise fault(
+            "output-exists",
+            str(folder),
+            "is there already and is no snncc artefact",
+            "choose another folder, or empty it first",
+        )
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.absolute().parent) as scratch:
+            fresh, old = Path(scratch, "new"), Path(scratch, "old")
+            for name, content in files.items():
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            if folder.exists():
+                folder.rename(old)
+            fresh.rename(folder)
+    except OSError as error:
+        raise fault("cannot-write", str(folder), os.strerror(error.errno or 0)) from error
+
+
+def read(folder: Path) -> tuple[Manifest, Network]:
+    """The manifest and the network of an artefact.
+
+    Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
+    """
+    if not (folder / _MARK).is_file():
+        raise fault("not-an-artefact", str(folder), f"has no {_MARK}", "compile a model: snncc compile MODEL -o DIR")
+    blob = _bytes(folder, "reference/network.bin")
+    text = _bytes(folder, "reference/network.json")
+    manifest: Manifest = Reader(_MARK, b"").value(Manifest, _parsed(_MARK, _bytes(folder, _MARK)), "manifest")
+    if manifest.format != FORMAT:
+        raise _damaged(_MARK, f"is of format {manifest.format}; this snncc reads format {FORMAT}")
+    if hashlib.sha256(text + blob).hexdigest() != manifest.sha256:
+        raise _damaged("reference/network.*", "does not have the digest that its manifest gives")
+    return manifest, _network(_parsed("reference/network.json", text), blob)
+
+
+def _network(plain: Any, blob: bytes) -> Network:
+    reader = Reader("reference/network.json", blob)
+    if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) != {"ops", "edges"}:
+        raise _damaged("reference/network.json", "must hold ops and edges")
+    ops_plain, edges_plain = cast("dict[str, Any]", plain)["ops"], cast("dict[str, Any]", plain)["edges"]
+    if not isinstance(ops_plain, dict) or not isinstance(edges_plain, list):
+        raise _damaged("reference/network.json", "must hold ops by name and a list of edges")
+    ops: dict[str, IntOp] = {
+        name: reader.value(IntOp, each, name) for name, each in cast("dict[str, Any]", ops_plain).items()
+    }
+    links: list[Link] = [reader.value(Link, each, "edges") for each in cast("list[Any]", edges_plain)]
+    neurons = sum(math.prod(op.shape) for op in ops.values() if isinstance(op, (Source, Population)))
+    outputs = sum(op.map.out_size for op in ops.values() if isinstance(op, Synapse))
+    if neurons + outputs > _MOST_NEURONS:
+        raise _damaged("reference/network.json", f"has {neurons + outputs:,} neurons")
+    try:
+        return Graph(ops, (Edge(link.source, link.target, link.delay) for link in links))
+    except ValueError as error:
+        raise _damaged("reference/network.json", str(error)) from error
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise _damaged(name, os.strerror(error.errno or 0)) from error
+
+
+def _parsed(name: str, text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(name, "is not JSON") from error
+
+
+def _damaged(name: str, message: str) -> CompileError:
+    return fault("damaged-artefact", name, message, "compile the model again")
