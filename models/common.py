@@ -30,6 +30,7 @@ class StepNet(nn.Module):
     next_names: tuple[str, ...]
     state_shapes: tuple[tuple[int, ...], ...]
     static_input: bool = True
+    separate_output: bool = True  # else the first next state is the output
 
     def stem(self, x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -46,6 +47,13 @@ class StepNet(nn.Module):
 
     def initial_states(self, batch: int) -> State:
         return tuple(torch.zeros(batch, *shape) for shape in self.state_shapes)
+
+
+def advance(neuron: Any, current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of a SpikingJelly neuron from an explicit membrane: its spikes and the next membrane."""
+    neuron.v = v
+    spikes = neuron(current)
+    return spikes, neuron.v
 
 
 def unroll(net: StepNet, x: Tensor, steps: int) -> Tensor:
@@ -200,26 +208,29 @@ class Export:
     steps: int
     decoder: str
     dynamic_batch: bool = False
+    optimize: bool = False  # dynamo's optimiser folds batch norm away
+    named: bool = True
 
 
 def export(net: StepNet, x_shape: tuple[int, ...], path: Path, how: Export) -> None:
-    """Write one time step as ONNX, parameters under their own names and BatchNormalization kept."""
+    """Write one time step as ONNX, with its steps and decoder, and without a trace of where it was written."""
     net.eval()
     batch = 2 if how.dynamic_batch else 1  # a traced batch of 1 would be specialised
     args = (torch.zeros(batch, *x_shape), *net.initial_states(batch))
-    names = {"input_names": ["x", *net.state_names], "output_names": ["y", *net.next_names]}
+    outputs = ["y", *net.next_names] if net.separate_output else [*net.next_names]
+    names = {"input_names": ["x", *net.state_names], "output_names": outputs} if how.named else {}
     with torch.no_grad():
         net(*args)  # neurons keep their last state: let go of the training graph
         if how.exporter == "dynamo":
             axis = {0: torch.export.Dim("batch")}
             shapes = (axis, tuple([axis] * len(net.state_names))) if how.dynamic_batch else None
             torch.onnx.export(
-                net, args, path, dynamo=True, opset_version=how.opset, external_data=False, optimize=False,
+                net, args, path, dynamo=True, opset_version=how.opset, external_data=False, optimize=how.optimize,
                 dynamic_shapes=shapes, verbose=False, **names,
             )  # fmt: skip
         else:
             torch.onnx.export(
-                net, args, path, dynamo=False, opset_version=how.opset, do_constant_folding=False, **names
+                net, args, path, dynamo=False, opset_version=how.opset, do_constant_folding=how.optimize, **names
             )  # fmt: skip
     model = without_traces(onnx.load(path))
     onnx.helper.set_model_props(model, {"snncc.steps": str(how.steps), "snncc.decoder": how.decoder})

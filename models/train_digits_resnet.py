@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import torch
-from common import Data, Export, Parts, StepNet, batches, decode, finish, parser, seed_everything, unroll
+from common import Data, Export, Parts, StepNet, advance, batches, decode, finish, parser, seed_everything, unroll
 from datasets import DIGITS, digits
-from spikingjelly.activation_based.neuron import BaseNode, IFNode, LIFNode, ParametricLIFNode
+from spikingjelly.activation_based.neuron import IFNode, LIFNode, ParametricLIFNode
 from spikingjelly.activation_based.surrogate import ATan
 from torch import Tensor, nn
 
 STEPS = 8
 HOW = Export("dynamo", 18, STEPS, "count", dynamic_batch=True)
-
-
-def advance(neuron: BaseNode, current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of a SpikingJelly neuron from an explicit membrane: its spikes and the next membrane."""
-    neuron.v = v
-    spikes = neuron(current)
-    return spikes, neuron.v
 
 
 class Net(StepNet):
