@@ -20,6 +20,7 @@ from snncc.chip import Chip
 from snncc.diagnostics import CompileError, fault
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Population, Source, Synapse
+from snncc.linear import malformed
 from snncc.serial import Reader, Writer
 
 FORMAT = 1
@@ -120,6 +121,10 @@ def _network(plain: Any, blob: bytes) -> Network:
         name: reader.value(IntOp, each, name) for name, each in cast("dict[str, Any]", ops_plain).items()
     }
     links: list[Link] = [reader.value(Link, each, "edges") for each in cast("list[Any]", edges_plain)]
+    for name, op in ops.items():
+        reason = malformed(op.map) if isinstance(op, Synapse) else None
+        if reason:
+            raise _damaged("reference/network.json", f"{name}: {reason}")
     neurons = sum(math.prod(op.shape) for op in ops.values() if isinstance(op, (Source, Population)))
     outputs = sum(op.map.out_size for op in ops.values() if isinstance(op, Synapse))
     if neurons + outputs > _MOST_NEURONS:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,8 +16,11 @@ import numpy as np
 from snncc.arrays import Array, Ints, Shape
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Source
+from snncc.runner import Trace
 
 _MOST_BYTES = 16 << 30  # more would not fit the machine, whatever is done with it
+
+_PART = 1 << 23  # values recorded at once: 64 MiB of int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,3 +140,33 @@ def _length_faults(where: str, lengths: Array, most: int | None) -> Iterator[Dia
 def to_integers(source: Source, x: Array) -> Ints:
     """What the network reads: round-half-even(x / scale), saturated to the source's bits."""
     return np.clip(np.rint(x.astype(np.float64) / source.scale), source.lowest, source.highest).astype(np.int64)
+
+
+def parts(data: Data, values_per_step: int) -> Iterator[Data]:
+    """Consecutive parts of a data set, each small enough that recording `values_per_step` values fits in memory."""
+    size = max(1, _PART // max(1, values_per_step * data.steps))
+    for start in range(0, len(data.x), size):
+        yield data.part(start, start + size)
+
+
+def save_trace(path: str | Path, trace: Trace) -> None:
+    """Write a trace: `out/NAME` for outputs, `spikes/POP` and `v/POP` (after reset) for recorded populations.
+
+    Each is (samples, steps, neurons). Raises CompileError (`cannot-write`).
+    """
+    arrays = {f"out/{name}": value for name, value in trace.outputs.items()}
+    arrays |= {f"spikes/{name}": value for name, value in trace.spikes.items()}
+    arrays |= {f"v/{name}": value for name, value in trace.membranes.items()}
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    replace_file(Path(path), packed.getvalue())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises CompileError (`cannot-write`)."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}-", delete=False) as scratch:
+            scratch.write(content)
+        Path(scratch.name).replace(path)
+    except OSError as error:
+        raise fault("cannot-write", str(path), error.strerror or str(error)) from error

@@ -229,3 +229,8 @@ def size(shape: Shape) -> int:
 def spread(value: Array, shape: Shape) -> Floats:
     """A parameter written out for each neuron: float64 (size,)."""
     return np.broadcast_to(value, shape).astype(np.float64).reshape(-1)
+
+
+def default_decoder(output: Output) -> Decoder:
+    """What an output's values become where neither model nor user says: spikes are counted, membranes averaged."""
+    return "count" if output.value == "spikes" else "mean"

@@ -207,3 +207,34 @@ def synapse_count(linear: LinearMap) -> int:
         ones = operator(inside, np.float64)(np.ones((1, linear.in_size)))
         return int(ones.sum())
     return int(linear.weight.size)
+
+
+def malformed(linear: LinearMap) -> str | None:
+    """Why a map read from a file is none, or None if it is well formed: shapes, geometry, indices in range."""
+    if isinstance(linear, Dense):
+        return None if linear.weight.ndim == 2 else "a dense weight has two axes"
+    if isinstance(linear, Conv):
+        return _malformed_conv(linear)
+    indptr, targets = linear.indptr, linear.targets
+    if indptr.ndim != 1 or targets.ndim != 1 or linear.weight.shape != targets.shape or len(indptr) == 0:
+        return "indptr, targets and weight are lists, the last two of one length"
+    if indptr[0] != 0 or indptr[-1] != len(targets) or (np.diff(indptr) < 0).any():
+        return "indptr ascends from 0 to the number of synapses"
+    if len(targets) and (targets.min() < 0 or targets.max() >= linear.out_size):
+        return f"targets lie in 0..{linear.out_size - 1}"
+    rows = np.repeat(np.arange(linear.in_size), np.diff(indptr))
+    if ((np.diff(targets) <= 0) & (np.diff(rows) == 0)).any():
+        return "targets ascend within a row"
+    return None
+
+
+def _malformed_conv(conv: Conv) -> str | None:
+    if conv.weight.ndim != 4 or len(conv.in_shape) != 3 or conv.weight.size == 0:
+        return "a convolution's weight has four axes and its input three"
+    if min(*conv.in_shape, *conv.stride, *conv.dilation, conv.groups) < 1 or min(conv.padding) < 0:
+        return "sizes, strides, dilations and groups are at least 1, padding at least 0"
+    if conv.weight.shape[1] * conv.groups != conv.in_shape[0] or conv.weight.shape[0] % conv.groups:
+        return "a convolution's channels are split evenly into its groups"
+    if min(conv.out_shape) < 1:
+        return "a convolution's kernel fits its padded input"
+    return None

@@ -118,7 +118,7 @@ class Reader:
             return frozen(plain, np.int64)
         self._expect(isinstance(plain, dict) and set(plain) == {"dtype", "shape", "offset"}, plain, where)
         dtype, shape, offset = (cast("dict[str, Any]", plain)[key] for key in ("dtype", "shape", "offset"))
-        self._expect(dtype in _DTYPES and isinstance(shape, list) and type(offset) is int, plain, where)
+        self._expect(dtype in tuple(_DTYPES) and isinstance(shape, list) and type(offset) is int, plain, where)
         sizes = cast("list[Any]", shape)
         self._expect(all(type(each) is int and each >= 0 for each in sizes) and len(sizes) <= 8, plain, where)
         count = 1

@@ -1,0 +1,68 @@
+"""What a run achieved: the class of each sample, the accuracy, and how often each population fired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc.arrays import Array, Floats, Ints
+from snncc.layers import Decoder
+from snncc.runner import Trace
+from snncc.semantics import decode
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The result of simulating a data set.
+
+    `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
+    the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
+    spikes were recorded; `trace` holds all outputs, and what else was recorded.
+    """
+
+    samples: int
+    scores: Array
+    classes: Ints
+    accuracy: float | None
+    seconds: float
+    rates: Mapping[str, float]
+    trace: Trace
+
+
+def summarise(
+    traces: Sequence[Trace], lengths: Ints, labels: Ints | None, decoders: Mapping[str, Decoder], seconds: float
+) -> Run:
+    """The run whose consecutive parts left `traces`; `decoders` by output, the first one classifies.
+
+    `lengths` and `labels` (samples,); without labels there is no accuracy.
+    """
+    trace = joined(traces)
+    name, decoder = next(iter(decoders.items()))
+    scores = decode(trace.outputs[name], decoder, lengths)
+    classes = scores.argmax(axis=1).astype(np.int64)
+    accuracy = None if labels is None else float(np.mean(classes == labels))
+    live = int(lengths.sum())
+    rates = {each: float(s.sum(dtype=np.float64)) / (live * s.shape[2]) for each, s in trace.spikes.items()}
+    return Run(len(classes), scores, classes, accuracy, seconds, rates, trace)
+
+
+def joined(traces: Sequence[Trace]) -> Trace:
+    """The trace of consecutive parts of a data set; shorter parts are padded with zero steps."""
+
+    def join(parts: list[Array]) -> Array:
+        steps = max(part.shape[1] for part in parts)
+        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]), (0, 0))) for part in parts])
+
+    first = traces[0]
+    return Trace(
+        {name: join([each.outputs[name] for each in traces]) for name in first.outputs},
+        {name: join([each.spikes[name] for each in traces]) for name in first.spikes},
+        {name: join([each.membranes[name] for each in traces]) for name in first.membranes},
+    )
+
+
+def agreement(a: Floats | Ints, b: Floats | Ints) -> float:
+    """The share of samples that two runs put in the same class."""
+    return float(np.mean(a == b))

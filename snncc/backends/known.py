@@ -1,0 +1,18 @@
+"""The list of backends: a new one is a folder beside this file, and a line in it."""
+
+from __future__ import annotations
+
+from snncc.backends.base import Backend
+from snncc.backends.c import BACKEND as C
+from snncc.diagnostics import fault
+
+BACKENDS = (C,)
+
+
+def backend_named(name: str) -> Backend:
+    """The backend of a name; raises CompileError (`unknown-backend`)."""
+    for backend in BACKENDS:
+        if backend.name == name:
+            return backend
+    known = ", ".join(each.name for each in BACKENDS)
+    raise fault("unknown-backend", name, "there is no such backend", f"known: {known}")

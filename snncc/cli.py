@@ -1,0 +1,277 @@
+"""The command line: the only file that prints or exits; every command is one or two calls of the Python API."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, cast, get_args
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from snncc.diagnostics import CompileError
+from snncc.layers import Decoder
+
+app = typer.Typer(
+    name="snncc",
+    help="Compile trained spiking neural networks for neuromorphic hardware, with the same bits everywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx file of one time step.", show_default=False)]
+Target = Annotated[
+    str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Folder = Annotated[Path, typer.Argument(help="A folder that `snncc compile` wrote.", show_default=False)]
+DataFile = Annotated[
+    Path, typer.Option("--input", "-i", help="An .npz file: x, and y and lengths if there are.", show_default=False)
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N samples only.")]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, max=1_000_000, help="Time steps of a static input [default: the model's]."),
+]
+DecoderName = Annotated[
+    str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
+]
+States = Annotated[
+    list[str] | None,
+    typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
+]
+
+
+_PATIENCE = 1.0  # seconds after which whatever is going on shows a progress bar
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where results go: tables on standard output, or one JSON object; progress and errors on standard error."""
+
+    json: bool
+
+    def show(self, *views: Any) -> None:
+        """Print views one under the other, or as one JSON object."""
+        if self.json:
+            typer.echo(json.dumps({key: value for view in views for key, value in view.plain.items()}))
+            return
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=160)
+        for view in views:
+            for each in view.shown:
+                console.print(each)
+
+    def fail(self, error: CompileError, status: int) -> NoReturn:
+        """Show every diagnostic and end."""
+        from snncc import views
+
+        if self.json:
+            self.show(views.diagnostics(error.diagnostics))
+        else:
+            console = Console(stderr=True, soft_wrap=True)
+            for each in views.diagnostics(error.diagnostics).shown:
+                console.print(each)
+        raise typer.Exit(status) from error
+
+    def progress(self, name: str) -> Any:
+        """A function of (done, of) that shows a bar once the work has taken a second."""
+        bar = Progress(
+            TextColumn(name),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        task = bar.add_task(name)
+        begin = time.monotonic()
+
+        def update(done: int, of: int) -> None:
+            if self.json or not bar.console.is_terminal:
+                return
+            bar.update(task, completed=done, total=of)
+            if done >= of:
+                bar.stop()
+            elif time.monotonic() - begin > _PATIENCE:
+                bar.start()
+
+        return update
+
+
+@app.command()
+def check(model: Model, target: Target = "host", state: States = None, json_: Json = False) -> None:
+    """Say what of a model is supported, node by node, and why the rest is not; exit 1 if it cannot be compiled."""
+    from snncc import compiler, views
+
+    screen = Screen(json_)
+    try:
+        imported = compiler.import_model(model, _pairs(state))
+        program = compiler.compile(model, target, states=_pairs(state))
+    except CompileError as error:
+        screen.fail(error, 1)
+    screen.show(views.recognised(imported), views.compiled(program, None))
+
+
+@app.command(name="compile")
+def compile_(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
+    target: Target = "host",
+    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
+    ] = None,
+    weight_bits: Annotated[
+        int | None, typer.Option(min=2, max=8, help="Bits of a weight [default: the chip's widest].")
+    ] = None,
+    steps: Steps = None,
+    decoder: DecoderName = None,
+    state: States = None,
+    require_proof: Annotated[
+        bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")
+    ] = False,
+    dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compile a trained model for a target, and write the artefact to a folder."""
+    from snncc import compiler, views
+
+    screen = Screen(json_)
+    status = Console(stderr=True, quiet=json_).status("compile")
+    try:
+        with status:
+            program = compiler.compile(
+                model,
+                target,
+                samples=samples,
+                weight_bits=weight_bits,
+                steps=steps,
+                decoder=_decoder(decoder),
+                states=_pairs(state),
+                backend=backend,
+                require_proof=require_proof,
+                stage=status.update,
+            )
+            if dump is not None:
+                program.dump(dump)
+            status.update("write")
+            program.write(output)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.compiled(program, output))
+    if not json_:
+        typer.echo(f"wrote {output}; next: snncc simulate {output} --input DATA.npz")
+
+
+@app.command()
+def simulate(
+    what: Annotated[Path, typer.Argument(help="A compiled folder; or a model, run in floats.", metavar="DIR|MODEL")],
+    input_: DataFile,
+    record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
+    record_all: Annotated[
+        bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")
+    ] = False,
+    limit: Limit = None,
+    steps: Steps = None,
+    decoder: DecoderName = None,
+    state: States = None,
+    json_: Json = False,
+) -> None:
+    """Run a compiled program on its own machine, or a model in floats, and report the accuracy."""
+    from snncc import views
+    from snncc.compiler import import_model, model_data, open_program, simulate_float
+    from snncc.data import save_trace
+
+    screen = Screen(json_)
+    progress = screen.progress("simulate")
+    if record_all and record is None:
+        raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
+    try:
+        if what.is_dir():
+            _only_for_models({"--decoder": decoder, "--state": state})
+            program = open_program(what)
+            data = program.data(input_, steps=steps, limit=limit)
+            run = program.simulate(data, record=record_all, progress=progress)
+        else:
+            model = import_model(what, _pairs(state))
+            data = model_data(model, input_, steps=steps, limit=limit)
+            run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=progress)
+        if record is not None:
+            save_trace(record, run.trace)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.simulated(what, run))
+
+
+@app.command()
+def verify(folder: Folder, input_: DataFile, limit: Limit = None, steps: Steps = None, json_: Json = False) -> None:
+    """Show that the target gives the reference's bits, or the first that differs; exit 1 on a difference."""
+    from snncc import views
+    from snncc.compiler import open_program
+
+    screen = Screen(json_)
+    try:
+        program = open_program(folder)
+        data = program.data(input_, steps=steps, limit=limit)
+        verdict = program.verify(data, progress=screen.progress("verify"))
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.verified(verdict))
+    raise typer.Exit(0 if verdict.equal else 1)
+
+
+@app.command()
+def targets(json_: Json = False) -> None:
+    """List the chips that snncc knows, and their limits."""
+    from snncc import chip, views
+
+    Screen(json_).show(views.targets([chip.load(name) for name in chip.known()]))
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        typer.echo(f"snncc {version('snncc')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def _pairs(states: list[str] | None) -> list[tuple[str, str]]:
+    pairs = [tuple(each.split("=")) for each in states or []]
+    for pair in pairs:
+        if len(pair) != 2 or not all(pair):
+            raise typer.BadParameter(f"{'='.join(pair)!r} is not IN=OUT", param_hint="--state")
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
+def _decoder(name: str | None) -> Decoder | None:
+    if name is None or name in get_args(Decoder):
+        return cast("Decoder | None", name)
+    raise typer.BadParameter(f"{name!r} is none of count, last, max, mean", param_hint="--decoder")
+
+
+def _only_for_models(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise typer.BadParameter("is fixed in a compiled folder; compile again to change it", param_hint=name)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    app()
+    sys.exit(0)

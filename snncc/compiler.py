@@ -1,0 +1,127 @@
+"""The pipeline, from a model's file to a program, in one straight line: every stage is a call, checked after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from snncc import artefact, contracts
+from snncc import chip as chips
+from snncc import data as datasets
+from snncc.analysis.metrics import Run, summarise
+from snncc.analysis.proof import diagnostics as proof_diagnostics
+from snncc.analysis.proof import prove
+from snncc.backends.known import backend_named
+from snncc.data import Data
+from snncc.diagnostics import check
+from snncc.frontends import Model, read_model
+from snncc.layers import Decoder, Input, Neuron, Output, default_decoder, size
+from snncc.passes.legalise import legalise
+from snncc.passes.quantise import Options, Samples, quantise
+from snncc.program import DataLike, Program, Progress, as_data, no_progress
+from snncc.runner import Trace
+from snncc.semantics import run_float
+
+Path_ = str | os.PathLike[str]
+Stage = Callable[[str], None]
+
+
+def no_stage(name: str) -> None:
+    """Shows nothing; the stage of that name begins."""
+
+
+def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
+    model: Path_,
+    target: Path_ = "host",
+    *,
+    samples: DataLike | None = None,
+    weight_bits: int | None = None,
+    steps: int | None = None,
+    decoder: Decoder | None = None,
+    states: Sequence[tuple[str, str]] = (),
+    backend: str | None = None,
+    require_proof: bool = False,
+    stage: Stage = no_stage,
+) -> Program:
+    """Compile a trained model for a target.
+
+    `target` is a name from `targets/` or the path of a chip's TOML file. `samples` (a data file or an array) choose
+    the scales. `steps` and `decoder` default to what the model's metadata say. `states` pairs state inputs with
+    outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow.
+
+    Raises CompileError with everything that is wrong with the model, the target or the samples.
+    """
+    chip = chips.load(Path(target))
+    machine = backend_named(backend or chip.backend)
+
+    stage("read")
+    imported = read_model(Path(model), states)
+    warnings = (*imported.warnings, *check(contracts.imported(imported.graph)))
+    steps = steps if steps is not None else imported.steps
+
+    stage("legalise")
+    legal = legalise(imported.graph)
+    warnings += check(contracts.legal(legal))
+
+    stage("quantise")
+    shape = next(iter(legal.of_kind(Input).values())).shape
+    chosen = None if samples is None else as_data(samples, shape, steps)
+    options = Options(weight_bits=weight_bits or chip.weight.bits, decoder=decoder or imported.decoder, steps=steps)
+    network = quantise(legal, chip, options, None if chosen is None else Samples(chosen.x, chosen.lengths))
+
+    stage("prove")
+    proof = prove(network, steps)
+    faults = (
+        *contracts.quantised(network, chip, proof),
+        *machine.validate(network, chip),
+        *proof_diagnostics(proof, require_proof),
+    )
+    warnings += check(faults)
+    stages = {"1-imported": imported.graph.text(), "2-legal": legal.text(), "3-integer": network.text()}
+    return Program(imported.name, network, proof, chip, machine, steps, warnings, stages)
+
+
+def open_program(folder: Path_) -> Program:
+    """The program of an artefact that `snncc compile` wrote.
+
+    Raises CompileError: `not-an-artefact`, `damaged-artefact`.
+    """
+    manifest, network = artefact.read(Path(folder))
+    proof = prove(network, manifest.steps)
+    check(contracts.quantised(network, manifest.chip, proof))
+    machine = backend_named(manifest.backend)
+    return Program(manifest.title, network, proof, manifest.chip, machine, manifest.steps, folder=Path(folder))
+
+
+def import_model(model: Path_, states: Sequence[tuple[str, str]] = ()) -> Model:
+    """A model as it was trained, before any pass: `snncc.compile` without a target."""
+    imported = read_model(Path(model), states)
+    return replace(imported, warnings=(*imported.warnings, *check(contracts.imported(imported.graph))))
+
+
+def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:
+    """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say."""
+    shape = next(iter(model.graph.of_kind(Input).values())).shape
+    return as_data(x, shape, steps or model.steps, limit=limit)
+
+
+def simulate_float(
+    model: Model, data: Data, *, decoder: Decoder | None = None, record: bool = False, progress: Progress = no_progress
+) -> Run:
+    """Run a model as it was trained, in float64: the accuracy that a compiled program is measured against."""
+    legal = legalise(model.graph)
+    neurons = legal.of_kind(Neuron)
+    decoders = {
+        name: decoder or op.decoder or model.decoder or default_decoder(op)
+        for name, op in legal.of_kind(Output).items()
+    }
+    per_step = sum(4 * size(each.shape) for each in neurons.values())
+    traces: list[Trace] = []
+    done = 0
+    for part in datasets.parts(data, per_step):
+        traces.append(run_float(legal, part.x, part.steps, part.lengths, record=tuple(neurons) if record else ()))
+        done += len(part.x)
+        progress(done, len(data.x))
+    return summarise(traces, data.lengths, data.y, decoders, 0.0)

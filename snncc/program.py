@@ -1,0 +1,173 @@
+"""A compiled model: it can be written as an artefact, run on its target, and proved equal to the reference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+
+from snncc import artefact, verify
+from snncc import data as datasets
+from snncc.analysis.metrics import Run, summarise
+from snncc.analysis.proof import Proof
+from snncc.backends.base import Backend, Batch, Job, Result
+from snncc.chip import Chip
+from snncc.data import Data
+from snncc.diagnostics import Diagnostic, fault
+from snncc.integers import Network, Output, Population, Source
+from snncc.layers import Decoder, size
+from snncc.semantics import run
+
+Progress = Callable[[int, int], None]
+DataLike = Data | npt.ArrayLike | str | os.PathLike[str]
+
+
+def no_progress(done: int, of: int) -> None:
+    """Shows nothing; `done` of `of` samples are through."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """An integer network, the proof about it, and the target that it is compiled for.
+
+    `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
+    text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read.
+    """
+
+    title: str
+    network: Network
+    proof: Proof
+    chip: Chip
+    backend: Backend
+    steps: int | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+    stages: Mapping[str, str] = field(default_factory=dict[str, str])
+    folder: Path | None = None
+
+    @property
+    def source(self) -> Source:
+        """The network's input."""
+        return next(iter(self.network.of_kind(Source).values()))
+
+    @property
+    def decoders(self) -> Mapping[str, Decoder]:
+        """How each output's values become scores; the first output classifies."""
+        return {name: op.decoder for name, op in self.network.of_kind(Output).items()}
+
+    def files(self) -> Mapping[str, bytes]:
+        """The artefact, by relative path."""
+        job = Job(self.title, self.network, self.proof, self.chip)
+        reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
+        return {**self.backend.emit(job), **reference}
+
+    def write(self, folder: str | os.PathLike[str]) -> Program:
+        """Write the artefact, whole or not at all, and return the program that lies there.
+
+        Raises CompileError: `output-exists`, `cannot-write`.
+        """
+        artefact.write(Path(folder), self.files())
+        return replace(self, folder=Path(folder))
+
+    def dump(self, folder: str | os.PathLike[str]) -> None:
+        """Write the graph after each stage as text, one file a stage. Raises CompileError (`cannot-write`)."""
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise fault("cannot-write", str(folder), error.strerror or str(error)) from error
+        for name, text in self.stages.items():
+            datasets.replace_file(Path(folder, f"{name}.txt"), text.encode())
+
+    def data(
+        self,
+        x: DataLike,
+        *,
+        lengths: npt.ArrayLike | None = None,
+        y: npt.ArrayLike | None = None,
+        steps: int | None = None,
+        limit: int | None = None,
+    ) -> Data:
+        """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them."""
+        return as_data(x, self.source.shape, steps or self.steps, lengths=lengths, y=y, limit=limit)
+
+    def simulate(self, data: DataLike, *, record: bool = False, progress: Progress = no_progress) -> Run:
+        """Run on the target's own machine: scores and classes; with `record` every spike and membrane too."""
+        data = data if isinstance(data, Data) else self.data(data)
+        traces, seconds = [], 0.0
+        with self._placed() as folder:
+            for done, result in self._results(folder, data, record):
+                traces.append(result.trace)
+                seconds += result.figures.get("seconds", 0.0)
+                progress(done, len(data.x))
+        return summarise(traces, data.lengths, data.y, self.decoders, seconds)
+
+    def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
+        """Compare the target with the reference: every spike, membrane and output of every step."""
+        data = data if isinstance(data, Data) else self.data(data)
+        names = tuple(self.network.of_kind(Population))
+        ordered = tuple(name for name in self.network.order() if name in names)
+        verdicts: list[verify.Verification] = []
+        first = 0
+        with self._placed() as folder:
+            batches = self._batches(data, record=True)
+            for batch, (done, result) in zip(batches, self._results(folder, data, record=True), strict=True):
+                x = batch.x.reshape(*batch.x.shape[:2], *self.source.shape)
+                expected = run(self.network, x, lengths=batch.lengths, record=names)
+                verdicts.append(verify.compare(expected, result.trace, ordered, first))
+                first = done
+                progress(done, len(data.x))
+        return verify.joined(verdicts)
+
+    def _batches(self, data: Data, *, record: bool) -> Iterator[Batch]:
+        outputs = [self.network.incoming(name)[0].source for name in self.network.of_kind(Output)]
+        populations = self.network.of_kind(Population)
+        kept = populations if record else outputs
+        per_step = size(self.source.shape) + sum(2 * populations[name].size for name in kept)
+        for part in datasets.parts(data, per_step):
+            x = datasets.to_integers(self.source, part.x)
+            steps = part.steps
+            static = x.ndim == 1 + len(self.source.shape)
+            flat = np.broadcast_to(x.reshape(len(x), 1, -1), (len(x), steps, size(self.source.shape)))
+            yield Batch(flat if static else x.reshape(*x.shape[:2], -1)[:, :steps], part.lengths)
+
+    def _results(self, folder: Path, data: Data, record: bool) -> Iterator[tuple[int, Result]]:
+        """The target's results, batch after batch, each with the number of samples done so far."""
+        done = 0
+        batches = self._batches(data, record=record)
+        for result in self.backend.run(folder, self.network, self.chip, batches, record):
+            done += len(next(iter(result.trace.outputs.values())))
+            yield done, result
+
+    @contextmanager
+    def _placed(self) -> Generator[Path]:
+        """The artefact's folder; a program that was never written gets a temporary one."""
+        if self.folder is not None:
+            yield self.folder
+            return
+        with TemporaryDirectory(prefix="snncc-") as scratch:
+            yield self.write(Path(scratch, "program")).folder or Path(scratch)
+
+
+def as_data(
+    x: DataLike,
+    shape: tuple[int, ...],
+    steps: int | None,
+    *,
+    lengths: npt.ArrayLike | None = None,
+    y: npt.ArrayLike | None = None,
+    limit: int | None = None,
+) -> Data:
+    """Data for inputs of `shape`, from a file's path or from arrays."""
+    if isinstance(x, Data):
+        return x if limit is None else x.part(0, limit)
+    if isinstance(x, (str, os.PathLike)):
+        return datasets.load(Path(x), shape, steps, limit)
+    own = None if lengths is None else np.asarray(lengths)
+    labels = None if y is None else np.asarray(y)
+    data = datasets.checked("x", np.asarray(x), own, labels, shape, steps)
+    return data if limit is None else data.part(0, limit)
