@@ -213,8 +213,10 @@ def malformed(linear: LinearMap) -> str | None:
     """Why a map read from a file is none, or None if it is well formed: shapes, geometry, indices in range."""
     if isinstance(linear, Dense):
         return None if linear.weight.ndim == 2 else "a dense weight has two axes"
-    if isinstance(linear, Conv):
-        return _malformed_conv(linear)
+    return _malformed_conv(linear) if isinstance(linear, Conv) else _malformed_sparse(linear)
+
+
+def _malformed_sparse(linear: Sparse) -> str | None:
     indptr, targets = linear.indptr, linear.targets
     if indptr.ndim != 1 or targets.ndim != 1 or linear.weight.shape != targets.shape or len(indptr) == 0:
         return "indptr, targets and weight are lists, the last two of one length"
