@@ -1,1 +1,22 @@
 """One file or folder a format that networks are imported from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from snncc.diagnostics import fault
+from snncc.frontends.model import Model
+
+__all__ = ["Model", "read_model"]
+
+
+def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
+    """Import a network; `states` pairs inputs with the outputs that are their next values, where that is unclear."""
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from snncc.frontends.onnx.read import read_onnx
+
+        return read_onnx(path, states)
+    what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
+    raise fault("unknown-format", path.name, f"{what}; models are read from .onnx files", "export the model to ONNX")

@@ -57,7 +57,7 @@ def axes(node: Node, given: Array | None, rank: int) -> tuple[int, ...] | None:
 
 
 def axis(node: Node, value: int, rank: int) -> int:
-    if not isinstance(value, int) or not -rank <= value < rank:
+    if not -rank <= value < rank:
         raise bad_attribute(node, "axis", f"is {value}, but the tensor has {rank} axes")
     return value % rank
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snncc.arrays import Array
+from snncc.arrays import Array, Shape
 from snncc.diagnostics import fault
 from snncc.frontends.onnx import elementwise
 from snncc.frontends.onnx.attributes import axes, axis, bad_shape, integer, real
@@ -59,27 +59,29 @@ def fold(node: Node, inputs: Inputs, budget: Budget) -> list[Array]:
 def _size(node: Node, inputs: Inputs) -> int:
     """The values that the node makes: none if its result is a view, or the file holds it already."""
     first = inputs[0] if inputs else None
-    if node.op == "Constant" or node.op in RESHAPING:
+    if first is None or node.op in RESHAPING:
         return 0
-    if first is None:
-        return 1
     if node.op == "ConstantOfShape":
         return _product(node, first)
     if node.op == "Range":
         return _range_length(node, inputs)
     if node.op in REARRANGING:
         return size_after(node, first.shape, inputs[1:])
-    present = [each for each in inputs if each is not None]
+    return _size_of_many(node, [each.shape for each in inputs if each is not None])
+
+
+def _size_of_many(node: Node, shapes: list[Shape]) -> int:
     if node.op in ("Concat", *_REDUCTIONS, *_NORMS):
-        return sum(each.size for each in present)
+        return sum(map(math.prod, shapes))
     if node.op in ("MatMul", "Gemm"):
-        sizes = [sorted(each.shape)[-2:] for each in present[:2]]
-        return math.prod(math.prod(each) for each in sizes) if first.size else 0
+        a, b = (shapes * 2)[:2]
+        inner = max(1, a[0 if integer(node, "transA", 0) else -1] if a else 1)
+        return math.prod(a) // inner * (math.prod(b) // inner)
     try:
-        return math.prod(np.broadcast_shapes(*(each.shape for each in present)))
+        return math.prod(np.broadcast_shapes(*shapes))
     except ValueError:
-        shapes = ", ".join(str(each.shape) for each in present)
-        raise bad_shape(node, f"its inputs have shapes that do not fit: {shapes}") from None
+        listed = ", ".join(map(str, shapes))
+        raise bad_shape(node, f"its inputs have shapes that do not fit: {listed}") from None
 
 
 def _product(node: Node, shape: Array) -> int:
@@ -101,28 +103,31 @@ def _range_length(node: Node, inputs: Inputs) -> int:
 def _values(node: Node, inputs: Inputs) -> list[Array]:
     if node.op == "Constant":
         return [_constant(node)]
-    present = [each for each in inputs if each is not None]
     if node.op in elementwise.OPS and node.op not in RESHAPING:
         return [elementwise.evaluate(node, inputs)]
-    first = present[0]
+    present = [each for each in inputs if each is not None]
+    first, rest = present[0], inputs[1:]
     if node.op in RESHAPING:
-        return [first.reshape(reshaped(node, first.shape, inputs[1:]))]
+        return [first.reshape(reshaped(node, first.shape, rest))]
     if node.op in REARRANGING:
-        padding = inputs[2] if len(inputs) > 2 else None
-        return rearranged(node, first, inputs[1:], 0.0 if padding is None else padding.item())
+        padding = rest[1] if len(rest) > 1 else None
+        return rearranged(node, first, rest, 0.0 if padding is None else padding.item())
+    if node.op in _MAKERS:
+        return [_made(node, present)]
+    return [_reduce(node, first, rest[0] if rest else None)]
+
+
+def _made(node: Node, present: list[Array]) -> Array:
+    first = present[0]
     if node.op == "ConstantOfShape":
         value = node.attributes.get("value", np.zeros(1, np.float32))
-        return [np.full(first.reshape(-1).tolist(), value.reshape(-1)[0], value.dtype)]
+        return np.full(first.reshape(-1).tolist(), value.reshape(-1)[0], value.dtype)
     if node.op == "Range":
         start, limit, step = (each.item() for each in present)
-        return [np.arange(start, limit, step, dtype=first.dtype)]
+        return np.arange(start, limit, step, dtype=first.dtype)
     if node.op == "Concat":
-        return [np.concatenate(present, axis(node, integer(node, "axis", 0), first.ndim))]
-    if node.op == "MatMul":
-        return [np.matmul(*present)]
-    if node.op == "Gemm":
-        return [_gemm(node, present)]
-    return [_reduce(node, first, inputs[1] if len(inputs) > 1 else None)]
+        return np.concatenate(present, axis(node, integer(node, "axis", 0), first.ndim))
+    return np.matmul(*present) if node.op == "MatMul" else _gemm(node, present)
 
 
 def _constant(node: Node) -> Array:
@@ -158,5 +163,3 @@ def _reduce(node: Node, x: Array, given: Array | None) -> Array:
     power = _NORMS[node.op]
     total = np.sum(np.abs(x) if power == 1 else np.square(x), axis=chosen, keepdims=keep)
     return np.asarray(np.sqrt(total) if power == 2 else total).astype(x.dtype)
-
-

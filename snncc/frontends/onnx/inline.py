@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import onnx
+from onnx.onnx_ml_pb2 import AttributeProto, FunctionProto, ModelProto, NodeProto
 
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.onnx.region import Node
@@ -26,14 +26,19 @@ class Subgraph:
 
 @dataclass(eq=False)
 class _Inliner:
-    functions: Mapping[_Key, onnx.FunctionProto]
+    functions: Mapping[_Key, FunctionProto]
     reader: TensorReader
     nodes: list[Node] = field(default_factory=list[Node])
     scopes: Scopes = field(default_factory=Scopes)
     faults: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def add(
-        self, protos: Iterable[onnx.NodeProto], prefix: str, names: dict[str, str], values: Mapping[str, Any], depth: int
+        self,
+        protos: Iterable[NodeProto],
+        prefix: str,
+        names: dict[str, str],
+        values: Mapping[str, Any],
+        depth: int,
     ) -> None:
         """Append nodes with tensors renamed by `names` (new ones get `prefix`) and attribute references filled in."""
         for proto in protos:
@@ -54,7 +59,7 @@ class _Inliner:
                 self._call(proto, function, inputs, outputs, attributes, depth)
 
     def _append(
-        self, proto: onnx.NodeProto, inputs: tuple[str, ...], outputs: tuple[str, ...], attributes: dict[str, Any]
+        self, proto: NodeProto, inputs: tuple[str, ...], outputs: tuple[str, ...], attributes: dict[str, Any]
     ) -> None:
         first = next((name for name in outputs if name), "")
         op = proto.op_type if proto.domain in _STANDARD else f"{proto.domain}::{proto.op_type}"
@@ -66,15 +71,15 @@ class _Inliner:
 
     def _call(
         self,
-        proto: onnx.NodeProto,
-        function: onnx.FunctionProto,
+        proto: NodeProto,
+        function: FunctionProto,
         inputs: tuple[str, ...],
         outputs: tuple[str, ...],
         attributes: dict[str, Any],
         depth: int,
     ) -> None:
         label = next((name for name in outputs if name), proto.name)
-        given = {name: "" for name in function.input} | dict(zip(function.input, inputs, strict=False))
+        given = dict.fromkeys(function.input, "") | dict(zip(function.input, inputs, strict=False))
         names = given | {inner: outer for inner, outer in zip(function.output, outputs, strict=False) if outer}
         clash = set(function.input) & set(function.output)
         if clash or len(inputs) > len(function.input) or len(outputs) > len(function.output):
@@ -82,7 +87,7 @@ class _Inliner:
         values = {each.name: self._attribute(each, label) for each in function.attribute_proto} | attributes
         self.add(function.node, f"{label}/{function.name}/", names, values, depth + 1)
 
-    def _attributes(self, proto: onnx.NodeProto, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _attributes(self, proto: NodeProto, values: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for each in proto.attribute:
             if each.ref_attr_name:
@@ -92,8 +97,8 @@ class _Inliner:
                 result[each.name] = self._attribute(each, proto.name or proto.op_type)
         return result
 
-    def _attribute(self, proto: onnx.AttributeProto, where: str) -> Any:
-        kind = onnx.AttributeProto
+    def _attribute(self, proto: AttributeProto, where: str) -> Any:
+        kind = AttributeProto
         if proto.type == kind.TENSOR:
             try:
                 return self.reader.read(proto.t, where)
@@ -113,9 +118,7 @@ class _Inliner:
         return simple.get(proto.type, Subgraph())
 
 
-def read_nodes(
-    model: onnx.ModelProto, reader: TensorReader, faults: list[Diagnostic]
-) -> tuple[tuple[Node, ...], Scopes]:
+def read_nodes(model: ModelProto, reader: TensorReader, faults: list[Diagnostic]) -> tuple[tuple[Node, ...], Scopes]:
     """All nodes of the graph; a call of a function that the file defines is replaced by the function's nodes."""
     functions = {(each.domain, each.name, each.overload): each for each in model.functions}
     inliner = _Inliner(functions, reader, faults=faults)

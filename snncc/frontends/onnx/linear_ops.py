@@ -91,7 +91,7 @@ def _conv(node: Node, shape: Shape, args: Arguments) -> LinearOp:
         weight if rank == 2 else weight[:, :, None],
         _planar(shape[1:]),
         _planar(out),
-        bias,
+        bias if bias is not None and bias.any() else None,
         _pair(strides),
         places.padding,
         _pair(dilations),
@@ -117,9 +117,7 @@ class _Places:
     sizes: Shape
 
 
-def _places(
-    node: Node, sizes: Shape, kernel: Shape, strides: Shape, dilations: Shape, ceil: bool = False
-) -> _Places:
+def _places(node: Node, sizes: Shape, kernel: Shape, strides: Shape, dilations: Shape, ceil: bool = False) -> _Places:
     count = len(sizes)
     pads = window(node, "pads", 2 * count, 0, 0)
     before, after = list(pads[:count]), list(pads[count:])
@@ -135,6 +133,7 @@ def _places(
             before[i] = after[i] = 0
         elif mode != "NOTSET":
             raise bad_attribute(node, "auto_pad", f"is {mode!r}, which ONNX does not have")
+        check_size(node, (size + before[i] + after[i],))
         room = size + before[i] + after[i] - span
         places = (-(-room // stride) if ceil else room // stride) + 1
         if ceil and (places - 1) * stride >= size + before[i]:
@@ -163,12 +162,13 @@ def _gemm(node: Node, shape: Shape, args: Arguments) -> LinearOp:
         if bias.dtype.kind != "f" or bias.ndim > 2 or bias.size not in (1, weight.shape[0]):
             raise bad_shape(node, f"adds shape {bias.shape} to {weight.shape[0]} values")
         bias = np.broadcast_to(bias.reshape(-1), weight.shape[:1]) * bias.dtype.type(beta)
-    return LinearOp(_dense(weight, bias, rows), (rows, weight.shape[0]))
+    return LinearOp(_dense(node, weight, bias, rows), (rows, weight.shape[0]))
 
 
-def _dense(weight: Array, bias: Array | None, rows: int) -> tuple[Layer, ...]:
+def _dense(node: Node, weight: Array, bias: Array | None, rows: int) -> tuple[Layer, ...]:
     """x W^T for each of `rows` rows: a matrix if there is one, else a 1 x 1 convolution over the rows."""
     out, inner = weight.shape
+    check_size(node, (rows, out))
     if rows == 1:
         return (Affine(weight, (out,), bias),)
     into = np.arange(rows * inner).reshape(rows, inner).T
@@ -192,7 +192,7 @@ def _matmul(node: Node, shape: Shape, args: Arguments) -> LinearOp:
     if matrix.shape[1] != shape[-1]:
         raise bad_shape(node, f"multiplies shape {shape} by shape {weight.shape}")
     out = (*shape[:-1], *weight.shape[1:])
-    return LinearOp(_dense(matrix, None, math.prod(shape[:-1])), out)
+    return LinearOp(_dense(node, matrix, None, math.prod(shape[:-1])), out)
 
 
 def _left_matmul(node: Node, shape: Shape, weight: Array) -> LinearOp:
@@ -258,6 +258,7 @@ def _counts(
     for i in (0, 1):
         size, before = in_shape[1 + i], padding[i]
         ends = (0, *extra) if len(extra) == 1 else extra
+        check_size(node, (out[1 + i], kernel[i]))
         low, high = (0, before + size + ends[i]) if include else (before, before + size)
         at = np.arange(out[1 + i])[:, None] * strides[i] + np.arange(kernel[i])[None, :] * dilations[i]
         along.append(np.count_nonzero((at >= low) & (at < high), axis=1))

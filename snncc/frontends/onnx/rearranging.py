@@ -63,20 +63,19 @@ def _reshape(node: Node, shape: Shape, wanted: Array | None) -> Shape:
 def size_after(node: Node, shape: Shape, args: Arguments) -> int:
     """How many values the op will give, found before any of them is made."""
     first = args[0] if args else None
+    count = math.prod(shape)
     if first is None:
-        return math.prod(shape)
+        return count
     if node.op == "Expand":
         return math.prod(_expanded(node, shape, first))
     if node.op == "Tile":
-        return math.prod(shape) * math.prod(max(0, each) for each in first.reshape(-1).tolist())
+        return count * math.prod(max(0, each) for each in first.reshape(-1).tolist())
     if node.op == "Pad":
         return math.prod(max(0, size + sum(both)) for size, both in zip(shape, _pads(node, shape, args), strict=True))
     if node.op == "Gather":
         along = axis(node, integer(node, "axis", 0), len(shape))
         return math.prod(shape[:along] + shape[along + 1 :]) * first.size
-    if node.op == "GatherElements":
-        return first.size
-    return math.prod(shape)
+    return first.size if node.op == "GatherElements" else count
 
 
 def rearranged(node: Node, x: Array, args: Arguments, fill: float) -> list[Array]:

@@ -6,10 +6,12 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError
+from onnx.defs import onnx_opset_version
+from onnx.onnx_ml_pb2 import ModelProto, ValueInfoProto
 
 from snncc.arrays import Array
 from snncc.diagnostics import CompileError, Diagnostic, fault
@@ -32,13 +34,17 @@ class Port:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One ONNX graph; `nodes` are in topological order, and `scopes` gives the module that made a node's output."""
+    """One ONNX graph; `nodes` are in topological order, and `scopes` gives the module that made a node's output.
+
+    `faults` are those that leave the rest readable, with the tensors that could not be read in `broken`.
+    """
 
     path: Path
     opset: int
     nodes: tuple[Node, ...]
     scopes: Mapping[str, str]
     constants: Mapping[str, Array]
+    broken: frozenset[str]
     inputs: tuple[Port, ...]
     outputs: tuple[str, ...]
     properties: Mapping[str, str]
@@ -57,7 +63,7 @@ def load(path: Path) -> Source:
 _DAMAGED = "the file is damaged or not an ONNX model: export it again"
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def _parse(path: Path) -> ModelProto:
     where = printable(path.name)
     try:
         size = path.stat().st_size
@@ -69,7 +75,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise fault("cannot-read", where, error.strerror or "cannot be read") from None
     try:
-        model = onnx.ModelProto.FromString(data)
+        model = ModelProto.FromString(data)
     except DecodeError:
         raise fault("corrupt-model", where, "is not an ONNX model, or only a part of one", _DAMAGED) from None
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
@@ -77,7 +83,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
-def _extract(model: onnx.ModelProto, path: Path) -> Source:
+def _extract(model: ModelProto, path: Path) -> Source:
     reader = TensorReader(path.parent)
     faults: list[Diagnostic] = []
     opset = _opset(model, faults)
@@ -85,25 +91,36 @@ def _extract(model: onnx.ModelProto, path: Path) -> Source:
     for tensor in model.graph.initializer:
         try:
             constants[tensor.name] = reader.read(tensor, tensor.name)
-        except CompileError as error:
+        except CompileError as error:  # noqa: PERF203
             faults.extend(error.diagnostics)
     for sparse in model.graph.sparse_initializer:
         name = printable(sparse.values.name)
         faults.append(Diagnostic("unsupported-type", name, "is a sparse initializer", "store it as a dense tensor"))
     nodes, scopes = read_nodes(model, reader, faults)
     known = {tensor.name for tensor in model.graph.initializer}
+    known.update(each.values.name for each in model.graph.sparse_initializer)
     inputs = tuple(_port(each) for each in model.graph.input if each.name not in known)
     outputs = tuple(each.name for each in model.graph.output)
-    faults.extend(_names_are_unique(nodes, inputs, outputs, known))
-    given = {*known, *(port.name for port in inputs), *(each.values.name for each in model.graph.sparse_initializer)}
-    ordered, unordered = _in_order(nodes, given)
-    faults.extend(unordered)
-    properties = {each.key: each.value for each in model.metadata_props}
-    return Source(path, opset, ordered, _readable(scopes), constants, inputs, outputs, properties, tuple(faults))
+    given = known | {port.name for port in inputs}
+    fatal = [*_names_are_unique(nodes, inputs, model), *_nothing_reads_itself(nodes, given)]
+    if fatal:
+        raise CompileError([*faults, *fatal])
+    return Source(
+        path,
+        opset,
+        tuple(nodes[index] for index in _order(nodes, given)),
+        _readable(scopes),
+        constants,
+        frozenset(known - constants.keys()),
+        inputs,
+        outputs,
+        {each.key: each.value for each in model.metadata_props},
+        tuple(faults),
+    )
 
 
-def _opset(model: onnx.ModelProto, faults: list[Diagnostic]) -> int:
-    newest = onnx.defs.onnx_opset_version()
+def _opset(model: ModelProto, faults: list[Diagnostic]) -> int:
+    newest = onnx_opset_version()
     versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
     opset = versions[0] if versions else 0
     if not _OLDEST_OPSET <= opset <= newest:
@@ -114,7 +131,7 @@ def _opset(model: onnx.ModelProto, faults: list[Diagnostic]) -> int:
     return opset
 
 
-def _port(info: onnx.ValueInfoProto) -> Port:
+def _port(info: ValueInfoProto) -> Port:
     if not info.type.HasField("tensor_type"):
         return Port(info.name, "no tensor", None)
     tensor = info.type.tensor_type
@@ -124,61 +141,46 @@ def _port(info: onnx.ValueInfoProto) -> Port:
     return Port(info.name, type_name(tensor.elem_type), shape)
 
 
-def _names_are_unique(
-    nodes: tuple[Node, ...], inputs: tuple[Port, ...], outputs: tuple[str, ...], known: set[str]
-) -> Iterator[Diagnostic]:
+def _names_are_unique(nodes: tuple[Node, ...], inputs: tuple[Port, ...], model: ModelProto) -> Iterator[Diagnostic]:
     makers = Counter(name for node in nodes for name in node.outputs if name)
     makers.update(port.name for port in inputs)
-    makers.update(known)
+    makers.update(tensor.name for tensor in model.graph.initializer)
     repeated = [name for name, count in makers.items() if count > 1]
-    repeated += [name for name, count in Counter(outputs).items() if count > 1]
     for name in repeated:
         message = "this tensor name is defined more than once"
         yield Diagnostic("duplicate-name", printable(name), message, "export the model again")
 
 
-def _in_order(nodes: tuple[Node, ...], given: set[str]) -> tuple[tuple[Node, ...], list[Diagnostic]]:
-    """The nodes after those that they read; what reads itself, or nothing that exists, becomes a diagnostic."""
-    made = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
-    faults: list[Diagnostic] = []
+def _nothing_reads_itself(nodes: tuple[Node, ...], given: set[str]) -> Iterator[Diagnostic]:
+    order = set(_order(nodes, given))
+    stuck = [node.name for index, node in enumerate(nodes) if index not in order]
+    if stuck:
+        names = ", ".join(stuck[:8]) + (f" and {len(stuck) - 8:,} more" if len(stuck) > 8 else "")
+        message = f"within one step these nodes wait for each other's results: {names}"
+        hint = "a recurrent connection must enter as a state input and leave as a state output"
+        yield Diagnostic("cyclic-graph", stuck[0], message, hint)
+
+
+def _order(nodes: tuple[Node, ...], given: set[str]) -> list[int]:
+    """Each node after those that it reads, else in the file's order; nodes on a cycle, and after one, are left out."""
+    made = {name: index for index, node in enumerate(nodes) for name in node.outputs if name and name not in given}
     readers: dict[int, list[int]] = {}
     waiting: list[int] = []
     for index, node in enumerate(nodes):
-        for name in node.inputs:
-            if name and name not in given and name not in made:
-                message = f"reads {printable(name)!r}, which nothing defines"
-                faults.append(Diagnostic("undefined-tensor", node.name, message, _DAMAGED))
-        sources = {made[name] for name in node.inputs if name in made and name not in given}
+        sources = {made[name] for name in node.inputs if name in made}
         waiting.append(len(sources))
         for source in sources:
             readers.setdefault(source, []).append(index)
     ready = [index for index, count in enumerate(waiting) if count == 0]
     order: list[int] = []
     while ready:
-        index = ready.pop()
+        index = heappop(ready)
         order.append(index)
         for reader in readers.get(index, ()):
             waiting[reader] -= 1
             if waiting[reader] == 0:
-                ready.append(reader)
-    if len(order) < len(nodes):
-        stuck = sorted(set(range(len(nodes))) - set(order))
-        names = ", ".join(nodes[index].name for index in stuck[:8])
-        message = f"these nodes read each other's results within one step, so none can be first: {names}"
-        hint = "a recurrent connection must enter as a state input and leave as a state output"
-        faults.append(Diagnostic("cyclic-graph", nodes[stuck[0]].name, message, hint))
-    if order != sorted(order):
-        order = _stable(order, nodes, made, given)
-    return tuple(nodes[index] for index in order), faults
-
-
-def _stable(order: list[int], nodes: tuple[Node, ...], made: Mapping[str, int], given: set[str]) -> list[int]:
-    """The file's own order if that is topological already, so that names and edges follow the file."""
-    position = {index: index for index in order}
-    for index in order:
-        if any(made[name] >= index for name in nodes[index].inputs if name in made and name not in given):
-            return order
-    return sorted(position)
+                heappush(ready, reader)
+    return order
 
 
 def _readable(scopes: Scopes) -> dict[str, str]:

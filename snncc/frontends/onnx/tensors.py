@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
-import onnx
+from onnx.onnx_ml_pb2 import TensorProto
 
 from snncc.arrays import Array, frozen
 from snncc.diagnostics import CompileError, fault
 
-_DTYPES = {
-    onnx.TensorProto.FLOAT: np.dtype("<f4"),
-    onnx.TensorProto.DOUBLE: np.dtype("<f8"),
-    onnx.TensorProto.FLOAT16: np.dtype("<f2"),
-    onnx.TensorProto.INT8: np.dtype("i1"),
-    onnx.TensorProto.INT16: np.dtype("<i2"),
-    onnx.TensorProto.INT32: np.dtype("<i4"),
-    onnx.TensorProto.INT64: np.dtype("<i8"),
-    onnx.TensorProto.UINT8: np.dtype("u1"),
-    onnx.TensorProto.UINT16: np.dtype("<u2"),
-    onnx.TensorProto.UINT32: np.dtype("<u4"),
-    onnx.TensorProto.UINT64: np.dtype("<u8"),
-    onnx.TensorProto.BOOL: np.dtype("?"),
+_DTYPES: dict[int, np.dtype[np.generic]] = {
+    TensorProto.FLOAT: np.dtype("<f4"),
+    TensorProto.DOUBLE: np.dtype("<f8"),
+    TensorProto.FLOAT16: np.dtype("<f2"),
+    TensorProto.INT8: np.dtype("i1"),
+    TensorProto.INT16: np.dtype("<i2"),
+    TensorProto.INT32: np.dtype("<i4"),
+    TensorProto.INT64: np.dtype("<i8"),
+    TensorProto.UINT8: np.dtype("u1"),
+    TensorProto.UINT16: np.dtype("<u2"),
+    TensorProto.UINT32: np.dtype("<u4"),
+    TensorProto.UINT64: np.dtype("<u8"),
+    TensorProto.BOOL: np.dtype("?"),
 }
-_WORDS = {  # which repeated field holds the values of a type, where they are not raw bytes
-    onnx.TensorProto.FLOAT: "float_data",
-    onnx.TensorProto.DOUBLE: "double_data",
-    onnx.TensorProto.INT64: "int64_data",
-    onnx.TensorProto.UINT32: "uint64_data",
-    onnx.TensorProto.UINT64: "uint64_data",
+_WORDS: dict[int, str] = {  # which repeated field holds the values of a type, where they are not raw bytes
+    TensorProto.FLOAT: "float_data",
+    TensorProto.DOUBLE: "double_data",
+    TensorProto.INT64: "int64_data",
+    TensorProto.UINT32: "uint64_data",
+    TensorProto.UINT64: "uint64_data",
 }
 _MAX_RANK = 32
 
@@ -49,7 +49,7 @@ def numpy_type(code: int) -> np.dtype[np.generic] | None:
 
 
 def type_name(code: int) -> str:
-    names = dict(zip(onnx.TensorProto.DataType.values(), onnx.TensorProto.DataType.keys(), strict=True))
+    names = dict(zip(TensorProto.DataType.values(), TensorProto.DataType.keys(), strict=True))
     return names.get(code, f"number {code}").lower()
 
 
@@ -59,7 +59,7 @@ class TensorReader:
 
     folder: Path
 
-    def read(self, tensor: onnx.TensorProto, name: str) -> Array:
+    def read(self, tensor: TensorProto, name: str) -> Array:
         """The values, read-only and without a copy where the file's bytes can be used as they are."""
         where = printable(name)
         dtype = numpy_type(tensor.data_type)
@@ -74,7 +74,7 @@ class TensorReader:
         if len(shape) > _MAX_RANK or any(each < 0 for each in shape):
             raise fault("corrupt-tensor", where, f"has the impossible shape {_dims(shape)}", _CORRUPT)
         count = math.prod(shape)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_location == TensorProto.EXTERNAL:
             values = self._external(tensor, where, dtype, count)
         elif tensor.HasField("raw_data"):
             raw = tensor.raw_data
@@ -86,16 +86,14 @@ class TensorReader:
         values = values.astype(np.float32) if dtype == np.float16 else values
         return frozen(values.reshape(shape))
 
-    def _external(self, tensor: onnx.TensorProto, where: str, dtype: np.dtype[np.generic], count: int) -> Array:
+    def _external(self, tensor: TensorProto, where: str, dtype: np.dtype[np.generic], count: int) -> Array:
         entries = {entry.key: entry.value for entry in tensor.external_data}
         path = self._inside(entries.get("location", ""), where)
         offset = _number(entries, "offset", where)
         length = _number(entries, "length", where)
         needed = count * dtype.itemsize
         if length is not None and length != needed:
-            raise fault(
-                "corrupt-tensor", where, f"needs {needed:,} bytes, but states a length of {length:,}", _CORRUPT
-            )
+            raise fault("corrupt-tensor", where, f"needs {needed:,} bytes, but states a length of {length:,}", _CORRUPT)
         try:
             size = path.stat().st_size
             if not path.is_file():
@@ -138,7 +136,7 @@ _CORRUPT = "the file is damaged: export it again"
 _BESIDE = "keep the model's data files beside it, or export with external_data=False"
 
 
-def _typed(tensor: onnx.TensorProto, where: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Array:
+def _typed(tensor: TensorProto, where: str, dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> Array:
     field = _WORDS.get(tensor.data_type, "int32_data")
     words = getattr(tensor, field)
     count = math.prod(shape)

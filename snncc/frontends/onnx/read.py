@@ -1,0 +1,135 @@
+"""Reads a trained spiking network from an ONNX file that holds one time step: the order of all that is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from snncc.diagnostics import CompileError, Diagnostic, fault
+from snncc.frontends.model import Model
+from snncc.frontends.onnx.build import Interface, build
+from snncc.frontends.onnx.identify import identify
+from snncc.frontends.onnx.names import Names, population_names
+from snncc.frontends.onnx.ports import decoder, input_shapes, steps, widened_types
+from snncc.frontends.onnx.region import Fit, Region
+from snncc.frontends.onnx.regions import Cut, cut
+from snncc.frontends.onnx.source import Source, load
+from snncc.frontends.onnx.states import Pairing, pair
+from snncc.frontends.onnx.step import COMPARING, STEPWISE, Layered, Step
+from snncc.frontends.onnx.tensors import printable
+from snncc.frontends.onnx.trace import trace
+
+_ACTIVATIONS = frozenset(
+    {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "Tanh", "Softplus"}
+    | {"Softsign", "Mish", "HardSwish", "Softmax", "LogSoftmax", "MaxPool", "GlobalMaxPool", "Clip", "Erf"}
+)
+
+
+def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
+    """Import the file; `states` are (input, output) pairs that the user gives."""
+    source = load(path)
+    neurons_exist(source)
+    step = trace(source, input_shapes(source))
+    outputs_change(source, step)
+    pairing = pair(step, [port.name for port in source.inputs], source.outputs, states)
+    is_one_step(step, pairing)
+    outputs = model_outputs(step, pairing)
+    found = cut(step, {state: step.alias[output] for state, output in pairing.states}, [step.alias[n] for n in outputs])
+
+    names = Names()
+    data = names.give([pairing.data], "input")
+    interface = Interface((pairing.data, data), tuple((name, names.give([name], "output")) for name in outputs))
+    found = _named(found, names, source)
+    fits = _identified(found.regions)
+    graph = build(step, found, fits, interface, names, source.scopes)
+
+    count, bad_count = steps(source.properties)
+    kind, bad_kind = decoder(source.properties)
+    return Model(
+        printable(path.stem),
+        graph,
+        count,
+        kind,
+        dict(_spike_tensors(found.regions, fits)),
+        {region.name: fit.error for region, fit in zip(found.regions, fits, strict=True)},
+        (*widened_types(source), *bad_count, *bad_kind),
+    )
+
+
+def neurons_exist(source: Source) -> None:
+    """An ordinary network gets a diagnostic of its own, before the many that its nodes would get."""
+    ops = Counter(node.op for node in source.nodes)
+    if len(source.inputs) != 1 or ops.keys() & (COMPARING | STEPWISE | {"If", "Loop", "Scan"}):
+        return
+    if any("::" in op for op in ops):
+        return
+    counted = ", ".join(f"{count} {op}" for op, count in ops.items() if op in _ACTIVATIONS)
+    what = f"is an ordinary neural network (ANN) with {counted}" if counted else "is a linear network"
+    message = f"{what}: nothing in it keeps a state from step to step, compares it with a threshold and fires"
+    hint = "train and export a spiking network; this version does not convert activations into spike rates"
+    raise fault("no-spiking-neurons", printable(source.path.name), message, hint)
+
+
+def outputs_change(source: Source, step: Step) -> None:
+    """Raise CompileError for outputs that nothing makes, or that are always the same."""
+    found: list[Diagnostic] = []
+    for name in source.outputs:
+        if name not in step.alias:
+            constant = name in step.constants
+            message = "this output never changes" if constant else "nothing computes this output"
+            rule = "constant-output" if constant else "undefined-tensor"
+            found.append(Diagnostic(rule, printable(name), message, "remove it from the exported step"))
+    if not source.outputs:
+        found.append(Diagnostic("no-output", printable(source.path.name), "has no outputs", "export the model again"))
+    if found:
+        raise CompileError(found)
+
+
+def is_one_step(step: Step, pairing: Pairing) -> None:
+    """A graph without states that uses one weight again and again is a loop over time, written out."""
+    weights = Counter(name for piece in step.pieces if isinstance(piece, Layered) for name in piece.node.inputs[1:2])
+    repeated = [name for name, count in weights.items() if count > 1 and name in step.constants]
+    if not pairing.states and repeated:
+        message = (
+            f"has no state inputs and uses {printable(repeated[0])} {weights[repeated[0]]} times: an unrolled loop"
+        )
+        hint = "export one time step, (x, states) -> (y, next states); this version does not roll loops up"
+        raise fault("unrolled-graph", "model", message, hint)
+
+
+def model_outputs(step: Step, pairing: Pairing) -> tuple[str, ...]:
+    """The outputs that are no next state; without any, the last spike (else value) that nothing depends on."""
+    if pairing.outputs:
+        return pairing.outputs
+    read = {source for piece in step.pieces for source in piece.sources}
+    following = [output for _, output in pairing.states]
+    final = [output for output in following if step.alias[output] not in read] or following
+    spikes = [output for output in final if step.alias[output] in step.events]
+    return tuple((spikes or final)[-1:])
+
+
+def _named(found: Cut, names: Names, source: Source) -> Cut:
+    named = (replace(each, name=names.give(population_names(each, source.scopes), "neuron")) for each in found.regions)
+    return replace(found, regions=tuple(named))
+
+
+def _identified(regions: Sequence[Region]) -> list[Fit]:
+    fits: list[Fit] = []
+    faults: list[Diagnostic] = []
+    for region in regions:
+        try:
+            fits.append(identify(region))
+        except CompileError as error:  # noqa: PERF203
+            faults.extend(error.diagnostics)
+    if faults:
+        raise CompileError(faults)
+    return fits
+
+
+def _spike_tensors(regions: Sequence[Region], fits: Sequence[Fit]) -> Iterator[tuple[str, str]]:
+    for region, fit in zip(regions, fits, strict=True):
+        for tensor, meaning in fit.meanings.items():
+            if meaning == "spikes":
+                yield region.name, tensor
