@@ -1,0 +1,123 @@
+"""Rounds the float weights of a population to integers: what the integer 1 stands for, and which shift each map has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc.arrays import Array, Floats, Shape, frozen
+from snncc.linear import Conv, Dense, LinearMap, Sparse, with_weight
+
+_ROWS_AT_ONCE = 1 << 21  # weights that are rounded at once, so that float64 copies stay small
+_FEW = 512  # distinct magnitudes up to which values may lie on a grid by intent
+
+
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """A linear map into a population; `unit` is what the integer 1 of its source stands for, times the edges' gains."""
+
+    name: str
+    source: str
+    map: LinearMap
+    unit: float
+    delay: int
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """`quantum` is what 1 in the accumulator stands for: () for the population, else broadcast to its shape.
+
+    `exponents` has a left shift per incoming map: its weight W stands for W * quantum * 2**exponent.
+    """
+
+    quantum: Floats
+    exponents: tuple[int, ...]
+
+
+def top(bits: int) -> int:
+    """The largest weight of so many bits; weights are symmetric."""
+    return (1 << (bits - 1)) - 1
+
+
+def rounded(incoming: Incoming, grid: Grid, exponent: int, shape: Shape, bits: int) -> LinearMap:
+    """The map with integer weights on the grid: rounded half to even, clipped to `bits`."""
+    linear, most = incoming.map, top(bits)
+    step = np.ldexp(grid.quantum, exponent) / incoming.unit
+    dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int64
+    per_row = _per_row(step, linear, shape)
+    weight = np.empty(linear.weight.shape, dtype)
+    rows = max(1, _ROWS_AT_ONCE // max(1, linear.weight[:1].size))
+    for first in range(0, len(weight), rows):
+        part = slice(first, first + rows)
+        scaled = linear.weight[part].astype(np.float64) / (per_row if per_row.ndim == 0 else per_row[part])
+        weight[part] = np.clip(np.rint(scaled), -most, most)
+    return with_weight(linear, frozen(weight))
+
+
+def _per_row(step: Floats, linear: LinearMap, shape: Shape) -> Floats:
+    """A value per population or neuron, laid out to divide a map's weights."""
+    if step.ndim == 0:
+        return step
+    if isinstance(linear, Conv):
+        return step.reshape(-1, 1, 1, 1)
+    spread = np.broadcast_to(step, shape).reshape(-1)
+    return spread[:, None] if isinstance(linear, Dense) else spread[linear.targets]
+
+
+def largest(incoming: Incoming) -> float:
+    """The largest contribution of one integer from the source."""
+    return float(np.abs(incoming.map.weight).max(initial=0.0)) * abs(incoming.unit)
+
+
+def largest_by_neuron(incoming: Incoming, shape: Shape) -> Floats:
+    """As `largest`, for each channel (channels, 1, 1) of a convolution's target, or for each neuron, (size,)."""
+    linear = incoming.map
+    magnitude = np.abs(linear.weight)
+    if isinstance(linear, Sparse):
+        most = np.zeros(linear.out_size)
+        np.maximum.at(most, linear.targets, magnitude)
+    else:
+        most = magnitude.reshape(len(magnitude), -1).max(axis=1, initial=0.0).astype(np.float64)
+    if len(shape) == 3:
+        most = most.reshape(shape[0], -1).max(axis=1)[:, None, None]
+    return most.reshape(most.shape if len(shape) == 3 else shape) * abs(incoming.unit)
+
+
+def aligned(largests: tuple[float, ...], anchor: int, ratio: float, bits: int, most: int) -> Grid:
+    """The grid on which map `anchor` has its largest weight times `ratio` as the largest integer.
+
+    The others get the shift that brings their own largest weight closest to that; shifts are 0..`most`.
+    """
+    quantum = largests[anchor] * ratio / top(bits)
+    if quantum == 0.0:
+        return Grid(frozen(1.0), (0,) * len(largests))
+    shifts = [_shift(each, largests[anchor]) for each in largests]
+    lowest = max(min(shifts), max(shifts) - most)
+    return Grid(frozen(np.ldexp(quantum, lowest)), tuple(max(0, shift - lowest) for shift in shifts))
+
+
+def _shift(largest: float, anchor: float) -> int:
+    """The power of two by which a map is coarser than the anchor; its largest weight is clipped to 0.75 at most."""
+    if largest == 0.0:
+        return 0
+    mantissa, exponent = np.frexp(largest / anchor)
+    return int(exponent) - (1 if mantissa <= 2 / 3 else 0)
+
+
+def exact_step(values: Array, most: int) -> float | None:
+    """The coarsest step of which every value is a multiple of at most `most`, or None where there is no such step.
+
+    Values may be off by float32's rounding: pixels divided by 255 count, as do weights that were trained on a grid.
+    """
+    flat = np.abs(values.reshape(-1))
+    if len(np.unique(flat[:: max(1, flat.size // 4096)])) > min(_FEW, most + 1):
+        return None
+    distinct = np.unique(flat).astype(np.float64)
+    if len(distinct) > min(_FEW, most + 1) or distinct[-1] == 0.0:
+        return None
+    for count in range(1, most + 1):
+        multiples = distinct / (distinct[-1] / count)
+        if (np.abs(multiples - np.rint(multiples)) <= 1e-6 * count).all():
+            return float(distinct[-1] / count)
+    return None

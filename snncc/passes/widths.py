@@ -1,0 +1,254 @@
+"""Turns a float neuron population into an integer one on a given grid: fraction bits, register widths, decay widths.
+
+Few fraction bits make decays round coarsely; many need wide registers, and leave few bits to the decay itself. The
+narrowest registers are taken that keep all rounding small beside the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from snncc import integers, layers
+from snncc.analysis.intervals import ENDLESS, Enclosure, enclose_adaptation, enclose_current, enclose_membrane, spread
+from snncc.arrays import Array, Floats, Ints, frozen
+from snncc.chip import Chip, StateArithmetic
+from snncc.integers import Decay, Population, Register
+from snncc.layers import Neuron
+from snncc.passes.grids import Grid
+
+TOLERANCE = 1 / 128  # of the threshold: what all rounding of states may add up to before a neuron forgets it
+_MEMORY = 64  # steps after which a neuron counts as having forgotten, where nothing says how long samples are
+_PROBE = (42, 18)  # register and decay bits of the population whose reach is measured: products fit 60 bits
+_PROBE_THRESHOLD = 12  # bits of its threshold at least, so that its reach is known to a part in a thousand
+_HEADROOM = 4.0  # times what the samples showed, where no proof gives a bound
+
+StateName = Literal["membrane", "current", "adapt"]
+
+
+@dataclass(frozen=True)
+class Use:
+    """How long samples are, and the largest |membrane| that the calibration samples showed; None where unknown."""
+
+    steps: int | None = None
+    seen: float | None = None
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Left shift of the accumulator in all, and (register bits, decay bits) by state."""
+
+    shift: int
+    states: Mapping[StateName, tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A state whose widths are to be chosen: what it keeps of itself in a step, and the chip's arithmetic for it.
+
+    `reaches` are bounds of its magnitude in units of the probe, the safest first: for ever, for the samples' steps,
+    several times what samples showed; inf where there is none.
+    """
+
+    decay: Floats
+    arithmetic: StateArithmetic
+    reaches: tuple[float, float, float]
+
+
+def fitted(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use: Use) -> tuple[Population, int]:
+    """The integer population for accumulators within `sums`, and what all exponents of its maps have to grow by."""
+    widths = choose(neuron, grid, sums, chip, use)
+    shift = min(widths.shift, chip.accumulator.input_shift[1])
+    return build(neuron, grid, widths, shift, chip), widths.shift - shift
+
+
+def build(neuron: Neuron, grid: Grid, widths: Widths, input_shift: int, chip: Chip) -> Population:
+    """The population with all parameters on the grid."""
+    scale = np.ldexp(1.0 / grid.quantum, widths.shift)
+
+    def on_grid(value: Array) -> Ints:
+        return frozen(np.rint(value.astype(np.float64) * scale), np.int64)
+
+    current = adapt = None
+    if neuron.current:
+        decay, register = _arithmetic(neuron.current.decay, widths.states["current"], chip.current)
+        current = integers.Current(decay, register, on_grid(neuron.current.initial))
+    if neuron.adapt:
+        decay, register = _arithmetic(neuron.adapt.decay, widths.states["adapt"], chip.membrane)
+        adapt = integers.Adapt(decay, register, on_grid(neuron.adapt.jump), on_grid(neuron.adapt.initial))
+    decay, register = _arithmetic(neuron.decay, widths.states["membrane"], chip.membrane)
+    minimum = None if neuron.minimum is None else on_grid(neuron.minimum)
+    return Population(
+        neuron.shape,
+        integers.Membrane(decay, register, on_grid(neuron.bias), minimum, on_grid(neuron.initial)),
+        _fire(neuron, scale),
+        _reset(neuron.reset, on_grid),
+        current,
+        adapt,
+        neuron.refractory,
+        input_shift,
+        scale=float(scale) if scale.ndim == 0 else 0.0,
+    )
+
+
+def _fire(neuron: Neuron, scale: Floats) -> integers.Fire | None:
+    """Integers reach a threshold when they reach the next integer: it is rounded up, or down for a strict one."""
+    if neuron.threshold is None:
+        return None
+    exact = neuron.threshold.astype(np.float64) * scale
+    nearest = np.rint(exact)
+    on_grid = np.abs(exact - nearest) <= 1e-6 * np.maximum(1.0, np.abs(nearest))
+    outside = np.ceil(exact) if neuron.inclusive else np.floor(exact)
+    return integers.Fire(np.where(on_grid, nearest, outside), neuron.inclusive, neuron.max_spikes)
+
+
+def _reset(
+    reset: layers.SoftReset | layers.HardReset | None, on_grid: Callable[[Array], Ints]
+) -> integers.SoftReset | integers.HardReset | None:
+    if isinstance(reset, layers.SoftReset):
+        return integers.SoftReset(on_grid(reset.amount), reset.delay, reset.adaptive)
+    return None if reset is None else integers.HardReset(on_grid(reset.value), reset.delay)
+
+
+def _arithmetic(kept: Array, widths: tuple[int, int], arithmetic: StateArithmetic) -> tuple[Decay, Register]:
+    """The decay that keeps a part `kept` of a state, and the state's register."""
+    bits, decay_bits = widths
+    amount = np.rint(np.ldexp(1.0 - kept.astype(np.float64), decay_bits))
+    register = Register(-(1 << (bits - 1)), (1 << (bits - 1)) - 1, arithmetic.overflow)
+    return Decay(frozen(amount, np.int64), decay_bits, arithmetic.rounding), register
+
+
+def choose(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use: Use) -> Widths:
+    """The smallest shift whose rounding is within `TOLERANCE` for the safest registers; else the most accurate one."""
+    unit = threshold_unit(neuron, grid)
+    probe_shift = max(0, _PROBE_THRESHOLD - int(np.frexp((unit / grid.quantum).min())[1]))
+    states = _states(neuron, grid, sums, chip, use, probe_shift)
+    shifts = tuple(_shifts(grid, sums, chip))
+    for certainty in range(3):
+        for shift in shifts:
+            widths = _widths(states, shift, shift - probe_shift, certainty)
+            if widths and _error(neuron, states, widths, unit / grid.quantum, use) <= TOLERANCE:
+                return widths
+    candidates = [
+        (_error(neuron, states, widths, unit / grid.quantum, use), certainty, shift, widths)
+        for certainty in range(4)
+        for shift in shifts
+        if (widths := _widths(states, shift, shift - probe_shift, certainty))
+    ]
+    return min(candidates, key=lambda each: each[:3])[3]
+
+
+def threshold_unit(neuron: Neuron, grid: Grid) -> Floats:
+    """What errors of a membrane are measured by, in the model's unit: the threshold's distance from the reset value.
+
+    A neuron without a threshold, or with one at its reset value, is measured by an input of a hundred quanta.
+    """
+    if neuron.threshold is None:
+        return np.asarray(grid.quantum * 100)
+    value = neuron.reset.value if isinstance(neuron.reset, layers.HardReset) else np.zeros(())
+    distance = np.abs(neuron.threshold.astype(np.float64) - value)
+    return np.where(distance > 0, distance, grid.quantum * 100)
+
+
+def _shifts(grid: Grid, sums: tuple[Ints, Ints], chip: Chip) -> Iterator[int]:
+    """The left shifts, by input shift and exponents together, that keep shifted sums within half the accumulator."""
+    low, high = chip.accumulator.input_shift
+    room = chip.weight.exponent[1] - max(grid.exponents, default=0)
+    most = max(-int(sums[0].min(initial=0)), int(sums[1].max(initial=0)))
+    for shift in range(low, high + max(0, room) + 1):
+        if shift == low or most << shift < 1 << (chip.accumulator.bits - 2):
+            yield shift
+
+
+def _states(
+    neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use: Use, shift: int
+) -> dict[StateName, _State]:
+    """The states and their reach, measured on a population of very wide registers."""
+    names: tuple[StateName, ...] = ("membrane", "current", "adapt")
+    probe = build(neuron, grid, Widths(shift, dict.fromkeys(names, _PROBE)), shift, chip)
+    states: dict[StateName, _State] = {}
+    low, high = sums[0] << shift, sums[1] << shift
+    if neuron.current and probe.current:
+        found = enclose_current(probe, *sums)
+        low, high, reach = _limited(found, spread(probe.current.initial, probe), low, high, use.steps)
+        states["current"] = _State(neuron.current.decay, chip.current, (*reach, np.inf))
+    adaptation = None
+    if neuron.adapt and probe.adapt:
+        adaptation = enclose_adaptation(probe)
+        jump = spread(probe.adapt.jump, probe) * neuron.max_spikes
+        initial = spread(probe.adapt.initial, probe)
+        *_, reach = _limited(adaptation, initial, np.minimum(jump, 0), np.maximum(jump, 0), use.steps)
+        states["adapt"] = _State(neuron.adapt.decay, chip.membrane, (*reach, np.inf))
+    found = enclose_membrane(probe, low, high, adaptation)
+    bias = spread(probe.membrane.bias, probe)
+    *_, reach = _limited(found, spread(probe.membrane.initial, probe), low + bias, high + bias, use.steps)
+    scale = float(np.ldexp(1.0 / grid.quantum, shift).max())
+    seen = np.inf if use.seen is None else use.seen * scale * _HEADROOM
+    states["membrane"] = _State(neuron.decay, chip.membrane, (*reach, seen))
+    return states
+
+
+def _limited(
+    found: Enclosure, start: Ints, low: Ints, high: Ints, steps: int | None
+) -> tuple[Ints, Ints, tuple[float, float]]:
+    """What a state with inputs low..high reaches in so many steps, and how far it may go for ever and in that time."""
+    safe = bool((np.minimum(found.steps_below, found.steps_above) == ENDLESS).all())
+    for_ever = float(np.maximum(-found.low, found.high).max())
+    if safe or steps is None:
+        reach = for_ever if safe else np.inf
+        return found.low, found.high, (reach, reach)
+    least = np.maximum(found.low, start + steps * np.minimum(low, 0))
+    greatest = np.minimum(found.high, start + steps * np.maximum(high, 0))
+    return least, greatest, (np.inf, float(np.maximum(-least, greatest).max()))
+
+
+def _widths(states: Mapping[StateName, _State], shift: int, beyond_probe: int, certainty: int) -> Widths | None:
+    """Registers that hold each state's reach at a shift, and the widest decays beside them; None if they do not fit.
+
+    `certainty` 0..2 picks the reach; 3 takes the widest registers, whatever is reached.
+    """
+    found: dict[StateName, tuple[int, int]] = {}
+    for name, state in states.items():
+        arithmetic = state.arithmetic
+        reach = min(state.reaches[: certainty + 1])
+        bits = arithmetic.bits
+        if certainty < 3:
+            if not np.isfinite(reach):
+                return None
+            bits = max(2, int(np.frexp(np.ldexp(reach, beyond_probe) * (1 + 2**-10) + 1)[1]) + 1)
+        decay_bits = min(arithmetic.decay_bits[1], arithmetic.product_bits - bits)
+        if bits > arithmetic.bits or decay_bits < arithmetic.decay_bits[0]:
+            if certainty < 3:
+                return None
+            decay_bits = arithmetic.decay_bits[0]
+        found[name] = bits, decay_bits
+    return Widths(shift, found)
+
+
+def _error(neuron: Neuron, states: Mapping[StateName, _State], widths: Widths, unit: Floats, use: Use) -> float:
+    """What rounding adds up to, as a part of the threshold; `unit` is the threshold in quanta."""
+    one = 1.0 / float(np.ldexp(unit, widths.shift).min())
+    memory = {name: _memory(state.decay, use) for name, state in states.items()}
+    error = one
+    if neuron.bias.any():
+        error += memory["membrane"] * one / 2
+    for name, state in states.items():
+        inexact = bool(((state.decay != 0) & (state.decay != 1)).any())
+        if inexact:
+            rounding = 0.5 if state.arithmetic.rounding == "nearest" else 1.0
+            passed_on = memory["membrane"] if name == "current" else 1.0
+            lost = 1.0 - state.decay
+            bits = widths.states[name][1]
+            off = float(np.abs(np.ldexp(np.rint(np.ldexp(lost, bits)), -bits) - lost).max())
+            error += memory[name] * (rounding * one * passed_on + off)
+    return error
+
+
+def _memory(kept: Floats, use: Use) -> float:
+    """For how many steps a state remembers, at most a sample's own."""
+    longest = float(use.steps or _MEMORY)
+    least = float(1.0 - kept.astype(np.float64).max())
+    return longest if least * longest <= 1.0 else 1.0 / least
