@@ -203,10 +203,19 @@ def largest_sum(linear: LinearMap) -> float:
 def synapse_count(linear: LinearMap) -> int:
     """How many synapses there are, a shared weight counted once per use; zero weights count in Dense and Conv."""
     if isinstance(linear, Conv):
-        inside = with_weight(linear, np.ones(linear.weight.shape, np.float64))
-        ones = operator(inside, np.float64)(np.ones((1, linear.in_size)))
-        return int(ones.sum())
+        _, height, width = linear.in_shape
+        top, left, _, _ = linear.padding
+        _, out_height, out_width = linear.out_shape
+        rows = _uses(height, out_height, linear.weight.shape[2], linear.stride[0], linear.dilation[0], top)
+        columns = _uses(width, out_width, linear.weight.shape[3], linear.stride[1], linear.dilation[1], left)
+        return linear.weight.shape[0] * linear.weight.shape[1] * rows * columns
     return int(linear.weight.size)
+
+
+def _uses(size: int, out: int, taps: int, stride: int, gap: int, before: int) -> int:
+    """How often the taps of all outputs along one axis read a value, not padding."""
+    read = np.arange(out)[:, None] * stride + np.arange(taps) * gap - before
+    return int(np.count_nonzero((read >= 0) & (read < size)))
 
 
 def malformed(linear: LinearMap) -> str | None:
