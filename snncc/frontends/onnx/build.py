@@ -96,27 +96,30 @@ class _Builder:
     def add_population(self, region: Region, fit: Fit) -> None:
         term = self.add(region.name, fit.neuron, ())
         for stream, meaning in fit.meanings.items():
+            scale, offset = fit.scales.get(stream, np.ones(())), fit.offsets.get(stream, np.zeros(()))
             if meaning == "spikes":
-                self.values[stream] = (term,)
+                self.values[stream] = self._scaled(scale, offset, (term,), region.shape, f"{region.name}_out")
             else:
-                self.membranes[stream] = (region.name, meaning)
+                exact = bool(np.all(scale == 1) and np.all(offset == 0))
+                self.membranes[stream] = (region.name, meaning if exact else f"{meaning.split()[0]} times a number")
 
     def connect_population(self, region: Region, fit: Fit) -> None:
-        for stream in region.streams:
-            gain, delay = fit.gains[stream], fit.delays.get(stream, 0)
-            terms = self.value(stream, region.name)
-            if np.ptp(gain) == 0:
-                self.reads[region.name] += _scaled(terms, float(gain.flat[0]), delay)
-            else:
-                name = self.names.give([f"{region.name}_gain"], "gain")
-                scaled = self.add(name, Scale(region.shape, gain), terms)
-                self.reads[region.name].append(replace(scaled, delay=delay))
+        for stream, gain in fit.gains.items():
+            stem = f"{region.name}_gain"
+            terms = self._scaled(gain, np.zeros(()), self.value(stream, region.name), region.shape, stem)
+            self.reads[region.name] += _times(terms, 1.0, fit.delays.get(stream, 0))
+
+    def _scaled(self, scale: Array, shift: Array, terms: Iterable[Term], shape: Shape, name: str) -> Value:
+        """Terms times one factor, or through a layer where neurons differ or a constant is added."""
+        if np.ptp(scale) == 0 and not shift.any():
+            return _times(terms, float(scale.flat[0]))
+        return (self.add(self.names.give([name], "scale"), Scale(shape, scale, shift), terms),)
 
     def value(self, stream: str, reader: str) -> Value:
         """What a stream is in terms of ops; nothing but an output may read a membrane."""
         if stream not in self.values:
             owner, meaning = self.membranes.get(stream, ("a neuron", "state"))
-            message = f"reads the {meaning.split(' ', maxsplit=1)[0]} of {owner}, and only spikes travel between layers"
+            message = f"reads the {meaning.split()[0]} of {owner}, and only spikes travel between layers"
             hint = "feed the layer with spikes, or make the membrane an output of the model"
             self.faults.append(Diagnostic("membrane-travels", reader, message, hint))
             self.values[stream] = ()
@@ -147,7 +150,7 @@ class _Builder:
                 part = piece.constants[name] * piece.constants[name].dtype.type(sign)
                 shift = part if shift is None else shift + part
             else:
-                terms += _scaled(self.value(name, node.name), sign)
+                terms += _times(self.value(name, node.name), sign)
         if shift is None or not shift.any():
             return tuple(terms)
         if self._takes_bias(piece, terms):
@@ -170,7 +173,7 @@ class _Builder:
             message, hint = "divides by zero", "the training has diverged, or the file is damaged"
             self.faults.append(Diagnostic("not-finite", piece.node.name, message, hint))
         if np.ptp(factor) == 0:
-            return _scaled(terms, float(factor.flat[0]))
+            return _times(terms, float(factor.flat[0]))
         name = self.names.give(layer_names(piece.node, self.scopes), "scale")
         return (self.add(name, Scale(piece.shape, factor), terms),)
 
@@ -189,9 +192,9 @@ class _Builder:
         stream, shape = self.step.alias[tensor], without_batch(self.step.shapes[tensor])
         if stream in self.membranes:
             owner, meaning = self.membranes[stream]
-            if meaning == "current":
+            if not meaning.startswith("membrane ") or meaning.endswith("number"):
                 hint = "make the spikes or the membrane the output"
-                self.faults.append(Diagnostic("unsupported-output", name, f"is the current of {owner}", hint))
+                self.faults.append(Diagnostic("unsupported-output", name, f"is the {meaning} of {owner}", hint))
             when: When = "before" if meaning == "membrane before" else "after"
             self.add(name, Output(shape, "membrane", when), [Term(owner)])
             return
@@ -241,10 +244,10 @@ class _Builder:
             else:
                 stream = self.cut.delayed[each.source]
                 terms = self.value(stream, printable(each.source))
-                waiting += _scaled(terms, each.gain, each.delay + 1)
+                waiting += _times(terms, each.gain, each.delay + 1)
 
 
-def _scaled(terms: Iterable[Term], gain: float, delay: int = 0) -> Value:
+def _times(terms: Iterable[Term], gain: float, delay: int = 0) -> Value:
     return tuple(Term(each.source, each.gain * gain, each.delay + delay) for each in terms)
 
 

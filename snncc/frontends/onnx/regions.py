@@ -47,6 +47,7 @@ def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str]) -> Cut:
     cutter.claim_cores(following)
     cutter.absorb_the_rest()
     delayed = {state: stream for state, stream in following.items() if state not in cutter.owner}
+    cutter.absorb_own_feedback(delayed)
     pieces = _pieces(live, cutter.drafts)
     states = {state for draft in cutter.drafts for state in draft.states}
     streams = [name for each in pieces for name in _streams(each) if name not in states]
@@ -56,7 +57,7 @@ def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str]) -> Cut:
         if name in needed:
             exports[index].append(name)
     regions = [
-        _region(step, pieces[index], [(state, following[state]) for state in draft.states], exports[index])
+        _region(step, pieces[index], [(state, following[state]) for state in draft.states], exports[index], delayed)
         for index, draft in enumerate(cutter.drafts)
     ]
     return Cut(tuple(regions), cutter.owner, delayed, frozenset(needed))
@@ -197,6 +198,18 @@ class _Cutter:
         if faults:
             raise CompileError(faults)
 
+    def absorb_own_feedback(self, delayed: Mapping[str, str]) -> None:
+        """A region takes in what is made of its own last spikes alone, like 1 - spike, which gates its membrane."""
+        for index, pieces in enumerate(_pieces(self.live, self.drafts)):
+            for name in _streams(pieces):
+                maker = self.step.maker.get(name)
+                if not isinstance(maker, Pointwise) or not maker.linear or name in self.owner:
+                    continue
+                roots = self._roots(maker)
+                own = all(self.owner.get(delayed.get(each, "")) == index for each in roots.free)
+                if own and not roots.membranes | roots.spikes:
+                    self.drafts[index].names.update(roots.linear, [name])
+
     def _roots(self, piece: Pointwise) -> _Roots:
         linear: set[str] = set()
         membranes: set[int] = set()
@@ -261,7 +274,11 @@ def _needed(step: Step, sinks: Sequence[str], owner: Mapping[str, int], delayed:
 
 
 def _region(
-    step: Step, pieces: Sequence[Pointwise], states: Sequence[tuple[str, str]], exports: Sequence[str]
+    step: Step,
+    pieces: Sequence[Pointwise],
+    states: Sequence[tuple[str, str]],
+    exports: Sequence[str],
+    delayed: Mapping[str, str],
 ) -> Region:
     shape = without_batch(step.shapes[states[0][0]]) if states else pieces[0].shape
     own = {state for state, _ in states}
@@ -284,7 +301,9 @@ def _region(
     written = sum(each.size for each in constants.values())
     if written > _MAX_WRITTEN_OUT:
         raise fault("too-large", nodes[0].name, f"its neurons have {written:,} parameters; 33,554,432 can be held")
-    return Region("", shape, tuple(nodes), streams, tuple(states), tuple(exports), constants)
+    made = {piece.output for piece in pieces}
+    feedback = {name: delayed[name] for name in streams if delayed.get(name) in made}
+    return Region("", shape, tuple(nodes), streams, tuple(states), tuple(exports), constants, feedback=feedback)
 
 
 def _same(a: Array, b: Array) -> bool:
