@@ -1,0 +1,78 @@
+"""The records of neuron recognition: what a region does, what a reading of it claims, and why a reading fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from snncc.arrays import Floats
+from snncc.frontends.onnx.affine import Affine
+from snncc.frontends.onnx.forest import FALSE, Forest, Tree
+
+Exported = Literal["after", "before", "held"]
+UNBOUNDED = 2**31 - 1  # as many spikes in one step as the membrane asks for
+
+
+class MisfitError(Exception):
+    """Why a reading does not work; of several, the one with the highest rank saw most and is shown."""
+
+    def __init__(self, rule: str, message: str, hint: str = "", rank: int = 1) -> None:
+        super().__init__(message)
+        self.rule, self.message, self.hint, self.rank = rule, message, hint, rank
+
+
+@dataclass(frozen=True, eq=False)
+class Behaviour:
+    """What a region computes: its event (None if nothing fires) and the next value of each state, by state name.
+
+    `flags` maps each state that holds the last spike, and is used as such, to its question in the forest;
+    `echoes` are such states used as plain numbers, which makes them input streams one step late.
+    """
+
+    forest: Forest
+    event: Tree | None
+    next: Mapping[str, Tree]
+    flags: Mapping[str, int] = field(default_factory=dict[str, int])
+    echoes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Firing:
+    """Fires where the membrane exceeds threshold + slope * adaptation (or reaches it, if inclusive)."""
+
+    threshold: Floats
+    inclusive: bool
+    amplitude: Floats
+    max_spikes: int = 1
+    adaptation: str | None = None
+    slope: Floats = field(default_factory=lambda: np.zeros(()))
+
+
+@dataclass(frozen=True, eq=False)
+class Reset:
+    """`soft` by an amount a spike, `hard` to a value, or `none`; with `rest` the step after a spike is skipped."""
+
+    kind: Literal["soft", "hard", "none"]
+    value: Floats
+    adaptive: bool = False
+    rest: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The quiet branch `q` of a membrane, its lower clamp, its firing and its reset.
+
+    `exported`: whether the file keeps the membrane after its reset, before it, or after it but with traces of a late
+    reset that never act. `pending` says, of the file's states, whether the neuron fired in the last step.
+    """
+
+    membrane: str | None
+    exported: Exported
+    quiet: Affine
+    minimum: Floats | None
+    firing: Firing | None
+    reset: Reset
+    pending: Tree = FALSE

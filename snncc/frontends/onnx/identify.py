@@ -1,0 +1,264 @@
+"""Recognises the neuron that a region computes, whatever ops it is spelled with, or says why it is none.
+
+The region's nodes are run on decision trees (`propagate`), the normal form is read off them (`reading`, `assemble`),
+compared with them for every input (`normal_form`), and run against them in numbers (`verify`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.diagnostics import CompileError, fault
+from snncc.frontends.onnx import affine
+from snncc.frontends.onnx.affine import Affine, Opaque
+from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
+from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Leaf, Tree, branches, is_zero, leaf, leaves
+from snncc.frontends.onnx.hypothesis import Behaviour, MisfitError, Reading
+from snncc.frontends.onnx.normal_form import (
+    Mismatch,
+    NormalStep,
+    compare,
+    mismatches,
+    multiple,
+    neurons_that_differ,
+    normal_step,
+)
+from snncc.frontends.onnx.propagate import propagate
+from snncc.frontends.onnx.reading import readings
+from snncc.frontends.onnx.region import Fit, Meaning, Region
+from snncc.frontends.onnx.verify import Subject, inexact, verify
+from snncc.frontends.onnx.witness import witness
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """One way to look at a region: every tensor's tree, and the tensor taken for its spikes."""
+
+    region: Region
+    behaviour: Behaviour
+    trees: Mapping[str, Tree]
+    event: str | None
+
+
+def identify(region: Region) -> Fit:
+    """The neuron of a region; raises CompileError, saying what is in the way, if it has none."""
+    for name, value in region.constants.items():
+        if value.dtype.kind == "f" and np.any(np.isnan(value)):
+            raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
+    reasons: list[MisfitError] = []
+    for view in _views(region):
+        opaque = _opaque(view)
+        for reading in [opaque] if opaque is not None else readings(view.behaviour):
+            fit = reading if isinstance(reading, MisfitError) else _attempt(view, reading)
+            if isinstance(fit, Fit):
+                return fit
+            reasons.append(fit)
+    raise _refusal(region, reasons)
+
+
+def _attempt(view: _View, reading: Reading) -> Fit | MisfitError:
+    try:
+        return _fit(view, reading)
+    except MisfitError as reason:
+        return reason
+
+
+def _refusal(region: Region, reasons: list[MisfitError]) -> CompileError:
+    best = max(reasons, key=lambda reason: reason.rank)
+    return fault(best.rule, region.name, best.message, best.hint)
+
+
+def _opaque(view: _View) -> MisfitError | None:
+    trees = [*view.behaviour.next.values(), *([] if view.behaviour.event is None else [view.behaviour.event])]
+    for tree in trees:
+        for form in leaves(tree):
+            if isinstance(form, Opaque):
+                hint = "the normal form is affine between its switches: leaks, weights and resets must be constants"
+                return MisfitError(form.rule, form.why, hint, rank=3)
+    return None
+
+
+# --- ways to look at a region ---------------------------------------------------------------------------------------
+
+
+def _views(region: Region) -> Iterator[_View]:
+    """The region with its own last spikes taken for numbers, then for flags that choose between branches."""
+    forest = Forest(region.name)
+    trees = _run(forest, region, {})
+    last = {**dict(region.states), **region.feedback}
+    echoes = {name: tensor for name, tensor in last.items() if _is_event(forest, trees[tensor])}
+    yield from _with_events(region, forest, trees, {}, tuple(echoes))
+    if echoes:
+        forest = Forest(region.name)
+        flags = {name: _flag(forest, name, trees[tensor]) for name, tensor in echoes.items()}
+        trees = _run(forest, region, flags)
+        atoms = {name: tree.atom for name, tree in flags.items() if isinstance(tree, Branch)}
+        yield from _with_events(region, forest, trees, atoms, ())
+
+
+def _run(forest: Forest, region: Region, special: Mapping[str, Tree]) -> dict[str, Tree]:
+    inputs = [*region.streams, *(state for state, _ in region.states)]
+    given: dict[str, Tree] = {name: Leaf(affine.variable(name)) for name in inputs}
+    return propagate(forest, region.nodes, region.constants, {**given, **special})
+
+
+def _flag(forest: Forest, name: str, event: Tree) -> Tree:
+    """A state that is 0, or the height of the event that it remembers."""
+    heights = [form.constant for form in leaves(event) if isinstance(form, Affine) and not is_zero(form)]
+    height = heights[0] if heights else np.ones(())
+    question = affine.add(affine.variable(name), affine.constant(-height / 2))
+    (branch,) = branches(forest.positive(question))
+    return Branch(branch.atom, leaf(height), FALSE)
+
+
+def _is_event(forest: Forest, tree: Tree) -> bool:
+    """Whether a tree jumps between constants, or counts."""
+    forms = list(leaves(tree))
+    steps = all(isinstance(form, Affine) and all(name in forest.floors for name in form.terms) for form in forms)
+    return steps and (len(forms) > 1 or any(isinstance(form, Affine) and form.terms for form in forms))
+
+
+def _with_events(
+    region: Region, forest: Forest, trees: Mapping[str, Tree], flags: Mapping[str, int], echoes: tuple[str, ...]
+) -> Iterator[_View]:
+    """The region with each tensor that may be its spikes: those read outside, then those inside."""
+    last = {
+        **dict(region.states),
+        **{name: region.feedback[name] for name in (*flags, *echoes) if name in region.feedback},
+    }
+    following = {name: trees[tensor] for name, tensor in last.items()}
+    outside = [*region.exports, *last.values()]
+    inside = [name for node in region.nodes for name in node.outputs if name not in outside]
+    for names in (outside, inside):
+        events = {name: trees[name] for name in dict.fromkeys(names) if _is_event(forest, trees[name])}
+        if names is inside and not any(isinstance(tree, Branch) for tree in following.values()):
+            continue
+        moving = [name for name, tree in events.items() if _reads(forest, tree, region.streams)]
+        for name in dict.fromkeys((*moving, *events)):
+            yield _View(region, Behaviour(forest, events[name], following, flags, echoes), trees, name)
+        if events:
+            return
+    yield _View(region, Behaviour(forest, None, following, flags, echoes), trees, None)
+
+
+def _reads(forest: Forest, tree: Tree, streams: tuple[str, ...]) -> bool:
+    return any(name in streams for branch in branches(tree) for name in forest.atoms[branch.atom].terms)
+
+
+# --- from a reading to a fit ----------------------------------------------------------------------------------------
+
+
+def _fit(view: _View, reading: Reading) -> Fit:
+    region, behaviour = view.region, view.behaviour
+    candidate = assemble(behaviour, reading, region.shape, region.initial)
+    _holds(candidate)
+    step = normal_step(behaviour.forest, candidate, view.trees)
+    _exact(view, candidate, compare(behaviour, candidate, view.trees, step))
+    _echo(view)
+    exports = _exports(view, candidate, step)
+    return Fit(
+        neuron=candidate.neuron,
+        gains=candidate.gains,
+        delays=dict.fromkeys(candidate.gains, int(candidate.late)),
+        meanings={name: each.meaning for name, each in exports.items()},
+        error=verify(Subject(region, candidate, view.event, _flag_of(behaviour, reading))),
+        scales={name: each.scale for name, each in exports.items() if np.any(each.scale != 1)},
+        offsets={name: each.offset for name, each in exports.items() if np.any(each.offset != 0)},
+    )
+
+
+def _flag_of(behaviour: Behaviour, reading: Reading) -> str | None:
+    atom = reading.pending.atom if isinstance(reading.pending, Branch) else None
+    return next((name for name, own in behaviour.flags.items() if own == atom), None)
+
+
+def _holds(candidate: Candidate) -> None:
+    """A late reset that the file undoes is harmless only if no step leaves the membrane beyond the threshold."""
+    reading, neuron = candidate.reading, candidate.neuron
+    if reading.exported != "held" or reading.firing is None or neuron.threshold is None:
+        return
+    settled = reading.reset.kind == "hard" and not np.any(fires(reading.firing, reading.reset.value))
+    if not settled:
+        raise MisfitError(
+            "late-threshold",
+            "the threshold changes while the membrane is beyond it after a reset",
+            "reset in the step after the spike (in snnTorch: reset_delay=True), or reset to a value",
+            rank=3,
+        )
+
+
+def _exact(view: _View, candidate: Candidate, found: list[Mismatch]) -> None:
+    """Raise the fault of the first mismatch that an input leads to."""
+    forest, shape = view.behaviour.forest, view.region.shape
+    for each in found:
+        differ = np.broadcast_to(neurons_that_differ(each), shape)
+        neuron = tuple(int(i) for i in np.unravel_index(int(np.argmax(differ)), shape)) if shape else ()
+        point = witness(forest, each.given, neuron, shape)
+        if point is not None and isinstance(each.region, Affine) and isinstance(each.neuron, Affine):
+            values = _point(forest, each, point)
+            one, other = (
+                float(np.broadcast_to(affine.value(form, values), shape)[neuron]) for form in (each.region, each.neuron)
+            )
+            what = f"{each.of} are" if each.of == "the spikes" else f"the next {each.of} is"
+            raise inexact(candidate, point, what, one, other)
+
+
+def _point(forest: Forest, found: Mismatch, point: Mapping[str, float]) -> dict[str, Array]:
+    """The point with zeros for what the case leaves open, and with the spike counts there."""
+    names = {name for form in (found.region, found.neuron) if isinstance(form, Affine) for name in form.terms}
+    values: dict[str, Array] = {name: np.zeros(()) for name in names}
+    values.update({name: np.asarray(value) for name, value in point.items()})
+    for name, form in forest.floors.items():
+        values[name] = np.floor(affine.value(form, {**dict.fromkeys(form.terms, np.zeros(())), **values}))
+    return values
+
+
+def _echo(view: _View) -> None:
+    """Every state that holds a spike must hold this neuron's."""
+    behaviour = view.behaviour
+    for name in (*behaviour.echoes, *behaviour.flags):
+        if behaviour.event is None or multiple(behaviour.forest, behaviour.next[name], behaviour.event) is None:
+            raise MisfitError("unrelated-state", f"{name} holds something else than the neuron's last spike", rank=2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Export:
+    """What an export is: scale * meaning + offset."""
+
+    meaning: Meaning
+    scale: Array
+    offset: Array
+
+
+def _exports(view: _View, candidate: Candidate, step: NormalStep) -> dict[str, _Export]:
+    """What each export is; a state kept before its reset counts as the membrane before, where both are the same."""
+    known: list[tuple[Meaning, Tree | None]] = [
+        ("spikes", step.spikes),
+        ("membrane after", step.after),
+        ("membrane before", step.before),
+        ("current", None if candidate.late else step.current),
+    ]
+    if candidate.reading.exported == "before":
+        known[1:3] = known[2:0:-1]
+    return {name: _export(view, name, known) for name in view.region.exports}
+
+
+def _export(view: _View, name: str, known: Sequence[tuple[Meaning, Tree | None]]) -> _Export:
+    forest, tree, shape = view.behaviour.forest, view.trees[name], view.region.shape
+    for meaning, own in known:
+        if own is not None and not mismatches(forest, name, tree, own):
+            return _Export(meaning, np.ones(()), np.zeros(()))
+    for meaning, own in known:
+        found = None if own is None else multiple(forest, tree, own)
+        if found is not None:
+            return _Export(meaning, compact(found[0], shape), compact(found[1], shape))
+    raise MisfitError(
+        "unknown-export",
+        f"{name} is read outside the neuron, but is neither its spikes, its membrane nor its current",
+        "only these three may leave a neuron",
+        rank=2,
+    )
