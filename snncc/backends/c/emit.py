@@ -1,0 +1,300 @@
+"""Writes the C program of an integer network: what the templates need, in the words of the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from snncc.backends.base import Job
+from snncc.backends.c.names import text
+from snncc.backends.c.neurons import Kind, Neurons
+from snncc.backends.c.overview import overview, readme
+from snncc.backends.c.plan import Link, Plan, Step, ring_fields, state_fields
+from snncc.backends.c.tables import Storage, blob, store
+from snncc.backends.c.widths import CType
+from snncc.integers import Output, Source
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("snncc.backends.c"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - C and Markdown, not HTML; every name has passed through names.py
+)
+_ROLES = ("row", "row_out", "row_weight", "run", "run_out", "run_weight", "run_length")
+
+
+def emit(job: Job) -> Mapping[str, bytes]:
+    """The artefact's files by relative path; the same job gives the same bytes."""
+    plan = Plan(job.network, job.proof)
+    storage = store(plan.tables)
+    context = _context(job, plan, storage)
+    names = ("network.h", "network.c", "weights.h", "weights.c", "main.c")
+    files = {name: _render(name, context) for name in names}
+    files["README.md"] = readme(job, plan, storage).encode()
+    return {**files, "weights.bin": blob(storage.loaded)} if storage.loaded else files
+
+
+def _render(name: str, context: Mapping[str, Any]) -> bytes:
+    lines = _ENVIRONMENT.get_template(f"{name}.j2").render(context).splitlines()
+    return "".join(_squeezed(each.rstrip() for each in lines)).encode("ascii")
+
+
+def _squeezed(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without two blank ones in a row, and none at the end of the file."""
+    blank = False
+    for line in lines:
+        if line:
+            yield f"\n{line}\n" if blank else f"{line}\n"
+        blank = not line
+
+
+def _context(job: Job, plan: Plan, storage: Storage) -> Mapping[str, Any]:
+    functions = _functions(plan)
+    senders = [link.sender for step in plan.steps for link in step.links]
+    return {
+        "title": text(job.title),
+        "chip": text(job.chip.name),
+        "overview": overview(plan),
+        "source": _source(plan),
+        "windows": plan.windows,
+        "tail": plan.tail,
+        "last_start": plan.last_start,
+        "event": plan.event.name,
+        "events": max([1, *(each.size for each in senders)]),
+        "uses_events": bool(senders),
+        "fields": _fields(plan),
+        "sums": [{"name": f"{n.ident}_acc", "type": n.kind.acc, "length": n.layout.size} for n in _neurons(plan)],
+        "rings": [each for each in plan.senders.values() if each.ring],
+        "finders": _unique(each.type for each in senders),
+        "gatherers": _unique(link.sender.type for step in plan.steps for link in step.links if link.own_delays),
+        "kernels": _unique(link.compiled.kernel for step in plan.steps for link in step.links),
+        "walks": [_walk(link) for step in plan.steps for link in step.links if link.compiled.walk],
+        "kinds": [(name, kind, _users(plan, kind)) for kind, name in functions.items()],
+        "populations": [_population(step, functions[step.neurons.kind], plan) for step in plan.steps],
+        "initial": [_initial(each) for n in _neurons(plan) for each in n.fields if each.initial or each.initial_table],
+        "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
+        "records": list(_records(plan)),
+        "written": _unique(each["type"] for each in _records(plan)),
+        "text": storage.text,
+        "loaded": storage.loaded,
+        **_arithmetic(functions),
+    }
+
+
+def _neurons(plan: Plan) -> list[Neurons]:
+    return [each.neurons for each in plan.steps]
+
+
+def _unique(items: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))
+
+
+def _functions(plan: Plan) -> Mapping[Kind, str]:
+    """A function per kind, named by what it is, numbered where several have the same title."""
+    kinds = _unique(each.kind for each in _neurons(plan))
+    names: dict[Kind, str] = {}
+    for kind in kinds:
+        alike = sum(each.title == kind.title for each in names)
+        names[kind] = kind.title + (f"_{alike + 1}" if alike else "")
+    return names
+
+
+def _users(plan: Plan, kind: Kind) -> str:
+    return ", ".join(text(each.name) for each in plan.steps if each.neurons.kind == kind)
+
+
+def _arithmetic(kinds: Iterable[Kind]) -> Mapping[str, Any]:
+    """The helpers in use: roundings by product type, overflows and spike counts by the type of the equation."""
+    decays: list[tuple[str, CType]] = []
+    fits: list[tuple[str, CType]] = []
+    counts: list[tuple[bool, CType]] = []
+    for kind in kinds:
+        stages = [each for each in (kind.membrane, kind.current, kind.adapt) if each]
+        decays += [(each.decay, each.product) for each in stages if each.factor]
+        fits += [(each.fit.how, kind.wide) for each in stages if each.fit]
+        counts += [(kind.inclusive, kind.wide)] if kind.max_spikes > 1 else []
+    shifts = _unique(product for rounding, product in decays if rounding != "zero")
+    return {"decays": _unique(decays), "fits": _unique(fits), "counts": _unique(counts), "shifts": shifts}
+
+
+def _source(plan: Plan) -> Mapping[str, Any]:
+    sender, op = plan.senders[plan.source_name], plan.network[plan.source_name]
+    assert isinstance(op, Source)
+    copied = sender.ring or plan.windows
+    low, high = sender.type.span
+    below, above = op.lowest > low, op.highest < high
+    checks = ["x[n] < SNN_INPUT_LOWEST"] * below + ["x[n] > SNN_INPUT_HIGHEST"] * above
+    return {
+        "size": sender.size,
+        "type": sender.type,
+        "lowest": op.lowest,
+        "highest": op.highest,
+        "unit": f"round-half-even(x / {op.scale!r}), saturated" if op.bits > 1 else "1 is a spike",
+        "check": " || ".join(checks),
+        "copied": copied,
+        "current": sender.at(0) if copied else "x",
+        "used": any(link.sender is sender for step in plan.steps for link in step.links),
+    }
+
+
+def _fields(plan: Plan) -> list[Mapping[str, Any]]:
+    """The members of the state struct but for its scratch."""
+    counter = CType(32, signed=False)
+    fields: list[tuple[str, CType, tuple[int, ...]]] = []
+    if _source(plan)["copied"]:
+        fields += ring_fields(plan.senders[plan.source_name])
+    if plan.windows:
+        fields += [("step", counter, ()), ("length", counter, ())]
+    for step in plan.steps:
+        fields += state_fields(step)
+    gathered = {}
+    for link in (link for step in plan.steps for link in step.links if link.own_delays):
+        kind = link.sender.type
+        gathered[kind] = max(gathered.get(kind, 0), link.sender.size)
+    fields += [(f"gathered_{kind.short}", kind, (size,)) for kind, size in gathered.items()]
+    return [{"name": name, "type": kind, "sizes": sizes} for name, kind, sizes in fields]
+
+
+def _initial(field: Any) -> Mapping[str, Any]:
+    start = field.initial_table.name if field.initial_table else None
+    return {"name": field.name, "length": field.length, "value": field.initial, "table": start}
+
+
+def _walk(link: Link) -> Mapping[str, Any]:
+    roles = [link.compiled.tables[role].name for role in _ROLES]
+    return {"ident": link.ident, "walk": link.compiled.walk, "roles": roles}
+
+
+@dataclass
+class _Calls:
+    """Spells out the calls of one population's synapses; an event list that is still valid is not made again."""
+
+    plan: Plan
+    copied: bool
+
+    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str]:
+        sender, prepare = link.sender, list[str]()
+        values = self.values(link)
+        if link.own_delays:
+            values = f"s->gathered_{sender.type.short}"
+            ring = f"(const {sender.type.name} *)s->{sender.array}"
+            numbers = f"{sender.size}, {sender.depth}, s->{sender.ident}_now, {link.delay}"
+            prepare.append(f"gather_{sender.type.short}({values}, {ring}, {numbers}, {link.own_delays.name});")
+        key = f"{link.ident}:{values}" if link.own_delays else values
+        if key != listed:
+            prepare.append(f"count = find_events_{sender.type.short}({values}, {sender.size}, s->events);")
+        comment = f"{text(link.name)}, from {text(self.sender_name(link))}"
+        return {"prepare": prepare, "call": self.kernel(link, values), "comment": comment}, key
+
+    def values(self, link: Link) -> str:
+        """C for what the sender sent; the input itself where nobody needs its past."""
+        if link.sender is self.plan.senders[self.plan.source_name] and not self.copied:
+            return "x"
+        return link.sender.at(link.delay)
+
+    def sender_name(self, link: Link) -> str:
+        delay = f" {link.delay} steps ago" if link.delay > 1 else " a step ago" if link.delay else ""
+        return next(name for name, each in self.plan.senders.items() if each is link.sender) + delay
+
+    def kernel(self, link: Link, values: str) -> str:
+        compiled, tables = link.compiled, link.compiled.tables
+        arguments = {
+            "rows": lambda: [tables["weight"].name, str(compiled.targets)],
+            "targets": lambda: [tables[role].name for role in ("first", "target", "weight")],
+            "walk": lambda: [f"&{link.ident}_walk", tables["weight"].name],
+        }[compiled.kernel.form]()
+        target = self.plan.ident[self.plan.network.outgoing(link.name)[0].target]
+        events = ["s->events", "count", *[values] * link.sender.graded]
+        return f"{compiled.kernel.name}({', '.join([f's->sums.{target}_acc', *arguments, *events])});"
+
+
+def _population(step: Step, function: str, plan: Plan) -> Mapping[str, Any]:
+    neurons, calls = step.neurons, _Calls(plan, _source(plan)["copied"])
+    synapses: list[Mapping[str, Any]] = []
+    listed: str | None = None
+    for link in step.links:
+        spelled, listed = calls.synapse(link, listed)
+        synapses.append(spelled)
+    kind, ident = neurons.kind, neurons.ident
+    past = [step.sender.at(1)] if kind.ring and kind.reset_delay else []
+    states = [f"s->{each.name}" for each in neurons.fields]
+    arguments = [f"&{ident}_parameters", f"s->sums.{ident}_acc", *states, *past, step.sender.at(0)]
+    shape = " x ".join(map(str, step.op.shape))
+    return {
+        "ident": ident,
+        "function": function,
+        "size": step.op.size,
+        "channels": neurons.layout.channels,
+        "by_channel": kind.by_channel,
+        "initialisers": neurons.values,
+        "comment": f"{text(step.name)}: {shape} neurons",
+        "synapses": synapses,
+        "finish": f"update_{function}({', '.join(arguments)});",
+        "windowed": plan.windows,
+        "start": step.op.start,
+        "before": kind.before is not None,
+        "current": step.sender.at(0),
+        "spike_bytes": step.op.size * kind.spike.bytes,
+    }
+
+
+def _output(plan: Plan, name: str, op: Output) -> Mapping[str, Any]:
+    step = plan.target_of(name)
+    ident = step.neurons.ident
+    stored = {each.name: each.type for each in step.neurons.fields}
+    if op.value == "spikes":
+        pointer, kind = step.sender.at(0), step.sender.type
+    else:
+        early = op.when == "before" and step.neurons.kind.before is not None
+        member = f"{ident}_before" if early else f"{ident}_v"
+        pointer, kind = f"s->{member}", stored[member]
+    late = f", due {op.latency} steps after its input" if op.latency else ""
+    layout = step.neurons.layout
+    order = f"; channel c of position p at p * {layout.channels} + c" if layout.moved else ""
+    value = op.value if op.value == "spikes" else f"membrane {op.when} the reset"
+    comment = (
+        f"{text(name)}: the {value} of {text(step.name)}, {layout.size} values{late}{order}; decoder: {op.decoder}"
+    )
+    return {
+        "ident": plan.ident[name],
+        "pointer": pointer,
+        "type": kind,
+        "comment": comment,
+        "step": step,
+        "due": op.latency,
+    }
+
+
+def _records(plan: Plan) -> Iterator[Mapping[str, Any]]:
+    """What main.c writes each step: every output, then on request the spikes and the membrane of each population."""
+    for name, op in plan.outputs.items():
+        output = _output(plan, name, op)
+        call = f"snn_output_{plan.ident[name]}(s)"
+        yield _record(0, output["step"], (output["type"], call), op.latency, name)
+    for step in plan.steps:
+        membrane = f"{step.neurons.ident}_v"
+        kind = next(each.type for each in step.neurons.fields if each.name == membrane)
+        yield _record(1, step, (step.sender.type, step.sender.at(0)), step.op.start, step.name)
+        yield _record(2, step, (kind, f"s->{membrane}"), step.op.start, step.name)
+
+
+def _record(kind: int, step: Step, values: tuple[CType, str], due: int, name: str) -> Mapping[str, Any]:
+    layout = step.neurons.layout
+    channels, positions = (layout.channels, layout.positions) if layout.moved else (1, layout.size)
+    word = ("output", "spikes", "membrane")[kind]
+    return {
+        "kind": kind,
+        "always": kind == 0,
+        "type": values[0],
+        "pointer": values[1],
+        "size": layout.size,
+        "channels": channels,
+        "positions": positions,
+        "due": due,
+        "comment": f"{word} {text(name)}",
+    }

@@ -1,0 +1,175 @@
+"""Builds an emitted C program with the system's compiler and runs it on integer inputs."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.base import Batch, Result
+from snncc.backends.c.widths import CType, wire
+from snncc.chip import Chip
+from snncc.diagnostics import fault
+from snncc.integers import Network, Output, Population, Source, synapses_of
+from snncc.linear import LinearMap, synapse_count
+from snncc.runner import Trace
+
+_SOURCES = ("main.c", "network.c", "weights.c")
+_BUILD_LIMIT = 1800.0  # seconds
+_RUN_LIMIT = 120.0  # seconds, and what follows
+_SLOWEST = 1e6  # synaptic events and neuron steps per second that any machine reaches
+_RECORD = struct.Struct("<5I")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """An entry of the output file's header: 0 output, 1 spikes or 2 membrane, and where its values lie in a frame."""
+
+    kind: int
+    type: CType
+    size: int
+    due: int
+    first: int
+
+    @property
+    def last(self) -> int:
+        return self.first + self.size * self.type.bytes
+
+
+def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
+    """Build the artefact in a temporary folder and run it. Raises CompileError: `no-compiler`, `compiler-failed`."""
+    with built(folder, chip) as program:
+        return execute(program, folder, network, batch, record)
+
+
+@contextmanager
+def built(folder: Path, chip: Chip) -> Generator[Path]:
+    """The program of an artefact, built for as long as the context lasts; the artefact is left as it is."""
+    compiler = chip.compiler
+    command = shutil.which(compiler.command) if compiler else None
+    if compiler is None or command is None:
+        wanted = f"the C compiler {compiler.command!r}, which is not installed" if compiler else "a C compiler"
+        raise fault(
+            "no-compiler",
+            chip.name,
+            f"running this artefact needs {wanted}",
+            "apt-get install gcc, or brew install gcc; or name another under [compiler] in a target file of your own",
+        )
+    with TemporaryDirectory(prefix="snncc-c-") as scratch:
+        program = Path(scratch, "network")
+        sources = [str(Path(folder, name).resolve()) for name in _SOURCES]
+        arguments = [command, *compiler.flags, "-o", str(program), *sources]
+        done = subprocess.run(arguments, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()[-2000:]
+            raise fault(
+                "compiler-failed",
+                chip.name,
+                f"{' '.join(arguments[:-3])} failed: {said}",
+                "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
+            )
+        yield program
+
+
+def execute(program: Path, folder: Path, network: Network, batch: Batch, record: bool) -> Result:
+    """Run a built program on a batch; files for its input and output lie beside it for the time of the run."""
+    source = next(iter(network.of_kind(Source).values()))
+    given, taken = program.with_name("input.bin"), program.with_name("output.bin")
+    weights = Path(folder, "weights.bin").resolve()
+    with given.open("wb") as file:
+        _write_input(file, batch, wire((source.lowest, source.highest)))
+    limit = _RUN_LIMIT + _work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
+    arguments = [str(program), *["-r"] * record, "-w", str(weights), str(given), str(taken)]
+    begun = time.perf_counter()
+    done = subprocess.run(arguments, capture_output=True, timeout=limit, check=False)  # noqa: S603
+    seconds = time.perf_counter() - begun
+    given.unlink()
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-2000:]
+        raise RuntimeError(f"the C program ended with status {done.returncode}: {said}")
+    with taken.open("rb") as file:
+        trace = _read_output(file, network, batch)
+    taken.unlink()
+    return Result(trace, {"seconds": seconds})
+
+
+def _work(network: Network) -> float:
+    """Synapses and neurons: what one step can cost at most."""
+    neurons = sum(op.size for op in network.of_kind(Population).values())
+    return neurons + sum(_synapses(network, name) for name in network.of_kind(Population))
+
+
+def _synapses(network: Network, population: str) -> int:
+    maps: list[LinearMap] = [getattr(network[name], "map") for name in synapses_of(network, population)]  # noqa: B009
+    return sum(synapse_count(each) for each in maps)
+
+
+def _write_input(file: BinaryIO, batch: Batch, kind: CType) -> None:
+    samples, steps, size = batch.x.shape
+    file.write(struct.pack("<8s4I", b"SNNCCIN1", samples, steps, size, kind.bytes))
+    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+        frames = x[:length]
+        if frames.size and not kind.holds((int(frames.min()), int(frames.max()))):
+            raise ValueError(f"inputs do not fit {kind.name}")
+        file.write(struct.pack("<I", length))
+        file.write(np.ascontiguousarray(frames, kind.numpy).data)
+
+
+def _read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
+    """The trace, sample by sample, so that only one sample's bytes are alive beside it."""
+    samples, steps = batch.x.shape[:2]
+    records = _records(file)
+    kept = [np.zeros((samples, steps, each.size), np.int64) for each in records]
+    frame = records[-1].last if records else 0
+    tail = max([0, *(op.start for op in network.of_kind(Population).values()), *_latencies(network)])
+    last_start = max([0, *(op.start for op in network.of_kind(Population).values())])
+    for sample, length in enumerate(batch.lengths.tolist()):
+        total = min(length + tail, steps + last_start)
+        raw = np.frombuffer(file.read(total * frame), np.uint8)
+        if raw.size != total * frame:
+            raise RuntimeError("the C program's output ends too early")
+        frames = raw.reshape(total, frame)
+        for each, values in zip(records, kept, strict=True):
+            part = np.ascontiguousarray(frames[each.due : each.due + length, each.first : each.last])
+            values[sample, : len(part)] = part.view(each.type.numpy)
+    return _trace(records, kept, network)
+
+
+def _latencies(network: Network) -> list[int]:
+    return [op.latency for op in network.of_kind(Output).values()]
+
+
+def _records(file: BinaryIO) -> list[_Record]:
+    magic, count = struct.unpack("<8sI", file.read(12))
+    if magic != b"SNNCCOU1":
+        raise RuntimeError("the C program's output has no header")
+    records: list[_Record] = []
+    for kind, size_of_value, signed, size, due in _RECORD.iter_unpack(file.read(count * _RECORD.size)):
+        first = records[-1].last if records else 0
+        records.append(_Record(kind, CType(8 * size_of_value, bool(signed)), size, due, first))
+    return records
+
+
+def _trace(records: list[_Record], kept: list[Array], network: Network) -> Trace:
+    """Records come in the order of the emitted program: outputs as in the network, populations as they are computed."""
+    by_kind = [[values for each, values in zip(records, kept, strict=True) if each.kind == kind] for kind in range(3)]
+    populations = [name for name in network.order() if isinstance(network[name], Population)]
+
+    def named(names: list[str], arrays: list[Array]) -> Mapping[str, Array]:
+        return dict(zip(names, arrays, strict=True)) if arrays else {}
+
+    return Trace(
+        named(list(network.of_kind(Output)), by_kind[0]),
+        named(populations, by_kind[1]),
+        named(populations, by_kind[2]),
+    )

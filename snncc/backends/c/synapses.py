@@ -1,0 +1,120 @@
+"""Chooses the kernel of each synapse and lays out its weights in the order in which that kernel reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.c.convolution import Walk, walk_shape, walk_tables
+from snncc.backends.c.layout import Layout
+from snncc.backends.c.tables import Table, table
+from snncc.backends.c.widths import CType, narrowest, narrowest_unsigned, span_of
+from snncc.integers import Synapse
+from snncc.linear import Conv, Dense, LinearMap, Sparse, to_sparse
+
+_DENSE_FROM = 1 / 8  # share of nonzero weights from which a row kernel is faster than a list of targets
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A function of the generated program; equal kernels are emitted once.
+
+    `form` is rows, targets or walk. `value` is the type of a graded input, None where every event is a spike.
+    """
+
+    form: str
+    acc: CType
+    weight: CType
+    value: CType | None = None
+    target: CType | None = None
+    grouped: bool = False
+
+    @property
+    def name(self) -> str:
+        types = [self.weight, *([self.target] if self.target else []), self.acc]
+        graded = f"_times_{self.value.short}" if self.value else ""
+        return f"add_{self.form}_{'_'.join(each.short for each in types)}{graded}{'_grouped' * self.grouped}"
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A synapse as data: its kernel, its tables by role, and the shape of a convolution's walk."""
+
+    kernel: Kernel
+    tables: dict[str, Table]
+    targets: int
+    count: int
+    walk: Walk | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """What a synapse joins: the layouts of both ends, the type of the sums, the type of graded values."""
+
+    source: Layout
+    target: Layout
+    acc: CType
+    value: CType | None
+
+
+def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled:
+    """`shift` is what the exponent still has to add to the weights; `ident` begins the names of the tables."""
+    linear = _form(op.map, ends)
+    weight = linear.weight.astype(np.int64) << shift if shift else linear.weight
+    kind = narrowest(span_of(weight))
+    if isinstance(linear, Conv):
+        walk = walk_shape(linear, ends.source)
+        tables = walk_tables(ident, linear, weight, kind)
+        grouped = linear.groups > 1
+        kernel = Kernel("walk", ends.acc, kind, ends.value, grouped=grouped)
+        return Compiled(kernel, tables, linear.out_size, tables["weight"].values.size, walk)
+    if isinstance(linear, Sparse):
+        return _targets(ident, linear, weight, kind, ends)
+    rows = ends.source.arrange(ends.target.arrange(weight, axis=0).T, axis=0)
+    tables = {"weight": table(f"snn_{ident}_weight", kind, rows, "[source][target]")}
+    return Compiled(Kernel("rows", ends.acc, kind, ends.value), tables, linear.out_size, weight.size)
+
+
+def _form(linear: LinearMap, ends: Ends) -> LinearMap:
+    """The form in which a synapse is computed; it may differ from the one in which it is stored."""
+    if isinstance(linear, Conv):
+        readable = not ends.source.moved or ends.source.channels == linear.in_shape[0]
+        writable = linear.out_shape[0] in (ends.target.channels, linear.out_size)
+        if readable and writable:
+            return linear
+        linear = to_sparse(linear)
+    cells = linear.in_size * linear.out_size
+    dense = np.count_nonzero(linear.weight) >= _DENSE_FROM * cells
+    if isinstance(linear, Dense):
+        return linear if dense else to_sparse(linear)
+    return _to_dense(linear) if dense else to_sparse(linear)
+
+
+def _to_dense(linear: Sparse) -> Dense:
+    weight = np.zeros((linear.out_size, linear.in_size), linear.weight.dtype)
+    sources = np.repeat(np.arange(linear.in_size), np.diff(linear.indptr))
+    np.add.at(weight, (linear.targets, sources), linear.weight)
+    return Dense(weight)
+
+
+def _targets(ident: str, linear: Sparse, weight: Array, kind: CType, ends: Ends) -> Compiled:
+    """Compressed rows, reordered by the places of sources and targets; targets ascend within a row."""
+    sources = np.repeat(ends.source.place(), np.diff(linear.indptr))
+    targets = ends.target.place()[linear.targets]
+    order = np.lexsort((targets, sources))
+    first = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=linear.in_size))])
+    index = narrowest_unsigned(max(linear.out_size - 1, 0))
+    tables = {
+        "first": table(f"snn_{ident}_first", CType(32, signed=False), first, "[source]: where its targets begin"),
+        "target": table(f"snn_{ident}_target", index, targets[order]),
+        "weight": table(f"snn_{ident}_weight", kind, weight[order]),
+    }
+    kernel = Kernel("targets", ends.acc, kind, ends.value, index)
+    return Compiled(kernel, tables, linear.out_size, weight.size)
+
+
+def acc_type(span: tuple[int, int], exponent: int) -> CType:
+    """The type of a population's sums, counted in units of 2**exponent; the proof's span holds partial sums too."""
+    return narrowest((-(-span[0] >> exponent), span[1] >> exponent))
