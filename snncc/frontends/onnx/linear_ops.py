@@ -225,17 +225,22 @@ def _batch_norm(node: Node, shape: Shape, args: Arguments) -> LinearOp:
     return LinearOp((layer,), shape)
 
 
-def _average_pool(node: Node, shape: Shape, _: Arguments) -> LinearOp:
+def _pool(node: Node, shape: Shape, _: Arguments) -> LinearOp:
+    """AveragePool, and the sum over windows that LpPool is for values that are not negative."""
     rank = len(shape) - 2
-    kernel = integers(node, "kernel_shape")
-    if rank not in (1, 2) or kernel is None:
+    if rank not in (1, 2):
         raise fault("unsupported-op", node.name, f"is a pool over {rank} axes; 1 and 2 are supported")
+    if "kernel_shape" not in node.attributes:
+        raise bad_attribute(node, "kernel_shape", "is missing")
     kernel = window(node, "kernel_shape", rank, 1, 1)
     strides, dilations = window(node, "strides", rank, 1, 1), window(node, "dilations", rank, 1, 1)
     places = _places(node, shape[2:], kernel, strides, dilations, bool(integer(node, "ceil_mode", 0)))
     in_shape, out = _planar(shape[1:]), _planar((shape[1], *places.sizes))
     check_size(node, out)
-    counts = _counts(node, in_shape, out, _pair(kernel), _pair(strides), _pair(dilations), places.padding)
+    if node.op == "AveragePool":
+        counts = _counts(node, in_shape, out, _pair(kernel), _pair(strides), _pair(dilations), places.padding)
+    else:
+        counts = np.ones(out[1:])
     even = bool((counts == counts.flat[0]).all())
     factor = 1.0 / float(counts.flat[0]) if even else 1.0
     if max(dilations) == 1:
@@ -296,7 +301,8 @@ LINEAR: Mapping[str, Callable[[Node, Shape, Arguments], LinearOp]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "BatchNormalization": _batch_norm,
-    "AveragePool": _average_pool,
+    "AveragePool": _pool,
+    "LpPool": _pool,
     "GlobalAveragePool": _reduction,
     "ReduceMean": _reduction,
     "ReduceSum": _reduction,

@@ -152,7 +152,7 @@ def _by_dependence(ports: _Ports, left: list[str], free: list[str]) -> tuple[str
     if len(solutions) > 1 and left[0] == ports.inputs[0] and left[0] in solutions:
         return left[0], solutions[left[0]]  # as in every framework, the data comes first
     if len(solutions) != 1:
-        raise _ambiguous(ports, left, free)
+        raise _ambiguous(ports, left, free, choices)
     return next(iter(solutions.items()))
 
 
@@ -179,11 +179,14 @@ def _several_inputs(names: Sequence[str]) -> CompileError:
     return fault("several-inputs", listed, message, hint)
 
 
-def _ambiguous(ports: _Ports, left: Sequence[str], free: Sequence[str]) -> CompileError:
+def _ambiguous(ports: _Ports, left: Sequence[str], free: Sequence[str], data: Sequence[str]) -> CompileError:
     found: list[Diagnostic] = []
     for state in left:
         choices = [printable(each) for each in free if ports.acts_on(state, each) or ports.may_feed_back(state, each)]
-        message = f"this input could be the data, or a state whose next value is one of: {', '.join(choices)}"
-        hint = f"say which it is: --state {printable(state)}={choices[0] if choices else 'OUTPUT'}, for all states"
+        if data == [state] or not choices:
+            continue
+        unsure = "could be the data, or a state that goes" if state in data else "could go"
+        message = f"this input {unsure} on as any of: {', '.join(choices)}"
+        hint = f"say which is its next value: --state {printable(state)}={choices[0]}"
         found.append(Diagnostic("ambiguous-states", printable(state), message, hint))
-    return CompileError(found)
+    return CompileError(found or [Diagnostic("ambiguous-states", "model", "its states have no next values")])

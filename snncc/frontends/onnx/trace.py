@@ -24,7 +24,7 @@ from snncc.layers import Layer, Rearrange
 
 _T = TypeVar("_T")
 _CODES = {"f": 1, "b": 9, "i": 7, "u": 7}  # ONNX's numbers for a type of each kind
-_SUPPORTED = "see docs/onnx.md for the ops that spiking networks are made of"
+_SUPPORTED = "use convolution, matrix product, batch norm, average or sum pooling, reshaping and elementwise ops"
 _CONTROL = frozenset({"If", "Loop", "Scan"})
 _BOUNDING = frozenset({"Clip", "Max", "Min", "Where", *COMPARING})  # an infinite constant means "no bound" there
 _FREE_VALUES = 1 << 24  # what may be made beside copies of the file's own constants
@@ -56,6 +56,7 @@ class _Tracer:
     shapes: dict[str, Shape] = field(default_factory=dict[str, Shape])
     kinds: dict[str, str] = field(default_factory=dict[str, str])
     events: set[str] = field(default_factory=set[str])
+    positive: set[str] = field(default_factory=set[str])  # spikes as numbers, never below zero
 
     def stream(self, name: str, stream: str, shape: Shape, kind: str) -> None:
         self.alias[name] = stream
@@ -155,8 +156,9 @@ class _Tracer:
             return
         self._layered(node, name, (Rearrange(without_batch(index.shape), flat),), index.shape, output)
         self.kinds[output] = self.kinds[name]
-        if self.alias[name] in self.events:
-            self.events.add(output)
+        for known in (self.events, self.positive):
+            if self.alias[name] in known:
+                known.add(output)
 
     def _layered(self, node: Node, name: str, layers: tuple[Layer, ...], shape: Shape, output: str) -> None:
         self.stream(output, output, shape, "f")
@@ -166,6 +168,8 @@ class _Tracer:
         (name,) = (each for each in node.inputs if each in self.alias)
         if self.kinds[name] != "f":
             raise fault("unsupported-type", node.name, "reads values that are not floats", "cast spikes to float first")
+        if node.op == "LpPool" and (integer(node, "p", 2) != 1 or self.alias[name] not in self.positive):
+            raise fault("unsupported-op", node.name, "LpPool is linear only for p = 1, on spikes", _SUPPORTED)
         if broken := not_finite(node, args):
             raise CompileError(broken)
         result = _try(node, lambda: linear_op(node, self.shapes[name], args))
@@ -233,6 +237,8 @@ class _Tracer:
             )
             self.pieces.append(piece)
             self.stream(output, output, shape, kind)
+            if node.op == "Cast" and self.kinds[node.inputs[0]] == "b":
+                self.positive.add(output)
             jumps = node.op in COMPARING | LOGICAL | STEPWISE
             if jumps or all(each in self.events for each in piece.sources):
                 self.events.add(output)
