@@ -22,7 +22,6 @@ def firings(behaviour: Behaviour, event: Tree, quiet: Affine, others: tuple[str,
     """Every way to see `event` as a comparison of the quiet membrane with a threshold."""
     forest = behaviour.forest
     forms = [form for form in leaves(event) if isinstance(form, Affine) and not is_zero(form)]
-    _only_positive(event, forms)
     if any(form.terms for form in forms):
         yield from _counted(forest, forms, quiet)
         return
@@ -43,18 +42,21 @@ def firings(behaviour: Behaviour, event: Tree, quiet: Affine, others: tuple[str,
             yield Firing(theta, inclusive, amplitude, most, adaptation, slope)
 
 
-def _only_positive(event: Tree, forms: list[Affine]) -> None:
+def negative_spikes(event: Tree) -> MisfitError | None:
+    """The fault of an event that is below zero somewhere: at a leaf, or because a count has no lower end."""
+    forms = [form for form in leaves(event) if isinstance(form, Affine) and not is_zero(form)]
     negative = any(np.any(form.constant < 0) for form in forms if not form.terms)
     counted = [form for form in forms if form.terms]
     unclipped = bool(counted) and not any(is_zero(form) for form in leaves(event))
-    opposed = any(not affine.same(form, counted[0]) for form in counted)
-    if negative or unclipped or opposed:
-        raise MisfitError(
-            "negative-spikes",
-            "emits negative spikes too",
-            "spikes are 0 or 1, or a count; split a signed neuron into a positive and a negative population",
-            rank=4,
-        )
+    two_sided = any(not affine.same(form, counted[0]) for form in counted)
+    if not (negative or unclipped or two_sided):
+        return None
+    return MisfitError(
+        "negative-spikes",
+        "emits negative spikes too",
+        "spikes are 0 or 1, or a count; split a signed neuron into a positive and a negative population",
+        rank=4,
+    )
 
 
 def _threshold(

@@ -16,11 +16,12 @@ from snncc.diagnostics import CompileError, fault
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Opaque
 from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
-from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Leaf, Tree, branches, is_zero, leaf, leaves
+from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, is_zero, leaf, leaves
 from snncc.frontends.onnx.hypothesis import Behaviour, MisfitError, Reading
 from snncc.frontends.onnx.normal_form import (
     Mismatch,
     NormalStep,
+    assumed,
     compare,
     mismatches,
     multiple,
@@ -90,14 +91,22 @@ def _views(region: Region) -> Iterator[_View]:
     forest = Forest(region.name)
     trees = _run(forest, region, {})
     last = {**dict(region.states), **region.feedback}
-    echoes = {name: tensor for name, tensor in last.items() if _is_event(forest, trees[tensor])}
+    echoes = {name: tensor for name, tensor in last.items() if _jumps(forest, region, trees[tensor], name, tensor)}
     yield from _with_events(region, forest, trees, {}, tuple(echoes))
     if echoes:
         forest = Forest(region.name)
-        flags = {name: _flag(forest, name, trees[tensor]) for name, tensor in echoes.items()}
+        calm = _run(forest, region, dict.fromkeys(echoes, FALSE))
+        flags = {name: _flag(forest, name, calm[tensor]) for name, tensor in echoes.items()}
         trees = _run(forest, region, flags)
         atoms = {name: tree.atom for name, tree in flags.items() if isinstance(tree, Branch)}
         yield from _with_events(region, forest, trees, atoms, ())
+
+
+def _jumps(forest: Forest, region: Region, tree: Tree, name: str, tensor: str) -> bool:
+    """Whether a state remembers an event; one that multiplies others shows it only once it is held at zero."""
+    if any(isinstance(form, Opaque) for form in leaves(tree)):
+        tree = _run(forest, region, {name: FALSE})[tensor]
+    return _is_event(forest, tree)
 
 
 def _run(forest: Forest, region: Region, special: Mapping[str, Tree]) -> dict[str, Tree]:
@@ -197,8 +206,10 @@ def _exact(view: _View, candidate: Candidate, found: list[Mismatch]) -> None:
     for each in found:
         differ = np.broadcast_to(neurons_that_differ(each), shape)
         neuron = tuple(int(i) for i in np.unravel_index(int(np.argmax(differ)), shape)) if shape else ()
-        point = witness(forest, each.given, neuron, shape)
-        if point is not None and isinstance(each.region, Affine) and isinstance(each.neuron, Affine):
+        assert isinstance(each.region, Affine)
+        assert isinstance(each.neuron, Affine)
+        point = witness(forest, each.given, affine.subtract(each.region, each.neuron), neuron, shape)
+        if point is not None:
             values = _point(forest, each, point)
             one, other = (
                 float(np.broadcast_to(affine.value(form, values), shape)[neuron]) for form in (each.region, each.neuron)
@@ -244,16 +255,16 @@ def _exports(view: _View, candidate: Candidate, step: NormalStep) -> dict[str, _
     ]
     if candidate.reading.exported == "before":
         known[1:3] = known[2:0:-1]
-    return {name: _export(view, name, known) for name in view.region.exports}
+    return {name: _export(view, name, known, assumed(candidate)) for name in view.region.exports}
 
 
-def _export(view: _View, name: str, known: Sequence[tuple[Meaning, Tree | None]]) -> _Export:
+def _export(view: _View, name: str, known: Sequence[tuple[Meaning, Tree | None]], given: Given) -> _Export:
     forest, tree, shape = view.behaviour.forest, view.trees[name], view.region.shape
     for meaning, own in known:
-        if own is not None and not mismatches(forest, name, tree, own):
+        if own is not None and not mismatches(forest, name, tree, own, given):
             return _Export(meaning, np.ones(()), np.zeros(()))
     for meaning, own in known:
-        found = None if own is None else multiple(forest, tree, own)
+        found = None if own is None else multiple(forest, tree, own, given)
         if found is not None:
             return _Export(meaning, compact(found[0], shape), compact(found[1], shape))
     raise MisfitError(

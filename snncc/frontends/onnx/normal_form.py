@@ -137,12 +137,17 @@ def _positive(forest: Forest, tree: Tree) -> Tree:
     return forest.map(forest.positive, tree)
 
 
+def assumed(candidate: Candidate) -> Given:
+    """What holds of every state that a step leaves behind: after a hard reset, the membrane does not fire."""
+    reading = candidate.reading
+    if reading.exported == "held" and isinstance(reading.pending, Branch):
+        return ((reading.pending.atom, reading.pending.yes is not TRUE),)
+    return ()
+
+
 def compare(behaviour: Behaviour, candidate: Candidate, values: Trees, step: NormalStep) -> list[Mismatch]:
     """Every case in which the region's spikes or next states are not the neuron's; empty if the fit is exact."""
-    forest, reading = behaviour.forest, candidate.reading
-    given: Given = ()
-    if reading.exported == "held" and isinstance(reading.pending, Branch):
-        given = ((reading.pending.atom, reading.pending.yes is not TRUE),)
+    forest, reading, given = behaviour.forest, candidate.reading, assumed(candidate)
     following = {**values, **behaviour.next}
     pairs: list[tuple[str, Tree, Tree]] = []
     if behaviour.event is not None and reading.firing is not None:
@@ -198,9 +203,13 @@ def neurons_that_differ(found: Mismatch) -> Array:
     return np.ones((), np.bool_)
 
 
-def multiple(forest: Forest, tree: Tree, of: Tree) -> tuple[Floats, Floats] | None:
+def multiple(forest: Forest, tree: Tree, of: Tree, given: Given = ()) -> tuple[Floats, Floats] | None:
     """scale and offset with tree = scale * of + offset, or None."""
-    pairs = [(x, y) for _, (x, y) in forest.cases(tree, of) if isinstance(x, Affine) and isinstance(y, Affine)]
+    pairs = [
+        (x, y)
+        for _, (x, y) in forest.cases(forest.prune(tree, given), forest.prune(of, given), given=given)
+        if isinstance(x, Affine) and isinstance(y, Affine)
+    ]
     moving = [(x, y) for x, y in pairs if y.terms]
     if moving:
         scale = affine.ratio(*moving[0])
@@ -215,4 +224,4 @@ def multiple(forest: Forest, tree: Tree, of: Tree) -> tuple[Floats, Floats] | No
         scale = np.asarray((at_high - at_low) / (high - low))
         offset = np.asarray(at_low - scale * low)
     fitted = forest.add(forest.scale(of, scale), leaf(offset))
-    return None if mismatches(forest, "", tree, fitted) else (scale, offset)
+    return None if mismatches(forest, "", tree, fitted, given) else (scale, offset)

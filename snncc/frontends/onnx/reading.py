@@ -12,8 +12,8 @@ import numpy as np
 from snncc.arrays import Floats
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine
-from snncc.frontends.onnx.firing import fired_tree, firings, floor_arguments
-from snncc.frontends.onnx.forest import FALSE, TRUE, Branch, Forest, Given, Leaf, Tree, branches, is_zero, leaves
+from snncc.frontends.onnx.firing import fired_tree, firings, floor_arguments, negative_spikes
+from snncc.frontends.onnx.forest import FALSE, TRUE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaves
 from snncc.frontends.onnx.hypothesis import Behaviour, Exported, Firing, MisfitError, Reading, Reset
 from snncc.frontends.onnx.words import number, product
 
@@ -21,6 +21,9 @@ from snncc.frontends.onnx.words import number, product
 def readings(behaviour: Behaviour) -> Iterator[Reading | MisfitError]:
     """Every reading of each state as the membrane, and, instead of those that fail, the reason."""
     states = [name for name in behaviour.next if name not in behaviour.flags and name not in behaviour.echoes]
+    if behaviour.event is not None and (negative := negative_spikes(behaviour.event)) is not None:
+        yield negative
+        return
     if not states:
         yield from _attempt(_read_stateless(behaviour))
     for membrane in states:
@@ -63,8 +66,9 @@ def _read_after(behaviour: Behaviour, membrane: str, exported: Exported, pending
         yield Reading(membrane, exported, quiet, minimum, None, Reset("none", np.zeros(())))
         return
     for firing in firings(behaviour, event, quiet, _others(behaviour, membrane, quiet)):
-        reset = _reset_after(forest, event, tree, quiet, firing)
-        yield Reading(membrane, exported, quiet, minimum, firing, reset, pending)
+        if exported == "after" or _agrees(behaviour, membrane, firing, pending):
+            reset = _reset_after(forest, event, tree, membrane, (quiet, firing))
+            yield Reading(membrane, exported, quiet, minimum, firing, reset, pending)
 
 
 def _read_before(behaviour: Behaviour, membrane: str, pending: Tree) -> Iterator[Reading]:
@@ -75,7 +79,15 @@ def _read_before(behaviour: Behaviour, membrane: str, pending: Tree) -> Iterator
     reset = _reset_before(membrane, quiet, fired)
     event = forest.prune(behaviour.event or FALSE, _answer(pending, fired=False))
     for firing in firings(behaviour, event, quiet, ()):
-        yield Reading(membrane, "before", quiet, minimum, firing, reset, pending)
+        if _agrees(behaviour, membrane, firing, pending):
+            yield Reading(membrane, "before", quiet, minimum, firing, reset, pending)
+
+
+def _agrees(behaviour: Behaviour, membrane: str, firing: Firing, pending: Tree) -> bool:
+    """Whether the last step fired, by `pending`, just where this firing says so of the membrane kept since then."""
+    if isinstance(pending, Branch) and pending.atom in behaviour.flags.values():
+        return True
+    return equal(fired_tree(behaviour.forest, Leaf(affine.variable(membrane)), firing), pending)
 
 
 def _answer(pending: Tree, fired: bool) -> Given:
@@ -137,12 +149,7 @@ def _quiet(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str) -> tupl
     for given, form in flat:
         side = _side_of(behaviour.forest, given, moving[0])
         if side > 0:
-            raise MisfitError(
-                "saturating-membrane",
-                f"{membrane} never exceeds {number(form.constant)}: the normal form has a lower clamp only",
-                "remove the upper clamp from the model, or move it beyond the values that occur",
-                rank=3,
-            )
+            raise _saturates(membrane, form.constant)
         if side == 0 or (minimum is not None and np.any(minimum != form.constant)):
             raise MisfitError("unrecognised-neuron", f"{membrane} is held at {number(form.constant)} at times", rank=1)
         minimum = form.constant
@@ -175,14 +182,9 @@ def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, 
             "the normal form has one decay per neuron; use one leak for both signs",
             rank=2,
         )
-    if own:
-        edge = -own[0].constant / own[0].terms[membrane]
-        return MisfitError(
-            "reset-threshold",
-            f"{membrane} changes its course at {number(edge)}, which is not where the neuron fires",
-            "reset the membrane where it fires, with the same threshold and the same comparison",
-            rank=2,
-        )
+    edges = [-form.constant / form.terms[membrane] for form in own] or _edges(forest, event, tree, moving[0])
+    if edges:
+        return _two_thresholds(membrane, edges[0])
     return MisfitError(
         "unrecognised-neuron",
         f"{membrane} follows different equations without a spike: {product(moving[0])}, or {product(moving[1])}",
@@ -190,7 +192,38 @@ def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, 
     )
 
 
-def _reset_after(forest: Forest, event: Tree, tree: Tree, quiet: Affine, firing: Firing) -> Reset:
+def _edges(forest: Forest, event: Tree, tree: Tree, quiet: Affine) -> list[Floats]:
+    """Values of the quiet membrane at which it changes its course, the event not."""
+    asked = {branch.atom for branch in branches(event)}
+    found: list[Floats] = []
+    for atom in dict.fromkeys(branch.atom for branch in branches(tree) if branch.atom not in asked):
+        t = affine.ratio(forest.atoms[atom], quiet)
+        if t is not None and np.all(t != 0):
+            found.append(np.asarray(quiet.constant - forest.atoms[atom].constant / t))
+    return found
+
+
+def _two_thresholds(membrane: str, edge: Floats) -> MisfitError:
+    return MisfitError(
+        "reset-threshold",
+        f"{membrane} is reset where it passes {number(edge)}; the neuron fires elsewhere, or by the other of > and >=",
+        "reset the membrane where it fires, with the same threshold and the same comparison",
+        rank=2,
+    )
+
+
+def _saturates(membrane: str, edge: Floats) -> MisfitError:
+    return MisfitError(
+        "saturating-membrane",
+        f"{membrane} never exceeds {number(edge)}: the normal form has a lower clamp only",
+        "remove the upper clamp from the model, or move it beyond the values that occur",
+        rank=3,
+    )
+
+
+def _reset_after(forest: Forest, event: Tree, tree: Tree, membrane: str, reading: tuple[Affine, Firing]) -> Reset:
+    """The one reset that all cases with a spike agree on."""
+    quiet, firing = reading
     found: list[Reset] = []
     for _, (e, form) in forest.cases(event, tree):
         if isinstance(e, Affine) and isinstance(form, Affine) and not is_zero(e):
@@ -198,6 +231,12 @@ def _reset_after(forest: Forest, event: Tree, tree: Tree, quiet: Affine, firing:
             found.append(_reset_of(quiet, form, count, firing))
     if not found:
         raise MisfitError("unrecognised-neuron", "never fires", rank=0)
+    kinds = {reset.kind for reset in found}
+    above = [edge for edge in _edges(forest, FALSE, tree, quiet) if np.all(edge > firing.threshold)]
+    if kinds == {"hard", "soft"} and above:
+        raise _saturates(membrane, above[-1])
+    if len(kinds) > 1 and (edges := _edges(forest, event, tree, quiet)):
+        raise _two_thresholds(membrane, edges[0])
     return found[0]
 
 

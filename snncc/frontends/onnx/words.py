@@ -11,7 +11,7 @@ from snncc.layers import HardReset, Neuron, SoftReset
 
 def number(value: Array | float) -> str:
     """A number, or the range of those of a population."""
-    low, high = float(np.min(value)), float(np.max(value))
+    low, high = float(np.min(value)) + 0.0, float(np.max(value)) + 0.0  # -0 is shown as 0
     return f"{low:.6g}" if low == high else f"{low:.6g}..{high:.6g}"
 
 
