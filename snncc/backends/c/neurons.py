@@ -16,7 +16,7 @@ from snncc.arrays import Array
 from snncc.backends.c.layout import Layout
 from snncc.backends.c.tables import Table, table
 from snncc.backends.c.widths import INT32, INT64, CType, Span, join, literal, magnitude, narrowest, span_of, wire
-from snncc.integers import Decay, HardReset, Population, Register, SoftReset, value_range
+from snncc.integers import Decay, Population, Register, SoftReset, value_range
 
 
 @dataclass(frozen=True)
