@@ -114,6 +114,14 @@ class _Run:
             self.memo[name] = (x, op.apply(x))
         return self.memo[name][1]
 
+    def probed(self, name: str, op: Probe, now: int, seen: Mapping[str, tuple[Array, Array, Array]]) -> Array:
+        """What an output shows: of a population what was asked for, of anything else the values on its edges."""
+        edges = self.graph.incoming(name)
+        if edges != (Edge(edges[0].source, name),) or edges[0].source not in seen:
+            return self.gather(edges, now)
+        spikes, before, after = seen[edges[0].source]
+        return spikes if op.value == "spikes" else before if op.when == "before" else after
+
     def keep(self, kind: str, name: str, step: int, value: Array) -> None:
         """Record a value of a model step, zero for samples that are over."""
         if not 0 <= step < self.steps:
@@ -150,16 +158,15 @@ def simulate(
             elif isinstance(op, Stateless):
                 run.past[name][now] = run.apply(name, op, now)
             elif isinstance(op, Stateful):
-                x = run.gather(graph.incoming(name), now)
+                incoming = graph.incoming(name)
+                x = run.gather(incoming, now) if incoming else np.zeros_like(op.rest["v"])
                 states[name], seen[name] = _advance(op, states[name], x, now - op.start, lengths)
                 run.past[name][now] = seen[name][0]
                 if name in record:
                     run.keep("spikes", name, now - op.start, seen[name][0])
                     run.keep("membranes", name, now - op.start, seen[name][2])
             else:
-                spikes, before, after = seen[graph.incoming(name)[0].source]
-                value = spikes if op.value == "spikes" else before if op.when == "before" else after
-                run.keep("outputs", name, now - op.latency, value)
+                run.keep("outputs", name, now - op.latency, run.probed(name, op, now, seen))
             run.past[name].pop(now - depth[name], None)
     return run.trace()
 
