@@ -34,9 +34,11 @@ def _freeze(record: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class Register:
-    """A state register that holds lo..hi. `saturate` clips; `wrap` adds or subtracts its span `hi - lo + 1` once.
+    """A state register that holds lo..hi, 0 among them. `saturate` clips; `wrap` adds or subtracts its span once.
 
-    An excursion of more than one span escapes a wrapping register, as on Loihi (DESIGN section 5).
+    The span is `hi - lo + 1`; an excursion of more than that escapes a wrapping register, as on Loihi. `fit`
+    below is what the register does. With a reset of delay 0, v passes it twice in every step, fired or not.
+    Initial states, reset values and minima lie in their register.
     """
 
     lo: int
@@ -46,7 +48,10 @@ class Register:
 
 @dataclass(frozen=True, eq=False)
 class Decay:
-    """x becomes x * (2**bits - amount) / 2**bits, rounded; amount 0 keeps x, 2**bits clears it."""
+    """x becomes x * (2**bits - amount) / 2**bits, rounded; amount 0 keeps x, 2**bits clears it.
+
+    `zero` rounds toward zero, `floor` down, `nearest` to the nearest integer, halves up: -0.5 to 0, 0.5 to 1.
+    """
 
     amount: Array
     bits: int
@@ -86,7 +91,8 @@ class Membrane:
 class Fire:
     """s = v > threshold, or v >= threshold if `inclusive`; adaptation adds to the threshold.
 
-    `max_spikes` m > 1 (threshold > 0): clip(v // threshold, 0, m), or clip(ceil(v / threshold) - 1, 0, m) for >.
+    `max_spikes` m > 1: clip(v // threshold, 0, m), or clip(ceil(v / threshold) - 1, 0, m) for >. There the
+    threshold, whatever the adaptation, is greater than 0.
     """
 
     threshold: Array
@@ -99,7 +105,11 @@ class Fire:
 
 @dataclass(frozen=True, eq=False)
 class SoftReset:
-    """v <- v - amount * s (minus a * s too, if `adaptive`); `delay` 1: in the next step, after its decay."""
+    """v <- fit(v - amount * s), or v <- fit(v - (amount + a) * s) if `adaptive`, a being what was compared with.
+
+    `delay` 1: the same amount is taken from the decayed v of the next step, before its i, bias and fit are applied;
+    `a` is then that of the next step, after its decay.
+    """
 
     amount: Array
     delay: int = 0
@@ -122,7 +132,7 @@ class HardReset:
 
 @dataclass(frozen=True, eq=False)
 class Adapt:
-    """a <- decayed(a) before the comparison; a <- fit(a + jump * s) after it."""
+    """a <- decayed(a) before the comparison, at every step; a <- fit(a + jump * s) after it and after the reset."""
 
     decay: Decay
     register: Register
@@ -156,7 +166,10 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Synapse:
-    """acc += (W x) << exponent. `axon_delays` (in_size,) adds steps per source neuron to the edge's own delay."""
+    """acc += (W x) << exponent. `axon_delays` (in_size,) adds steps per source neuron to the edge's own delay.
+
+    That edge is the one into the synapse; the edge from it to its population has no delay.
+    """
 
     map: LinearMap
     exponent: int = 0
@@ -169,6 +182,9 @@ class Synapse:
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one kind. `start` is the step at which the first model step is computed; until then all rests.
+
+    For `refractory` steps after a spike, i and a are updated, v keeps what the reset left, and s is 0. As there
+    would be no such v yet, a reset with a delay excludes it.
 
     `scale` is how many units of v stand for 1.0 of the trained model's membrane: for reading results, never for
     computing them.
