@@ -31,10 +31,10 @@ def firings(behaviour: Behaviour, event: Tree, quiet: Affine, others: tuple[str,
     amplitude = min(levels, key=lambda level: float(np.max(level)))
     most = max(int(np.max(np.rint(level / np.where(amplitude == 0, 1, amplitude)))) for level in levels)
     for branch in branches(event):
-        zeros = [isinstance(side, Leaf) and is_zero(side.form) for side in (branch.yes, branch.no)]
-        if zeros[0] == zeros[1] or not all(isinstance(side, Leaf) for side in (branch.yes, branch.no)):
+        silent = [[is_zero(form) for form in leaves(side)] for side in (branch.yes, branch.no)]
+        if not (all(silent[0]) or all(silent[1])) or (any(silent[0]) and any(silent[1])):
             continue
-        inclusive = zeros[0]  # quiet where f > 0: fires where -f >= 0
+        inclusive = all(silent[0])  # quiet where f > 0: fires where -f >= 0
         form = affine.scale(forest.atoms[branch.atom], -1.0 if inclusive else 1.0)
         firing = _threshold(forest, event, form, quiet, others)
         if firing is not None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.arrays import Array
-from snncc.diagnostics import CompileError, fault
+from snncc.diagnostics import fault
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Opaque
 from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
-from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, is_zero, leaf, leaves
+from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaf, leaves
 from snncc.frontends.onnx.hypothesis import Behaviour, MisfitError, Reading
 from snncc.frontends.onnx.normal_form import (
     Mismatch,
@@ -37,28 +37,38 @@ from snncc.frontends.onnx.witness import witness
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """One way to look at a region: every tensor's tree, and the tensor taken for its spikes."""
+    """One way to look at a region: every tensor's tree, and the tensor taken for its spikes.
+
+    `plain`: that tensor leaves the region, as spikes do. What is wrong with others says little about the neuron.
+    """
 
     region: Region
     behaviour: Behaviour
     trees: Mapping[str, Tree]
     event: str | None
+    plain: bool = True
 
 
 def identify(region: Region) -> Fit:
     """The neuron of a region; raises CompileError, saying what is in the way, if it has none."""
+    with np.errstate(all="ignore"):  # hostile constants end in NaN, and NaN fits nothing
+        return _identify(region)
+
+
+def _identify(region: Region) -> Fit:
     for name, value in region.constants.items():
         if value.dtype.kind == "f" and np.any(np.isnan(value)):
             raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
-    reasons: list[MisfitError] = []
+    reasons: list[tuple[bool, MisfitError]] = []
     for view in _views(region):
         opaque = _opaque(view)
         for reading in [opaque] if opaque is not None else readings(view.behaviour):
             fit = reading if isinstance(reading, MisfitError) else _attempt(view, reading)
             if isinstance(fit, Fit):
                 return fit
-            reasons.append(fit)
-    raise _refusal(region, reasons)
+            reasons.append((view.plain, fit))
+    _, best = max(reasons, key=lambda reason: (reason[0], reason[1].rank))
+    raise fault(best.rule, region.name, best.message, best.hint)
 
 
 def _attempt(view: _View, reading: Reading) -> Fit | MisfitError:
@@ -66,11 +76,6 @@ def _attempt(view: _View, reading: Reading) -> Fit | MisfitError:
         return _fit(view, reading)
     except MisfitError as reason:
         return reason
-
-
-def _refusal(region: Region, reasons: list[MisfitError]) -> CompileError:
-    best = max(reasons, key=lambda reason: reason.rank)
-    return fault(best.rule, region.name, best.message, best.hint)
 
 
 def _opaque(view: _View) -> MisfitError | None:
@@ -142,16 +147,19 @@ def _with_events(
     following = {name: trees[tensor] for name, tensor in last.items()}
     outside = [*region.exports, *last.values()]
     inside = [name for node in region.nodes for name in node.outputs if name not in outside]
+    if not any(isinstance(tree, Branch) for tree in following.values()):
+        inside = []
+    seen: list[Tree] = []
     for names in (outside, inside):
         events = {name: trees[name] for name in dict.fromkeys(names) if _is_event(forest, trees[name])}
-        if names is inside and not any(isinstance(tree, Branch) for tree in following.values()):
-            continue
         moving = [name for name, tree in events.items() if _reads(forest, tree, region.streams)]
         for name in dict.fromkeys((*moving, *events)):
-            yield _View(region, Behaviour(forest, events[name], following, flags, echoes), trees, name)
-        if events:
-            return
-    yield _View(region, Behaviour(forest, None, following, flags, echoes), trees, None)
+            if not any(equal(events[name], other) for other in seen):
+                seen.append(events[name])
+                behaviour = Behaviour(forest, events[name], following, flags, echoes)
+                yield _View(region, behaviour, trees, name, plain=names is outside)
+    if not seen:
+        yield _View(region, Behaviour(forest, None, following, flags, echoes), trees, None)
 
 
 def _reads(forest: Forest, tree: Tree, streams: tuple[str, ...]) -> bool:

@@ -87,6 +87,8 @@ def _agrees(behaviour: Behaviour, membrane: str, firing: Firing, pending: Tree) 
     """Whether the last step fired, by `pending`, just where this firing says so of the membrane kept since then."""
     if isinstance(pending, Branch) and pending.atom in behaviour.flags.values():
         return True
+    if firing.adaptation is not None:
+        return False
     return equal(fired_tree(behaviour.forest, Leaf(affine.variable(membrane)), firing), pending)
 
 

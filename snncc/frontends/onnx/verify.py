@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _FLOAT32, _FLOAT64 = 2.0**-23, 1e-12
 _DRIFT = 1e-9  # of two float64 runs, over all steps
 _ULPS = 4  # that two orders of operations may differ by
 _STEPS = 100
+_PERIOD = 23  # of the input
 _SCALES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -37,10 +39,16 @@ class Subject:
     event: str | None
     flag: str | None
 
-    @property
+    @cached_property
     def core(self) -> Shape:
         own = (each.shape for each in self.region.constants.values())
         return np.broadcast_shapes((1,) * len(self.region.shape), *own)
+
+    @cached_property
+    def unit(self) -> float:
+        """The scale on which the neuron lives."""
+        threshold = self.candidate.neuron.threshold
+        return 1.0 if threshold is None else float(np.median(np.abs(threshold))) or 1.0
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -84,16 +92,9 @@ def verify(subject: Subject) -> float:
 # --- points ---------------------------------------------------------------------------------------------------------
 
 
-def _unit(subject: Subject) -> float:
-    """The scale on which the neuron lives."""
-    threshold = subject.candidate.neuron.threshold
-    size = 1.0 if threshold is None else float(np.median(np.abs(threshold)))
-    return size or 1.0
-
-
 def _random_points(subject: Subject, rng: np.random.Generator, count: int) -> dict[str, Array]:
     shape = (count, *subject.core)
-    scale = np.resize(_SCALES, count).reshape(-1, *[1] * len(subject.core)) * _unit(subject)
+    scale = np.resize(_SCALES, count).reshape(-1, *[1] * len(subject.core)) * subject.unit
     point = {name: (rng.standard_normal(shape) * scale).astype(np.float32) for name in subject.variables}
     return _reachable(subject, {**point, **_flags(subject, rng, shape)})
 
@@ -265,8 +266,9 @@ def _closed_loops(subject: Subject, rng: np.random.Generator) -> float:
     start: Values = {name: np.broadcast_to(region.initial.get(name, 0.0), shape) for name in subject.variables}
     points = {np.float64: start, np.float32: start}
     state, asleep, worst = _rest(subject, start), np.zeros(shape, np.bool_), 0.0
-    for _ in range(_STEPS):
-        drive = _drive(subject, rng, shape)
+    drives = [_drive(subject, rng, shape) for _ in range(_PERIOD)]
+    for step in range(_STEPS):
+        drive = drives[step % _PERIOD]
         for dtype in (np.float64, np.float32):
             point = {**points[dtype], **drive}
             after = run_region(region, point, dtype)
@@ -294,7 +296,7 @@ def _rest(subject: Subject, start: Values) -> dict[str, Array]:
 def _drive(subject: Subject, rng: np.random.Generator, shape: Shape) -> dict[str, Array]:
     """Input that makes a neuron fire now and then."""
     streams = [name for name in subject.region.streams if name not in subject.region.feedback]
-    mean = _unit(subject) * (1.0 - np.minimum(subject.candidate.neuron.decay, 0.8))
+    mean = subject.unit * (1.0 - np.minimum(subject.candidate.neuron.decay, 0.8))
     drive: dict[str, Array] = {}
     for name in streams:
         gain = subject.candidate.gains.get(name, np.ones(()))
