@@ -207,6 +207,8 @@ class _Builder:
         self.add(name, Output(shape, "membrane"), [self.add(readout, silent, terms)])
 
     def graph(self) -> Graph[Layer]:
+        if self.faults:
+            raise CompileError(self.faults)
         edges = [edge for name in tuple(self.ops) for edge in self._edges(name)]
         if self.faults:
             raise CompileError(self.faults)

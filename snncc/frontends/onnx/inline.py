@@ -10,7 +10,7 @@ from onnx.onnx_ml_pb2 import AttributeProto, FunctionProto, ModelProto, NodeProt
 
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.onnx.region import Node
-from snncc.frontends.onnx.tensors import TensorReader, printable
+from snncc.frontends.onnx.tensors import TensorReader, printable, text
 
 Scopes = dict[str, str]
 _MAX_NODES = 1_000_000
@@ -45,16 +45,17 @@ class _Inliner:
             if len(self.nodes) >= _MAX_NODES:
                 raise fault("too-many-nodes", "model", f"has more than {_MAX_NODES:,} nodes, functions written out")
             attributes = self._attributes(proto, values)
-            inputs = tuple(names.get(name, prefix + name) if name else "" for name in proto.input)
-            for name in proto.output:
+            inputs = tuple(names.get(name, prefix + name) if name else "" for name in map(text, proto.input))
+            local = [text(name) for name in proto.output]
+            for name in local:
                 if name and name not in names:
                     names[name] = prefix + name
-            outputs = tuple(names[name] if name else "" for name in proto.output)
-            function = self.functions.get((proto.domain, proto.op_type, proto.overload))
+            outputs = tuple(names[name] if name else "" for name in local)
+            function = self.functions.get((text(proto.domain), text(proto.op_type), text(proto.overload)))
             if function is None:
                 self._append(proto, inputs, outputs, attributes)
             elif depth >= _MAX_DEPTH:
-                raise fault("recursive-function", printable(proto.op_type), "calls itself, or nests too deeply")
+                raise fault("recursive-function", printable(text(proto.op_type)), "calls itself, or nests too deeply")
             else:
                 self._call(proto, function, inputs, outputs, attributes, depth)
 
@@ -62,12 +63,13 @@ class _Inliner:
         self, proto: NodeProto, inputs: tuple[str, ...], outputs: tuple[str, ...], attributes: dict[str, Any]
     ) -> None:
         first = next((name for name in outputs if name), "")
-        op = proto.op_type if proto.domain in _STANDARD else f"{proto.domain}::{proto.op_type}"
-        label = printable(proto.name or first or op)
+        domain, op = text(proto.domain), text(proto.op_type)
+        op = op if domain in _STANDARD else f"{domain}::{op}"
+        label = printable(text(proto.name) or first or op)
         self.nodes.append(Node(printable(op), label, inputs, outputs, attributes))
         for entry in proto.metadata_props:
             if entry.key == "pkg.torch.onnx.name_scopes":
-                self.scopes[first] = entry.value
+                self.scopes[first] = text(entry.value)
 
     def _call(
         self,
@@ -78,23 +80,24 @@ class _Inliner:
         attributes: dict[str, Any],
         depth: int,
     ) -> None:
-        label = next((name for name in outputs if name), proto.name)
-        given = dict.fromkeys(function.input, "") | dict(zip(function.input, inputs, strict=False))
-        names = given | {inner: outer for inner, outer in zip(function.output, outputs, strict=False) if outer}
-        clash = set(function.input) & set(function.output)
-        if clash or len(inputs) > len(function.input) or len(outputs) > len(function.output):
-            raise fault("corrupt-model", printable(proto.name or label), f"does not fit function {function.name!r}")
-        values = {each.name: self._attribute(each, label) for each in function.attribute_proto} | attributes
-        self.add(function.node, f"{label}/{function.name}/", names, values, depth + 1)
+        label = next((name for name in outputs if name), text(proto.name))
+        formal, results = [text(each) for each in function.input], [text(each) for each in function.output]
+        given = dict.fromkeys(formal, "") | dict(zip(formal, inputs, strict=False))
+        names = given | {inner: outer for inner, outer in zip(results, outputs, strict=False) if outer}
+        if set(formal) & set(results) or len(inputs) > len(formal) or len(outputs) > len(results):
+            message = f"does not fit the function {printable(text(function.name))}"
+            raise fault("corrupt-model", printable(text(proto.name) or label), message)
+        values = {text(each.name): self._attribute(each, label) for each in function.attribute_proto} | attributes
+        self.add(function.node, f"{label}/{text(function.name)}/", names, values, depth + 1)
 
     def _attributes(self, proto: NodeProto, values: Mapping[str, Any]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for each in proto.attribute:
-            if each.ref_attr_name:
-                if each.ref_attr_name in values:
-                    result[each.name] = values[each.ref_attr_name]
-            else:
-                result[each.name] = self._attribute(each, proto.name or proto.op_type)
+            name, outer = text(each.name), text(each.ref_attr_name)
+            if not outer:
+                result[name] = self._attribute(each, text(proto.name) or text(proto.op_type))
+            elif outer in values:
+                result[name] = values[outer]
         return result
 
     def _attribute(self, proto: AttributeProto, where: str) -> Any:
@@ -120,7 +123,7 @@ class _Inliner:
 
 def read_nodes(model: ModelProto, reader: TensorReader, faults: list[Diagnostic]) -> tuple[tuple[Node, ...], Scopes]:
     """All nodes of the graph; a call of a function that the file defines is replaced by the function's nodes."""
-    functions = {(each.domain, each.name, each.overload): each for each in model.functions}
+    functions = {(text(each.domain), text(each.name), text(each.overload)): each for each in model.functions}
     inliner = _Inliner(functions, reader, faults=faults)
     inliner.add(model.graph.node, "", {}, {}, 0)
     return tuple(inliner.nodes), inliner.scopes

@@ -10,6 +10,7 @@ import numpy as np
 from snncc.arrays import Array, Shape
 from snncc.frontends.onnx.attributes import axes, axis, bad_attribute, bad_shape, integer, integers, text
 from snncc.frontends.onnx.region import Node
+from snncc.frontends.onnx.tensors import MAX_RANK
 
 Arguments = Sequence[Array | None]  # the node's inputs after the first, None where absent
 
@@ -19,6 +20,13 @@ RESHAPING = frozenset({"Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "
 
 def reshaped(node: Node, shape: Shape, args: Arguments) -> Shape:
     """The shape after one of the ops in `RESHAPING`."""
+    result = _reshaped(node, shape, args)
+    if len(result) > MAX_RANK:
+        raise bad_shape(node, f"gives a tensor of {len(result)} axes; {MAX_RANK} can be handled")
+    return result
+
+
+def _reshaped(node: Node, shape: Shape, args: Arguments) -> Shape:
     rank = len(shape)
     first = args[0] if args else None
     if node.op == "Reshape":

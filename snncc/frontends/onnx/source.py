@@ -17,10 +17,14 @@ from snncc.arrays import Array
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.onnx.inline import Scopes, read_nodes
 from snncc.frontends.onnx.region import Node
-from snncc.frontends.onnx.tensors import TensorReader, printable, type_name
+from snncc.frontends.onnx.tensors import TensorReader, printable, text, type_name
 
 _MAX_FILE = 2**31 - 1  # what protobuf itself can hold; larger models keep their weights in data files
 _OLDEST_OPSET = 13
+
+
+def knows_opset(opset: int) -> bool:
+    return _OLDEST_OPSET <= opset <= onnx_opset_version()
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,7 @@ class Source:
 def load(path: Path) -> Source:
     """Parse the file; faults that leave the rest readable are kept in `faults`, the others raise."""
     model = _parse(path)
-    try:
-        return _extract(model, path)
-    except UnicodeDecodeError:
-        raise fault("corrupt-model", path.name, "holds names that are not UTF-8", _DAMAGED) from None
+    return _extract(model, path)
 
 
 _DAMAGED = "the file is damaged or not an ONNX model: export it again"
@@ -89,18 +90,19 @@ def _extract(model: ModelProto, path: Path) -> Source:
     opset = _opset(model, faults)
     constants: dict[str, Array] = {}
     for tensor in model.graph.initializer:
+        name = text(tensor.name)
         try:
-            constants[tensor.name] = reader.read(tensor, tensor.name)
-        except CompileError as error:  # noqa: PERF203
+            constants[name] = reader.read(tensor, name)
+        except CompileError as error:
             faults.extend(error.diagnostics)
     for sparse in model.graph.sparse_initializer:
-        name = printable(sparse.values.name)
-        faults.append(Diagnostic("unsupported-type", name, "is a sparse initializer", "store it as a dense tensor"))
+        where = printable(text(sparse.values.name))
+        faults.append(Diagnostic("unsupported-type", where, "is a sparse initializer", "store it as a dense tensor"))
     nodes, scopes = read_nodes(model, reader, faults)
-    known = {tensor.name for tensor in model.graph.initializer}
-    known.update(each.values.name for each in model.graph.sparse_initializer)
-    inputs = tuple(_port(each) for each in model.graph.input if each.name not in known)
-    outputs = tuple(each.name for each in model.graph.output)
+    known = {text(tensor.name) for tensor in model.graph.initializer}
+    known.update(text(each.values.name) for each in model.graph.sparse_initializer)
+    inputs = tuple(_port(each) for each in model.graph.input if text(each.name) not in known)
+    outputs = tuple(text(each.name) for each in model.graph.output)
     given = known | {port.name for port in inputs}
     fatal = [*_names_are_unique(nodes, inputs, model), *_nothing_reads_itself(nodes, given)]
     if fatal:
@@ -114,16 +116,16 @@ def _extract(model: ModelProto, path: Path) -> Source:
         frozenset(known - constants.keys()),
         inputs,
         outputs,
-        {each.key: each.value for each in model.metadata_props},
+        {text(each.key): text(each.value) for each in model.metadata_props},
         tuple(faults),
     )
 
 
 def _opset(model: ModelProto, faults: list[Diagnostic]) -> int:
     newest = onnx_opset_version()
-    versions = [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")]
+    versions = [each.version for each in model.opset_import if text(each.domain) in ("", "ai.onnx")]
     opset = versions[0] if versions else 0
-    if not _OLDEST_OPSET <= opset <= newest:
+    if not knows_opset(opset):
         what = f"uses ONNX opset {opset}" if versions else "does not say which ONNX opset it uses"
         hint = f"export with an opset from {_OLDEST_OPSET} to {newest}, for instance opset_version=17"
         message = f"{what}; {_OLDEST_OPSET} to {newest} are supported"
@@ -133,18 +135,18 @@ def _opset(model: ModelProto, faults: list[Diagnostic]) -> int:
 
 def _port(info: ValueInfoProto) -> Port:
     if not info.type.HasField("tensor_type"):
-        return Port(info.name, "no tensor", None)
+        return Port(text(info.name), "no tensor", None)
     tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
-        return Port(info.name, type_name(tensor.elem_type), None)
+        return Port(text(info.name), type_name(tensor.elem_type), None)
     shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim)
-    return Port(info.name, type_name(tensor.elem_type), shape)
+    return Port(text(info.name), type_name(tensor.elem_type), shape)
 
 
 def _names_are_unique(nodes: tuple[Node, ...], inputs: tuple[Port, ...], model: ModelProto) -> Iterator[Diagnostic]:
     makers = Counter(name for node in nodes for name in node.outputs if name)
     makers.update(port.name for port in inputs)
-    makers.update(tensor.name for tensor in model.graph.initializer)
+    makers.update(text(tensor.name) for tensor in model.graph.initializer)
     repeated = [name for name, count in makers.items() if count > 1]
     for name in repeated:
         message = "this tensor name is defined more than once"
@@ -186,9 +188,9 @@ def _order(nodes: tuple[Node, ...], given: set[str]) -> list[int]:
 def _readable(scopes: Scopes) -> dict[str, str]:
     """The dynamo exporter writes the module path of a node as a Python list of names, outermost first."""
     result: dict[str, str] = {}
-    for tensor, text in scopes.items():
+    for tensor, written in scopes.items():
         try:
-            parts = ast.literal_eval(text) if len(text) < 4096 else ()
+            parts = ast.literal_eval(written) if len(written) < 4096 else ()
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue  # only a name is lost, and there are others to fall back on
         if isinstance(parts, list) and len(parts) >= 2 and isinstance(parts[-2], str):

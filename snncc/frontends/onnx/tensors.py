@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import numpy as np
 from onnx.onnx_ml_pb2 import TensorProto
@@ -34,7 +35,12 @@ _WORDS: dict[int, str] = {  # which repeated field holds the values of a type, w
     TensorProto.UINT32: "uint64_data",
     TensorProto.UINT64: "uint64_data",
 }
-_MAX_RANK = 32
+MAX_RANK = 32
+
+
+def text(value: Any) -> str:
+    """A string of the file; protobuf gives bytes where it is not UTF-8."""
+    return value if isinstance(value, str) else bytes(value).decode("utf-8", "replace")
 
 
 def printable(name: str) -> str:
@@ -71,7 +77,7 @@ class TensorReader:
                 "export the model with float32 parameters",
             )
         shape = tuple(tensor.dims)
-        if len(shape) > _MAX_RANK or any(each < 0 for each in shape):
+        if len(shape) > MAX_RANK or any(each < 0 for each in shape):
             raise fault("corrupt-tensor", where, f"has the impossible shape {_dims(shape)}", _CORRUPT)
         count = math.prod(shape)
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -87,7 +93,7 @@ class TensorReader:
         return frozen(values.reshape(shape))
 
     def _external(self, tensor: TensorProto, where: str, dtype: np.dtype[np.generic], count: int) -> Array:
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
         path = self._inside(entries.get("location", ""), where)
         offset = _number(entries, "offset", where)
         length = _number(entries, "length", where)
@@ -165,13 +171,13 @@ def _size_mismatch(where: str, shape: tuple[int, ...], needed: int, found: int, 
 
 
 def _dims(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join(map(str, shape[:_MAX_RANK])) + ")"
+    return "(" + ", ".join(map(str, shape[:MAX_RANK])) + ")"
 
 
 def _number(entries: dict[str, str], key: str, where: str) -> int | None:
-    text = entries.get(key)
-    if text is None:
+    stated = entries.get(key)
+    if stated is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise fault("corrupt-tensor", where, f"its external {key} is {printable(text)!r}, not a number", _CORRUPT)
-    return int(text)
+    if not (stated.isascii() and stated.isdigit() and len(stated) < 19):
+        raise fault("corrupt-tensor", where, f"its external {key} is {printable(stated)!r}, not a number", _CORRUPT)
+    return int(stated)

@@ -17,7 +17,8 @@ from snncc.frontends.onnx.fold import FOLDABLE, Budget, fold
 from snncc.frontends.onnx.linear_ops import LINEAR, check_size, linear_op, not_finite
 from snncc.frontends.onnx.rearranging import REARRANGING, RESHAPING, rearranged, reshaped, size_after
 from snncc.frontends.onnx.region import Node
-from snncc.frontends.onnx.source import Source
+from snncc.frontends.onnx.schema import check_form, check_types
+from snncc.frontends.onnx.source import Source, knows_opset
 from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step, without_batch
 from snncc.frontends.onnx.tensors import printable
 from snncc.layers import Layer, Rearrange
@@ -33,10 +34,13 @@ _FREE_VALUES = 1 << 24  # what may be made beside copies of the file's own const
 def trace(source: Source, shapes: Mapping[str, Shape]) -> Step:
     """Sort out all nodes; `shapes` are those of the inputs. Raises every fault found here and in `source`."""
     budget = Budget(4 * sum(each.size for each in source.constants.values()) + _FREE_VALUES)
-    tracer = _Tracer(budget, constants=dict(source.constants), broken=set(source.broken))
+    tracer = _Tracer(source.opset, budget, constants=dict(source.constants), broken=set(source.broken))
     for name, shape in shapes.items():
         tracer.stream(name, name, shape, "f")
     faults = list(source.faults)
+    if not knows_opset(source.opset):
+        foreign = [node for node in source.nodes if node.op in _CONTROL or "::" in node.op]
+        raise CompileError([*faults, *(each for node in foreign for each in _unsupported(node).diagnostics)])
     for node in source.nodes:
         faults.extend(tracer.visit(node))
     if faults:
@@ -48,6 +52,7 @@ def trace(source: Source, shapes: Mapping[str, Shape]) -> Step:
 class _Tracer:
     """What is known so far; private to `trace`. `kinds` are numpy's letters: f, b, i or u."""
 
+    opset: int
     budget: Budget
     constants: dict[str, Array]
     broken: set[str]
@@ -75,23 +80,25 @@ class _Tracer:
                     raise fault(
                         "undefined-tensor", node.name, f"reads {printable(name)!r}, which nothing defines", hint
                     )
+            check_form(node, self.opset)
+            check_types(node, self.opset, [self._kind_of(name) for name in node.inputs])
             self._dispatch(node)
         except CompileError as error:
             self.broken.update(node.outputs)
             return error.diagnostics
         return ()
 
+    def _kind_of(self, name: str) -> str:
+        return (self.kinds.get(name) or self.constants[name].dtype.kind) if name else ""
+
     def _dispatch(self, node: Node) -> None:
         args = [self.constants.get(name) for name in node.inputs]
         streams = [name for name in node.inputs if name in self.alias]
-        if not node.outputs or not node.outputs[0]:
-            raise bad_shape(node, "has no output")
         if node.op in ("Shape", "Size"):
             self._measure(node)
         elif node.op == "CastLike" and len(node.inputs) == 2:
-            like = node.inputs[1]
-            kind = self.kinds.get(like) or self.constants[like].dtype.kind
-            self._dispatch(replace(node, op="Cast", inputs=node.inputs[:1], attributes={"to": _CODES.get(kind, 0)}))
+            to = _CODES[self._kind_of(node.inputs[1])]
+            self._dispatch(replace(node, op="Cast", inputs=node.inputs[:1], attributes={"to": to}))
         elif not streams and node.op in FOLDABLE:
             self.constants.update(zip(node.outputs, fold(node, args, self.budget), strict=False))
         else:
@@ -118,10 +125,8 @@ class _Tracer:
             raise fault("data-dependent-shape", node.name, message, "export the model with fixed shapes, batch size 1")
 
     def _measure(self, node: Node) -> None:
-        name = node.inputs[0] if node.inputs else ""
-        shape = self.shapes[name] if name in self.alias else self.constants[name].shape if name else None
-        if shape is None:
-            raise bad_shape(node, "has no input")
+        name = node.inputs[0]
+        shape = self.shapes[name] if name in self.alias else self.constants[name].shape
         cut = slice(integer(node, "start", 0), integer(node, "end", len(shape)))
         value = np.array(math.prod(shape) if node.op == "Size" else shape[cut], np.int64)
         self.constants[node.outputs[0]] = frozen(value)
@@ -261,7 +266,8 @@ class _Tracer:
             return name
         output = f"{node.outputs[0]}#{name}"
         self.budget.spend(node, math.prod(shape))
-        self._rearranged(node, name, output, np.broadcast_to(np.arange(math.prod(own)).reshape(own), shape))
+        places = np.arange(math.prod(own)).reshape(own)
+        self._rearranged(node, name, output, _try(node, lambda: np.broadcast_to(places, shape)))
         return output
 
     def _fitted(self, node: Node, name: str, shape: Shape) -> Array:
@@ -285,7 +291,7 @@ class _Tracer:
         if node.op == "Cast":
             return elementwise.target_type(node).kind
         chosen = node.inputs[1:] if node.op == "Where" else node.inputs
-        kinds = [self.kinds.get(name) or self.constants[name].dtype.kind for name in chosen if name]
+        kinds = [self._kind_of(name) for name in chosen if name]
         return kinds[0] if kinds else "f"
 
 
@@ -327,4 +333,5 @@ def _unsupported(node: Node) -> CompileError:
         message = f"{node.op} is a custom op, and the file does not say what it computes"
         hint = "export it as a function of the model (FunctionProto), or in terms of standard ONNX ops"
         return fault("custom-op", node.name, message, hint)
-    return fault("unsupported-op", node.name, f"{node.op} is not supported here", _SUPPORTED)
+    message = f"{node.op} is not supported here" + (": it multiplies two streams" if node.op in LINEAR else "")
+    return fault("unsupported-op", node.name, message, _SUPPORTED)

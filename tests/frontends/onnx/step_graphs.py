@@ -104,6 +104,7 @@ def run_onnx(path: Path, x: Array, states: Mapping[str, str], tensors: Sequence[
     types = {each.name: np.float64 if "double" in each.type else np.float32 for each in session.get_inputs()}
     (data,) = shapes.keys() - states.keys()
     values = {name: np.zeros(shapes[name], types[name]) for name in states}
+    tensors = list(dict.fromkeys(tensors))
     wanted = list(dict.fromkeys([*tensors, *states.values()]))
     rows: dict[str, list[Array]] = {name: [] for name in tensors}
     for frame in x:
