@@ -179,10 +179,11 @@ def firing_rates(net: StepNet, data: Data, steps: int) -> dict[str, float]:
     return {name: round(float(trace.spikes[valid].mean()), 4) for name, trace in traces.items()}
 
 
-def seed_everything(seed: int) -> None:
-    torch.manual_seed(seed)
+def make_repeatable(options: argparse.Namespace) -> None:
+    """Fix what the result depends on; the number of threads is part of it, as it orders floating-point sums."""
+    torch.manual_seed(options.seed)
     torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
 
 
 def batches(data: Data, size: int) -> list[Data]:
@@ -194,6 +195,7 @@ def batches(data: Data, size: int) -> list[Data]:
 def parser(doc: str, epochs: int) -> argparse.ArgumentParser:
     args = argparse.ArgumentParser(description=doc.partition("\n")[0])
     args.add_argument("--seed", type=int, default=0)
+    args.add_argument("--threads", type=int, default=2)
     args.add_argument("--epochs", type=int, default=epochs)
     args.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the model and its data")
     return args
@@ -318,9 +320,12 @@ def finish(name: str, net: StepNet, how: Export, parts: Parts, args: argparse.Na
     parts.kept.save(args.out / f"{name}.npz")
     parts.samples.save(args.out / f"{name}.samples.npz")
     load_parameters(net, path)
+    framework = type(next(iter(net.neurons().values()))).__module__.partition(".")[0]
     card = {
         "name": name,
-        "frameworks": {package: version(package) for package in ("torch", "snntorch", "spikingjelly", "onnx")},
+        "licence": "Apache-2.0",
+        "framework": framework,
+        "versions": {package: version(package) for package in (framework, "torch", "onnx", "onnxscript")},
         "exporter": how.exporter,
         "opset": how.opset,
         "steps": how.steps,

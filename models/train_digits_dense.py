@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import snntorch as snn
 import torch
-from common import Data, Export, Parts, StepNet, batches, decode, finish, parser, seed_everything, unroll
+from common import Data, Export, Parts, StepNet, batches, decode, finish, make_repeatable, parser, unroll
 from datasets import DIGITS, digits
 from torch import Tensor, nn
 
@@ -59,7 +59,7 @@ def main() -> None:
     args = parser(__doc__ or "", epochs=60)
     args.add_argument("--split", type=int, choices=range(5), default=0, help="fold held out for testing")
     options = args.parse_args()
-    seed_everything(options.seed)
+    make_repeatable(options)
     data, test = digits(options.split)
     net = Net()
     train(net, data, options.epochs)

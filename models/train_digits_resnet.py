@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from common import Data, Export, Parts, StepNet, advance, batches, decode, finish, parser, seed_everything, unroll
+from common import Data, Export, Parts, StepNet, advance, batches, decode, finish, make_repeatable, parser, unroll
 from datasets import DIGITS, digits
 from spikingjelly.activation_based.neuron import IFNode, LIFNode, ParametricLIFNode
 from spikingjelly.activation_based.surrogate import ATan
@@ -82,7 +82,7 @@ def main() -> None:
     args = parser(__doc__ or "", epochs=30)
     args.add_argument("--split", type=int, choices=range(5), default=0, help="fold held out for testing")
     options = args.parse_args()
-    seed_everything(options.seed)
+    make_repeatable(options)
     data, test = (Data(part.x.reshape(-1, 1, 8, 8), part.y) for part in digits(options.split))
     net = Net()
     train(net, data, options.epochs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import snntorch as snn
 import torch
-from common import Data, Export, Parts, StepNet, batches, decode, finish, parser, seed_everything, unroll
+from common import Data, Export, Parts, StepNet, batches, decode, finish, make_repeatable, parser, unroll
 from datasets import VOWELS, vowels
 from torch import Tensor, nn
 
@@ -62,7 +62,7 @@ def train(net: Net, data: Data, epochs: int) -> None:
 
 def main() -> None:
     options = parser(__doc__ or "", epochs=100).parse_args()
-    seed_everything(options.seed)
+    make_repeatable(options)
     data, test = vowels()
     net = Net()
     train(net, data, options.epochs)
