@@ -21,11 +21,12 @@ _CHUNK = 1 << 23  # products of single synapses that are alive at once
 
 
 class TooLargeError(Exception):
-    """A product that would list `needed` synapses or more, which is over MAX_SYNAPSES."""
+    """A product that would list about `needed` synapses, over `limit`."""
 
-    def __init__(self, needed: int) -> None:
-        super().__init__(needed)
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(needed, limit)
         self.needed = needed
+        self.limit = limit
 
 
 def volume(shape: Shape) -> tuple[int, int, int]:
@@ -145,7 +146,7 @@ def listed(linear: LinearMap) -> Sparse:
     """`to_sparse`, but raises TooLargeError before memory runs out."""
     needed = synapse_count(linear) if isinstance(linear, Conv) else int(np.count_nonzero(linear.weight))
     if needed > MAX_SYNAPSES and not isinstance(linear, Sparse):
-        raise TooLargeError(needed)
+        raise TooLargeError(needed, MAX_SYNAPSES)
     return to_sparse(linear)
 
 
@@ -212,7 +213,7 @@ def _listed_product(outer: Sparse, inner: Sparse) -> Sparse:
         part = near[rows] @ far
         total += part.nnz
         if total > MAX_SYNAPSES:
-            raise TooLargeError(total * inner.in_size // max(rows.stop, 1))
+            raise TooLargeError(total * inner.in_size // max(rows.stop, 1), MAX_SYNAPSES)
         parts.append(part)
     return _from_matrix(sparse.csr_array(sparse.vstack(parts, format="csr")), outer.out_size)
 

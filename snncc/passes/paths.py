@@ -19,7 +19,6 @@ from snncc.graph import Edge, Graph
 from snncc.layers import Affine, Conv2d, Input, Layer, Linear, Neuron, Output, Rearrange, Scale, SumPool2d, size, spread
 from snncc.linear import Conv, LinearMap, operator
 from snncc.passes.compose import (
-    MAX_SYNAPSES,
     TooLargeError,
     added,
     compose,
@@ -93,7 +92,7 @@ def population_inputs(graph: Graph[Layer]) -> Inputs:
             else:
                 read[name] = value
         except TooLargeError as error:
-            faults.append(_too_large(name, sources, error.needed))
+            faults.append(_too_large(name, sources, error))
     return Inputs(read, tuple(faults))
 
 
@@ -236,10 +235,10 @@ def _merged(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(merged)
 
 
-def _too_large(name: str, sources: Sequence[str], needed: int) -> Diagnostic:
+def _too_large(name: str, sources: Sequence[str], error: TooLargeError) -> Diagnostic:
     return Diagnostic(
         "too-many-synapses",
         name,
-        f"joined with {', '.join(sources)} it needs about {needed:,} synapses; snncc lists at most {MAX_SYNAPSES:,}",
+        f"joined with {', '.join(sources)} about {error.needed:,} synapses are needed; snncc lists {error.limit:,}",
         "put a spiking layer between them, or let the pooling windows divide their input evenly",
     )

@@ -1,0 +1,1 @@
+"""Tests of the passes: what a pass does to a graph, and that the graph computes the same after it."""
