@@ -245,7 +245,7 @@ def _size(op: IntOp) -> int:
 def inputs_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, source in network.of_kind(Source).items():
         if source.bits > chip.input.bits:
-            message = f"its values have {source.bits} bits; {chip.name} takes {_bits(chip.input.bits)}"
+            message = f"its values have {source.bits} bits; {chip.name} takes {chip.input.bits}"
             yield Diagnostic("input-too-wide", name, message, "feed spikes, or fewer levels")
         if source.signed and not chip.input.signed:
             message = f"has negative values; {chip.name} takes none"
