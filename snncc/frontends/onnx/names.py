@@ -15,9 +15,10 @@ _GENERIC = re.compile(r"(states?|onnx|arg|input|val)?[_:.0-9]*$")  # what an exp
 
 @dataclass(eq=False)
 class Names:
-    """The names given so far."""
+    """The names given so far, and the next number for each that was taken."""
 
     taken: set[str] = field(default_factory=set[str])
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
 
     def give(self, candidates: Iterable[str], kind: str) -> str:
         """The first candidate that is free, else the first with a number; `kind` stands in for a missing name."""
@@ -26,9 +27,10 @@ class Names:
             if name not in self.taken:
                 break
         else:
-            number = 2
+            number = self.numbers.get(clean[0], 2)
             while f"{clean[0]}_{number}" in self.taken:
                 number += 1
+            self.numbers[clean[0]] = number + 1
             name = f"{clean[0]}_{number}"
         self.taken.add(name)
         return name

@@ -13,7 +13,7 @@ from snncc.frontends.onnx.source import Port, Source
 from snncc.frontends.onnx.tensors import printable
 from snncc.layers import Decoder
 
-_MAX_STATES = 4096
+_MAX_STATES = 1024
 _MAX_STEPS = 10**6
 
 

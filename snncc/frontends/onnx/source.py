@@ -58,7 +58,10 @@ class Source:
 def load(path: Path) -> Source:
     """Parse the file; faults that leave the rest readable are kept in `faults`, the others raise."""
     model = _parse(path)
-    return _extract(model, path)
+    try:
+        return _extract(model, path)
+    except UnicodeDecodeError:  # older protobuf; newer ones give the bytes
+        raise fault("corrupt-model", printable(path.name), "holds names that are not UTF-8", _DAMAGED) from None
 
 
 _DAMAGED = "the file is damaged or not an ONNX model: export it again"

@@ -16,6 +16,7 @@ from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.frontends.onnx.step import Pointwise, Step
 from snncc.frontends.onnx.tensors import printable
 
+_MAX_GUESSES = 16  # inputs that are tried as the data; a network has its data among the first
 _AFFIXES = frozenset({"next", "new", "out", "output", "in", "input", "prev", "previous", "old", "last", "t", "t1"})
 _DATA_NAMES = frozenset({"x", "input", "inputs", "data", "inp", "features", "onnx::gemm_0", "input_1", "network_input"})
 
@@ -56,7 +57,7 @@ class _Ports:
 
     def acts_on(self, state: str, output: str) -> bool:
         """Whether the output could be the state's own next value: it follows from it without a comparison."""
-        bit = 1 << self.inputs.index(state)
+        bit = self.reached[state]
         return self.same_shape(state, output) and bool(self.reached[self.stream(output)] & bit)
 
     def may_feed_back(self, state: str, output: str) -> bool:
@@ -143,7 +144,7 @@ def _by_dependence(ports: _Ports, left: list[str], free: list[str]) -> tuple[str
     named = [name for name in left if name.lower() in _DATA_NAMES]
     if len(lonely) > 1:
         raise _several_inputs(lonely)
-    choices = lonely or (named if len(named) == 1 else left)
+    choices = lonely or (named if len(named) == 1 else left[:_MAX_GUESSES])
     solutions: dict[str, dict[str, str]] = {}
     for data in choices:
         found = _forced(ports, [name for name in left if name != data], free)
