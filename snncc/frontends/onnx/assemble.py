@@ -125,7 +125,7 @@ def _drive(behaviour: Behaviour, reading: Reading, initial: Mapping[str, Array])
             rank=2,
         )
     if np.any((decay == 1) & (form.constant != 0)):
-        raise MisfitError("drifting-current", f"{name} grows by {number(form.constant)} every step", rank=2)
+        raise MisfitError("drifting-current", f"{name} grows by {number(form.constant)} every step", rank=3)
     shift = np.asarray(scale * form.constant / np.where(decay == 1, 1.0, decay - 1.0))
     start = np.asarray(scale * initial.get(name, _ZERO) + shift)
     if late:  # the first step reads `start`, which is decay * (the form's initial current)
@@ -214,7 +214,7 @@ def _initial(reading: Reading, initial: Mapping[str, Array]) -> Floats:
             "fires-at-rest",
             f"the initial state {number(start)} is beyond the threshold {number(reading.firing.threshold)}",
             "the first step would apply a reset that no spike asked for",
-            rank=2,
+            rank=3,
         )
     return start
 

@@ -25,7 +25,11 @@ def firings(behaviour: Behaviour, event: Tree, quiet: Affine, others: tuple[str,
     if any(form.terms for form in forms):
         yield from _counted(forest, forms, quiet)
         return
-    levels = [form.constant for form in forms]
+    levels = [
+        form.constant
+        for given, (form,) in forest.cases(event)
+        if isinstance(form, Affine) and not is_zero(form) and not forest.on_edge(given)
+    ]
     if not levels:
         return
     amplitude = min(levels, key=lambda level: float(np.max(level)))

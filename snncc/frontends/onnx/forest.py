@@ -18,7 +18,9 @@ from snncc.frontends.onnx.affine import Affine, Form, Opaque
 
 _HUGE = 1e30  # a bound of this size, relative to the slope, is float32's way to say "no bound"
 _NEAR = 1e-9  # to a whole number, in spikes
-_MOST_CASES = 20_000  # neurons have a handful; more is a network that was taken for one
+# neurons have a handful; more is a network that was taken for one
+_MOST_CASES = 20_000
+_MOST_QUESTIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +130,7 @@ class Forest:
         """The tree less the questions that `given` answers."""
         if isinstance(tree, Leaf) or not given:
             return tree
+        self._count()
         known = self.known(tree.atom, given)
         if known is not None:
             return self.prune(tree.yes if known else tree.no, given)
@@ -148,11 +151,11 @@ class Forest:
 
     def _count(self) -> None:
         self._cases += 1
-        if self._cases > _MOST_CASES:
+        if self._cases > _MOST_CASES or len(self.atoms) > _MOST_QUESTIONS:
             raise fault(
                 "too-many-cases",
                 self.name,
-                f"decides between more than {_MOST_CASES:,} cases; a neuron has a handful",
+                "makes more decisions in a step than any neuron does",
                 "check which part of the network this is; a neuron's own equations must be elementwise",
             )
 
@@ -228,6 +231,11 @@ class Forest:
                     affine.without(form, name), affine.scale(affine.constant(np.floor(low)), form.terms[name])
                 )
         return form
+
+    def on_edge(self, given: Given) -> bool:
+        """Whether a question and its opposite are both denied, so that only the plane between them is left."""
+        denied = [atom for atom, answer in given if not answer]
+        return any(self._opposite(a, b) for a in denied for b in denied if a < b)
 
     def _atom(self, form: Affine) -> int:
         for index, other in enumerate(self.atoms):

@@ -59,7 +59,8 @@ def _identify(region: Region) -> Fit:
     for name, value in region.constants.items():
         if value.dtype.kind == "f" and np.any(np.isnan(value)):
             raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
-    reasons: list[tuple[bool, MisfitError]] = []
+    nothing = MisfitError("unrecognised-neuron", "nothing in it looks like a membrane that spikes", rank=-1)
+    reasons = [(False, nothing)]
     for view in _views(region):
         opaque = _opaque(view)
         for reading in [opaque] if opaque is not None else readings(view.behaviour):
@@ -172,9 +173,9 @@ def _reads(forest: Forest, tree: Tree, streams: tuple[str, ...]) -> bool:
 def _fit(view: _View, reading: Reading) -> Fit:
     region, behaviour = view.region, view.behaviour
     candidate = assemble(behaviour, reading, region.shape, region.initial)
-    _holds(candidate)
     step = normal_step(behaviour.forest, candidate, view.trees)
     _exact(view, candidate, compare(behaviour, candidate, view.trees, step))
+    _holds(candidate)
     _echo(view)
     exports = _exports(view, candidate, step)
     return Fit(
@@ -204,7 +205,7 @@ def _holds(candidate: Candidate) -> None:
             "late-threshold",
             "the threshold changes while the membrane is beyond it after a reset",
             "reset in the step after the spike (in snnTorch: reset_delay=True), or reset to a value",
-            rank=3,
+            rank=3 if reading.reset.kind == "soft" else 0,
         )
 
 

@@ -48,12 +48,23 @@ def _read_stateless(behaviour: Behaviour) -> Iterator[Reading]:
         )
     forms = [atom for branch in branches(behaviour.event) for atom in [behaviour.forest.atoms[branch.atom]]]
     forms += [g for form in leaves(behaviour.event) for g in floor_arguments(behaviour.forest, form)]
-    for form in forms:
-        for sign in (1.0, -1.0):
-            q = affine.linear(affine.scale(form, sign))
-            if sign > 0 or not any(np.any(value > 0) for value in form.terms.values()):
-                for firing in firings(behaviour, behaviour.event, q, ()):
-                    yield Reading(None, "after", q, None, firing, Reset("none", np.zeros(())))
+    reasons: list[MisfitError] = []
+    for q in [affine.linear(affine.scale(form, sign)) for form in forms for sign in (1.0, -1.0)]:
+        found = _either(firings(behaviour, behaviour.event, q, ()))
+        if isinstance(found, MisfitError):
+            reasons.append(found)
+            continue
+        for firing in found:
+            yield Reading(None, "after", q, None, firing, Reset("none", np.zeros(())))
+    if reasons:
+        raise max(reasons, key=lambda reason: reason.rank)
+
+
+def _either(found: Iterator[Firing]) -> list[Firing] | MisfitError:
+    try:
+        return list(found)
+    except MisfitError as misfit:
+        return misfit
 
 
 def _read_after(behaviour: Behaviour, membrane: str, exported: Exported, pending: Tree) -> Iterator[Reading]:
@@ -65,10 +76,17 @@ def _read_after(behaviour: Behaviour, membrane: str, exported: Exported, pending
     if behaviour.event is None:
         yield Reading(membrane, exported, quiet, minimum, None, Reset("none", np.zeros(())))
         return
+    firing = None
     for firing in firings(behaviour, event, quiet, _others(behaviour, membrane, quiet)):
         if exported == "after" or _agrees(behaviour, membrane, firing, pending):
             reset = _reset_after(forest, event, tree, membrane, (quiet, firing))
             yield Reading(membrane, exported, quiet, minimum, firing, reset, pending)
+    if firing is None:
+        raise MisfitError(
+            "unrecognised-firing",
+            f"its spikes are no comparison of the membrane {membrane} <- {product(quiet)} with a threshold",
+            "spikes must be v > threshold or v >= threshold for the membrane that the spike resets",
+        )
 
 
 def _read_before(behaviour: Behaviour, membrane: str, pending: Tree) -> Iterator[Reading]:
@@ -107,9 +125,8 @@ def _pending(behaviour: Behaviour, membrane: str) -> Iterator[Tree]:
     for form in leaves(behaviour.next[membrane]):
         if not isinstance(form, Affine) or not form.terms or behaviour.event is None:
             continue
-        try:
-            found = list(firings(behaviour, behaviour.event, form, ()))
-        except MisfitError:
+        found = _either(firings(behaviour, behaviour.event, form, ()))
+        if isinstance(found, MisfitError):
             continue
         for firing in found:
             key = firing.threshold, firing.inclusive
@@ -142,7 +159,8 @@ def _quiet(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str) -> tupl
         if not form.terms:
             flat.append((given, form))
         elif not any(affine.same(form, other) for other in moving):
-            moving.append(form)
+            below = _side_of(behaviour.forest, given, form) < 0  # what the membrane follows when it is low comes first
+            moving.insert(0 if below else len(moving), form)
     if not moving:
         raise MisfitError("unrecognised-neuron", f"{membrane} never moves while the neuron is quiet", rank=0)
     if len(moving) > 1:
@@ -158,13 +176,19 @@ def _quiet(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str) -> tupl
     return moving[0], minimum
 
 
-def _side_of(forest: Forest, given: Given, quiet: Affine) -> int:
-    """1 if the answers bound the quiet membrane from below, -1 from above; the last answer about it counts."""
-    for atom, answer in reversed(given):
+def _sides(forest: Forest, given: Given, quiet: Affine) -> list[int]:
+    """For each answer about the quiet membrane, 1 if it bounds it from below, -1 if from above."""
+    found: list[int] = []
+    for atom, answer in given:
         t = affine.ratio(forest.atoms[atom], quiet)
         if t is not None and (np.all(t > 0) or np.all(t < 0)):
-            return 1 if bool(np.all(t > 0)) == answer else -1
-    return 0
+            found.append(1 if bool(np.all(t > 0)) == answer else -1)
+    return found
+
+
+def _side_of(forest: Forest, given: Given, quiet: Affine) -> int:
+    """The last of the bounds on the quiet membrane, 0 if there is none."""
+    return [0, *_sides(forest, given, quiet)][-1]
 
 
 def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, moving: list[Affine]) -> MisfitError:
@@ -176,15 +200,15 @@ def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, 
         if set(forest.atoms[branch.atom].terms) == {membrane}
     ]
     first, second = moving[0].coefficient(membrane), moving[1].coefficient(membrane)
-    if own and np.any(first != second):
-        edge = -own[0].constant / own[0].terms[membrane]
+    edges = [-form.constant / form.terms[membrane] for form in own]
+    if np.any(first != second) and (sides := edges or _edges(forest, FALSE, tree, moving[0])):
         return MisfitError(
             "branching-leak",
-            f"{membrane} decays by {number(first)} on one side of {number(edge)} and by {number(second)} on the other",
+            f"{membrane} decays by {number(first)} below {number(sides[0])} and by {number(second)} above it",
             "the normal form has one decay per neuron; use one leak for both signs",
             rank=2,
         )
-    edges = [-form.constant / form.terms[membrane] for form in own] or _edges(forest, event, tree, moving[0])
+    edges = edges or _edges(forest, event, tree, moving[0])
     if edges:
         return _two_thresholds(membrane, edges[0])
     return MisfitError(
@@ -227,10 +251,11 @@ def _reset_after(forest: Forest, event: Tree, tree: Tree, membrane: str, reading
     """The one reset that all cases with a spike agree on."""
     quiet, firing = reading
     found: list[Reset] = []
-    for _, (e, form) in forest.cases(event, tree):
-        if isinstance(e, Affine) and isinstance(form, Affine) and not is_zero(e):
+    for given, (e, form) in forest.cases(event, tree):
+        if isinstance(e, Affine) and isinstance(form, Affine) and not is_zero(e) and not forest.on_edge(given):
             count = affine.scale(e, 1.0 / firing.amplitude)
-            found.append(_reset_of(quiet, form, count, firing))
+            near = -1 in _sides(forest, given, quiet)  # just above the threshold, where others lie further up
+            found.insert(0 if near else len(found), _reset_of(quiet, form, count, firing))
     if not found:
         raise MisfitError("unrecognised-neuron", "never fires", rank=0)
     kinds = {reset.kind for reset in found}

@@ -41,7 +41,7 @@ class Subject:
 
     @cached_property
     def core(self) -> Shape:
-        own = (each.shape for each in self.region.constants.values())
+        own = (each.shape for each in (*self.region.constants.values(), *self.region.initial.values()))
         return np.broadcast_shapes((1,) * len(self.region.shape), *own)
 
     @cached_property
