@@ -19,7 +19,14 @@ CELLS = Path(__file__).parents[2] / "data" / "onnx_cells"
 MODELS = Path(__file__).parents[3] / "models"
 # no neuron in the normal form: the threshold is doubled while the membrane is beyond it after a reset
 OUTSIDE = {"snn_leaky_no_delay_ts"}
-EXPORTS = sorted(path.stem for path in CELLS.glob("*.onnx") if path.stem not in OUTSIDE)
+NEWEST = onnx.defs.onnx_opset_version()  # of the onnx that is installed; files may be newer
+
+
+def opset(path: Path) -> int:
+    return next(each.version for each in onnx.load(path, load_external_data=False).opset_import if not each.domain)
+
+
+EXPORTS = sorted(path.stem for path in CELLS.glob("*.onnx") if path.stem not in OUTSIDE and opset(path) <= NEWEST)
 SHIPPED = sorted(path.stem for path in MODELS.glob("*.onnx"))
 
 
