@@ -93,19 +93,21 @@ def _opaque(view: _View) -> MisfitError | None:
 
 
 def _views(region: Region) -> Iterator[_View]:
-    """The region with its own last spikes taken for numbers, then for flags that choose between branches."""
-    forest = Forest(region.name)
-    trees = _run(forest, region, {})
+    """The region with its own last spikes taken for flags that choose between branches, then for numbers.
+
+    As flags they may reset the membrane, as numbers they are input from the population to itself.
+    """
+    plain = Forest(region.name)
+    trees = _run(plain, region, {})
     last = {**dict(region.states), **region.feedback}
-    echoes = {name: tensor for name, tensor in last.items() if _jumps(forest, region, trees[tensor], name, tensor)}
-    yield from _with_events(region, forest, trees, {}, tuple(echoes))
+    echoes = {name: tensor for name, tensor in last.items() if _jumps(plain, region, trees[tensor], name, tensor)}
     if echoes:
         forest = Forest(region.name)
         calm = _run(forest, region, dict.fromkeys(echoes, FALSE))
         flags = {name: _flag(forest, name, calm[tensor]) for name, tensor in echoes.items()}
-        trees = _run(forest, region, flags)
         atoms = {name: tree.atom for name, tree in flags.items() if isinstance(tree, Branch)}
-        yield from _with_events(region, forest, trees, atoms, ())
+        yield from _with_events(region, forest, _run(forest, region, flags), atoms, ())
+    yield from _with_events(region, plain, trees, {}, tuple(echoes))
 
 
 def _jumps(forest: Forest, region: Region, tree: Tree, name: str, tensor: str) -> bool:
@@ -213,18 +215,25 @@ def _exact(view: _View, candidate: Candidate, found: list[Mismatch]) -> None:
     """Raise the fault of the first mismatch that an input leads to."""
     forest, shape = view.behaviour.forest, view.region.shape
     for each in found:
-        differ = np.broadcast_to(neurons_that_differ(each), shape)
-        neuron = tuple(int(i) for i in np.unravel_index(int(np.argmax(differ)), shape)) if shape else ()
         assert isinstance(each.region, Affine)
         assert isinstance(each.neuron, Affine)
-        point = witness(forest, each.given, affine.subtract(each.region, each.neuron), neuron, shape)
-        if point is not None:
-            values = _point(forest, each, point)
-            one, other = (
-                float(np.broadcast_to(affine.value(form, values), shape)[neuron]) for form in (each.region, each.neuron)
-            )
-            what = f"{each.of} are" if each.of == "the spikes" else f"the next {each.of} is"
-            raise inexact(candidate, point, what, one, other)
+        gap = affine.subtract(each.region, each.neuron)
+        for neuron in _some(np.broadcast_to(neurons_that_differ(each), shape)):
+            point = witness(forest, each.given, gap, neuron, shape)
+            if point is not None:
+                values = _point(forest, each, point)
+                both = [
+                    np.broadcast_to(affine.value(form, values), shape)[neuron] for form in (each.region, each.neuron)
+                ]
+                what = f"{each.of} are" if each.of == "the spikes" else f"the next {each.of} is"
+                raise inexact(candidate, point, what, float(both[0]), float(both[1]))
+
+
+def _some(differ: Array) -> list[tuple[int, ...]]:
+    """A few of the neurons marked, spread over the population; its parameters differ, so one may not stand for all."""
+    marked = np.flatnonzero(differ)
+    chosen = marked[np.unique(np.linspace(0, len(marked) - 1, 5).astype(np.int64))] if len(marked) else marked
+    return [tuple(int(i) for i in np.unravel_index(int(each), differ.shape)) for each in chosen]
 
 
 def _point(forest: Forest, found: Mismatch, point: Mapping[str, float]) -> dict[str, Array]:

@@ -307,6 +307,8 @@ def _reset_before(membrane: str, quiet: Affine, fired: Tree) -> Reset:
         raise MisfitError("unrecognised-reset", "a spike makes the membrane unknown", _RESETS, rank=0)
     change = affine.subtract(moving[0], quiet)
     if not change.terms:
+        if np.any(change.constant > 0):
+            raise MisfitError("unrecognised-reset", f"a spike adds {number(change.constant)} to the membrane", rank=0)
         kind = "soft" if np.any(change.constant) else "none"
         return Reset(kind, -change.constant)
     decay, own = quiet.coefficient(membrane), change.coefficient(membrane)

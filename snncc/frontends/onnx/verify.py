@@ -189,13 +189,16 @@ def _advance(subject: Subject, state: dict[str, Array], point: Values) -> _Outco
         theta = theta + neuron.adapt.decay * state["a"]
     if neuron.max_spikes > 1:
         theta = theta * np.rint(v / theta)
-    return _Outcome(dict(after), s, v, _size(candidate, state, x) + np.abs(theta), theta)
+    size = _size(candidate, state, point, x) + np.abs(theta)
+    return _Outcome(dict(after), s, v, size, theta)
 
 
-def _size(candidate: Candidate, state: Values, x: Array) -> Floats:
-    """What rounding is relative to: everything that is added up in a step."""
+def _size(candidate: Candidate, state: Values, point: Values, x: Array) -> Floats:
+    """What rounding is relative to: all that is added up in a step, and the file's membrane where it is reset."""
     neuron, reset = candidate.neuron, candidate.neuron.reset
     size = np.abs(neuron.decay * state["v"]) + np.abs(x) + np.abs(neuron.bias)
+    if candidate.reading.membrane is not None:
+        size = size + np.abs(neuron.decay * point[candidate.reading.membrane])
     for name in ("i", "late", "a"):
         size = size + np.abs(state.get(name, 0.0))
     for value in (neuron.minimum, getattr(reset, "value", None), getattr(reset, "amount", None)):

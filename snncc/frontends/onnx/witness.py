@@ -9,7 +9,6 @@ from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine
 from snncc.frontends.onnx.forest import Forest, Given
 
-_FAR = 1e6
 _NEARBY = 1e-2  # what being far from zero costs, against being far from an edge
 
 
@@ -51,7 +50,7 @@ def _solve(
         demand(inside, 1.0, strict=False)
         demand(inside, -1.0, strict=True, slack=1.0)
     # each variable is a difference of two that are not negative, so that its size can be kept small
-    bounds = [(0.0, _FAR)] * (2 * len(names)) + [(-1.0, 1.0)]
+    bounds = [*[(0.0, np.inf)] * (2 * len(names)), (-1.0, 1.0)]
     goal = np.full(2 * len(names) + 1, _NEARBY)
     goal[-1] = -1.0
     found = linprog(goal, A_ub=np.array(rows), b_ub=np.array(limits), bounds=bounds, method="highs")

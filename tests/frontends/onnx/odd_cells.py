@@ -67,6 +67,12 @@ def _odd() -> dict[str, Cell]:
             to_zero,
             meanings={"v1": "membrane after"},
         ),
+        "subtracts-its-last-spike": Cell(
+            region(
+                f"b=Mul(v,0.9); y=Add(b,x); r=Mul(p,0.5); v1=Sub(y,r); {SPIKE}", states={"p": "s", "v": "v1"}, th=1.25
+            ),
+            neuron(B, THETA, reset=soft(0.5, 1)),
+        ),
         "two-streams": Cell(
             region(f"w=Mul(y,0.5); xy=Add(x,w); b=Mul(v,0.9); h=Add(b,xy); {GT}; v1=Sub(h,s)", streams=("x", "y")),
             neuron(B, 1.0, reset=soft(1.0)),

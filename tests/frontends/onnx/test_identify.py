@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snncc.diagnostics import CompileError
 from snncc.frontends.onnx.identify import identify
 from snncc.layers import Neuron
 from tests.frontends.onnx.build import region
@@ -63,9 +64,10 @@ def test_equal_parameters_come_back_as_one_number() -> None:
 
 
 def test_a_branch_that_no_sample_reaches_is_found() -> None:
-    far = region("b=Mul(v,0.9); h0=Add(b,x); h=Min(h0,1000000.0); g=Greater(h,1.0); s=Cast(g,to=1); v1=Sub(h,s)")
-    with pytest.raises(Exception, match="never exceeds 1e\\+06"):
-        identify(far)
+    spike = "b=Mul(v,0.9); h=Add(b,x); g=Greater(h,1.0); s=Cast(g,to=1)"
+    far = "u=Greater(h,1000000000.0); z=Cast(u,to=1); w=Sub(h,s); v1=Sub(w,z)"
+    with pytest.raises(CompileError, match="the next v is 999999999, but 1e\\+09 in the nearest"):
+        identify(region(f"{spike}; {far}"))
 
 
 def test_many_neurons_with_parameters_of_their_own() -> None:
