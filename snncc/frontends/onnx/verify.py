@@ -111,7 +111,7 @@ def _reachable(subject: Subject, point: dict[str, Array]) -> dict[str, Array]:
     reading = subject.candidate.reading
     if reading.exported != "held" or reading.firing is None or reading.membrane is None:
         return point
-    v = point[reading.membrane]
+    v = point[reading.membrane].astype(np.float64)
     return {**point, reading.membrane: np.where(fires(reading.firing, v), reading.reset.value, v).astype(np.float32)}
 
 
@@ -150,7 +150,8 @@ def _pending(subject: Subject, point: Values) -> Array:
     reading = subject.candidate.reading
     if reading.exported != "before" or reading.firing is None or reading.membrane is None:
         return np.zeros((), np.bool_)
-    return fires(reading.firing, point[reading.membrane]) if subject.flag is None else point[subject.flag] != 0
+    v = point[reading.membrane].astype(np.float64)
+    return fires(reading.firing, v) if subject.flag is None else point[subject.flag] != 0
 
 
 def _inner(subject: Subject, point: Values) -> dict[str, Array]:
@@ -169,7 +170,7 @@ def _inner(subject: Subject, point: Values) -> dict[str, Array]:
 
 
 def _seen(view: View, point: Values) -> Array:
-    return view.scale * point[view.state] + view.shift
+    return view.scale * point[view.state].astype(np.float64) + view.shift
 
 
 def _advance(subject: Subject, state: dict[str, Array], point: Values) -> _Outcome:
@@ -198,7 +199,7 @@ def _size(candidate: Candidate, state: Values, point: Values, x: Array) -> Float
     neuron, reset = candidate.neuron, candidate.neuron.reset
     size = np.abs(neuron.decay * state["v"]) + np.abs(x) + np.abs(neuron.bias)
     if candidate.reading.membrane is not None:
-        size = size + np.abs(neuron.decay * point[candidate.reading.membrane])
+        size = size + np.abs(neuron.decay * point[candidate.reading.membrane].astype(np.float64))
     for name in ("i", "late", "a"):
         size = size + np.abs(state.get(name, 0.0))
     for value in (neuron.minimum, getattr(reset, "value", None), getattr(reset, "amount", None)):
@@ -226,6 +227,7 @@ def _compare(
         gap = np.abs(after[subject.event].astype(np.float64) - wanted)
         wrong = ~excused & ~(gap <= 1e-6 * np.abs(wanted))
         _refuse(subject, point, wrong, (f"{subject.event} is", after[subject.event], wanted))
+    _compare_inner(subject, point, after, outcome, (slack, excused))
     if reading.membrane is None:
         return 0.0, excused
     own = dict(subject.region.states)[reading.membrane]
@@ -233,6 +235,19 @@ def _compare(
     gap = np.where(excused, 0.0, np.abs(after[own] - wanted))
     _refuse(subject, point, ~(gap <= slack), (f"{own} is", after[own], wanted))
     return float(np.max(gap / np.where(outcome.size == 0, 1.0, outcome.size), initial=0.0)), excused
+
+
+def _compare_inner(
+    subject: Subject, point: Values, after: Values, outcome: _Outcome, bounds: tuple[Array, Array]
+) -> None:
+    """Compare the current and the adaptation, which later steps would show only slowly."""
+    candidate, (slack, excused) = subject.candidate, bounds
+    for view, name in ((candidate.current, "late" if candidate.late else "i"), (candidate.adaptation, "a")):
+        if view is not None and name in outcome.state:
+            own = dict(subject.region.states)[view.state]
+            found, wanted = _seen(view, {view.state: after[own]}), outcome.state[name]
+            gap = np.where(excused, 0.0, np.abs(found - wanted))
+            _refuse(subject, point, ~(gap <= slack * (1.0 + np.abs(view.scale))), (f"{own} makes", found, wanted))
 
 
 def _refuse(subject: Subject, point: Values, wrong: Array, values: tuple[str, Array, Array]) -> None:
