@@ -67,6 +67,8 @@ class _Adaptation:
 def assemble(behaviour: Behaviour, reading: Reading, shape: Shape, initial: Mapping[str, Array]) -> Candidate:
     """The neuron that a reading describes; raises MisfitError where the normal form has no such neuron."""
     drive = _drive(behaviour, reading, initial)
+    if any(name in behaviour.forest.floors for name in drive.gains):
+        raise MisfitError("nonlinear-neuron", f"{reading.membrane or 'its input'} is rounded to whole numbers", rank=2)
     firing = reading.firing
     adaptation = _adaptation(behaviour, firing, initial)
     used = {reading.membrane, *behaviour.flags, *behaviour.echoes}

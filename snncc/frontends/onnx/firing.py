@@ -74,31 +74,28 @@ def _threshold(
     if t is None or not np.all(t != 0):
         return None
     if not np.all(t > 0):
-        _refuse_below(forest, event, quiet)
+        if np.all(t < 0):
+            raise _below(forest, event, quiet, np.asarray(quiet.constant - form.constant / t))
         return None
     slope = -form.terms[extra[0]] / t if extra else np.zeros(())
     return np.asarray(quiet.constant - form.constant / t), extra[0] if extra else None, slope
 
 
-def _refuse_below(forest: Forest, event: Tree, quiet: Affine) -> None:
-    edges: list[Floats] = []
-    above = False
+def _below(forest: Forest, event: Tree, quiet: Affine, edge: Floats) -> MisfitError:
+    """Says below which membrane the neuron fires, and, where it must be above another, between which two."""
     for branch in branches(event):
         t = affine.ratio(forest.atoms[branch.atom], quiet)
-        if t is not None:
-            edges.append(np.asarray(quiet.constant - forest.atoms[branch.atom].constant / t))
-            above = above or (isinstance(branch.no, Leaf) and is_zero(branch.no.form))
-    if len(edges) > 1 and above:
-        low, high = sorted(edges, key=lambda edge: float(np.max(edge)))[:: len(edges) - 1]
-        raise MisfitError(
-            "windowed-firing",
-            f"fires only while the membrane lies between {number(low)} and {number(high)}",
-            "a neuron must fire at every membrane above its threshold",
-            rank=4,
-        )
-    raise MisfitError(
+        if t is not None and np.all(t > 0) and isinstance(branch.no, Leaf) and is_zero(branch.no.form):
+            low = quiet.constant - forest.atoms[branch.atom].constant / t
+            return MisfitError(
+                "windowed-firing",
+                f"fires only while the membrane lies between {number(low)} and {number(edge)}",
+                "a neuron must fire at every membrane above its threshold",
+                rank=4,
+            )
+    return MisfitError(
         "fires-below",
-        f"fires while the membrane is below {number(edges[0])}",
+        f"fires while the membrane is below {number(edge)}",
         "a neuron must fire above its threshold; negate the membrane and its weights",
         rank=3,
     )

@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from snncc.arrays import Floats
+from snncc.arrays import Array, Floats
 from snncc.frontends.onnx.affine import Affine
 from snncc.frontends.onnx.forest import FALSE, Forest, Tree
+from snncc.frontends.onnx.region import Meaning
 
 Exported = Literal["after", "before", "held"]
 UNBOUNDED = 2**31 - 1  # as many spikes in one step as the membrane asks for
@@ -59,6 +60,15 @@ class Reset:
     value: Floats
     adaptive: bool = False
     rest: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """A tensor read outside a region: scale * meaning + offset."""
+
+    meaning: Meaning
+    scale: Array
+    offset: Array
 
 
 @dataclass(frozen=True, eq=False)

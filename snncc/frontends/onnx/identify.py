@@ -17,7 +17,7 @@ from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Opaque
 from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
 from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaf, leaves
-from snncc.frontends.onnx.hypothesis import Behaviour, MisfitError, Reading
+from snncc.frontends.onnx.hypothesis import Behaviour, Export, MisfitError, Reading
 from snncc.frontends.onnx.normal_form import (
     Mismatch,
     NormalStep,
@@ -80,12 +80,14 @@ def _attempt(view: _View, reading: Reading) -> Fit | MisfitError:
 
 
 def _opaque(view: _View) -> MisfitError | None:
-    trees = [*view.behaviour.next.values(), *([] if view.behaviour.event is None else [view.behaviour.event])]
-    for tree in trees:
-        for form in leaves(tree):
-            if isinstance(form, Opaque):
-                hint = "the normal form is affine between its switches: leaks, weights and resets must be constants"
-                return MisfitError(form.rule, form.why, hint, rank=3)
+    """What keeps the region from being affine between its switches."""
+    trees = [*view.behaviour.next.values(), view.behaviour.event or FALSE]
+    for form in (form for tree in trees for form in leaves(tree)):
+        if isinstance(form, Opaque):
+            hint = "the normal form is affine between its switches: leaks, weights and resets must be constants"
+            return MisfitError(form.rule, form.why, hint, rank=3)
+        if not all(np.all(np.isfinite(each)) for each in (form.constant, *form.terms.values())):
+            return MisfitError("not-a-number", "its constants grow beyond all numbers", "check the trained parameters")
     return None
 
 
@@ -185,7 +187,7 @@ def _fit(view: _View, reading: Reading) -> Fit:
         gains=candidate.gains,
         delays=dict.fromkeys(candidate.gains, int(candidate.late)),
         meanings={name: each.meaning for name, each in exports.items()},
-        error=verify(Subject(region, candidate, view.event, _flag_of(behaviour, reading))),
+        error=verify(Subject(region, candidate, view.event, _flag_of(behaviour, reading), exports)),
         scales={name: each.scale for name, each in exports.items() if np.any(each.scale != 1)},
         offsets={name: each.offset for name, each in exports.items() if np.any(each.offset != 0)},
     )
@@ -254,16 +256,7 @@ def _echo(view: _View) -> None:
             raise MisfitError("unrelated-state", f"{name} holds something else than the neuron's last spike", rank=2)
 
 
-@dataclass(frozen=True, eq=False)
-class _Export:
-    """What an export is: scale * meaning + offset."""
-
-    meaning: Meaning
-    scale: Array
-    offset: Array
-
-
-def _exports(view: _View, candidate: Candidate, step: NormalStep) -> dict[str, _Export]:
+def _exports(view: _View, candidate: Candidate, step: NormalStep) -> dict[str, Export]:
     """What each export is; a state kept before its reset counts as the membrane before, where both are the same."""
     known: list[tuple[Meaning, Tree | None]] = [
         ("spikes", step.spikes),
@@ -276,15 +269,15 @@ def _exports(view: _View, candidate: Candidate, step: NormalStep) -> dict[str, _
     return {name: _export(view, name, known, assumed(candidate)) for name in view.region.exports}
 
 
-def _export(view: _View, name: str, known: Sequence[tuple[Meaning, Tree | None]], given: Given) -> _Export:
+def _export(view: _View, name: str, known: Sequence[tuple[Meaning, Tree | None]], given: Given) -> Export:
     forest, tree, shape = view.behaviour.forest, view.trees[name], view.region.shape
     for meaning, own in known:
         if own is not None and not mismatches(forest, name, tree, own, given):
-            return _Export(meaning, np.ones(()), np.zeros(()))
+            return Export(meaning, np.ones(()), np.zeros(()))
     for meaning, own in known:
         found = None if own is None else multiple(forest, tree, own, given)
         if found is not None:
-            return _Export(meaning, compact(found[0], shape), compact(found[1], shape))
+            return Export(meaning, compact(found[0], shape), compact(found[1], shape))
     raise MisfitError(
         "unknown-export",
         f"{name} is read outside the neuron, but is neither its spikes, its membrane nor its current",

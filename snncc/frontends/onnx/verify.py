@@ -7,7 +7,7 @@ every case; this one shares no code with it, and sees what it cannot: rounding, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from snncc.arrays import Array, Floats, Shape
 from snncc.frontends.onnx import affine, elementwise
 from snncc.frontends.onnx.assemble import Candidate, View, fires
-from snncc.frontends.onnx.hypothesis import MisfitError
+from snncc.frontends.onnx.hypothesis import Export, MisfitError
 from snncc.frontends.onnx.region import Node, Region
 from snncc.frontends.onnx.words import sentence
 from snncc.semantics import float_rest, float_step
@@ -32,12 +32,13 @@ _SCALES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A region and its candidate, with the event's tensor and the shape in which its neurons differ."""
+    """A region and its candidate, with the tensor of its spikes, its flag of the last spike, and its exports."""
 
     region: Region
     candidate: Candidate
     event: str | None
     flag: str | None
+    exports: Mapping[str, Export] = field(default_factory=dict[str, Export])
 
     @cached_property
     def core(self) -> Shape:
@@ -228,6 +229,7 @@ def _compare(
         wrong = ~excused & ~(gap <= 1e-6 * np.abs(wanted))
         _refuse(subject, point, wrong, (f"{subject.event} is", after[subject.event], wanted))
     _compare_inner(subject, point, after, outcome, (slack, excused))
+    _compare_exports(subject, point, after, outcome, (slack, excused))
     if reading.membrane is None:
         return 0.0, excused
     own = dict(subject.region.states)[reading.membrane]
@@ -248,6 +250,23 @@ def _compare_inner(
             found, wanted = _seen(view, {view.state: after[own]}), outcome.state[name]
             gap = np.where(excused, 0.0, np.abs(found - wanted))
             _refuse(subject, point, ~(gap <= slack * (1.0 + np.abs(view.scale))), (f"{own} makes", found, wanted))
+
+
+def _compare_exports(
+    subject: Subject, point: Values, after: Values, outcome: _Outcome, bounds: tuple[Array, Array]
+) -> None:
+    slack, excused = bounds
+    for name, export in subject.exports.items():
+        own = {
+            "spikes": outcome.spikes,
+            "membrane before": outcome.before,
+            "membrane after": outcome.state["v"],
+            "current": outcome.state.get("i", np.zeros(())),
+        }[export.meaning]
+        wanted = export.scale * own + export.offset
+        gap = np.where(excused, 0.0, np.abs(after[name].astype(np.float64) - wanted))
+        limit = slack * (1.0 + np.abs(export.scale)) + _ULPS * _FLOAT32 * (np.abs(wanted) + np.abs(export.offset))
+        _refuse(subject, point, ~(gap <= limit), (f"{name} is", after[name], wanted))
 
 
 def _refuse(subject: Subject, point: Values, wrong: Array, values: tuple[str, Array, Array]) -> None:

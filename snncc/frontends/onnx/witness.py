@@ -53,6 +53,8 @@ def _solve(
     bounds = [*[(0.0, np.inf)] * (2 * len(names)), (-1.0, 1.0)]
     goal = np.full(2 * len(names) + 1, _NEARBY)
     goal[-1] = -1.0
+    if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(limits))):
+        return dict.fromkeys((name for name in names if not name.startswith("\0")), 0.0)
     found = linprog(goal, A_ub=np.array(rows), b_ub=np.array(limits), bounds=bounds, method="highs")
     if found.x is None or found.x[-1] <= 1e-9:
         return None
