@@ -63,7 +63,10 @@ EVENT = np.dtype([(name, np.int64) for name in ("word", "not_before", "checkpoin
 
 
 def _compiled(function: F) -> F:
-    return cast("F", numba.njit(cache=True, error_model="numpy")(function))
+    try:
+        return cast("F", numba.njit(cache=True)(function))
+    except RuntimeError:  # there is no folder that numba may keep its code in
+        return cast("F", numba.njit()(function))
 
 
 @_compiled

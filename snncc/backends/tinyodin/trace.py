@@ -82,6 +82,8 @@ def _unpacked(path: Path) -> bytes:
         raise fault("damaged-trace", str(path), f"is no complete gzip file: {error}") from error
     except OSError as error:
         raise fault("cannot-read", str(path), error.strerror or str(error)) from error
+    if not text:
+        raise fault("damaged-trace", str(path), "is empty")
     if len(text) > _MOST_BYTES:
         raise fault("damaged-trace", str(path), f"unpacks to more than {_MOST_BYTES:,} bytes")
     return text

@@ -1,0 +1,1 @@
+"""Tests of the tinyODIN machine and of its traces."""
