@@ -75,14 +75,14 @@ def test_the_naive_model_agrees_with_all_of_it(path: Path) -> None:
 
 
 @given(runs())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_random_runs(each: Run) -> None:
     _same(each)
 
 
 @pytest.mark.slow
 @given(runs(longest=30000))
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 def test_many_random_runs(each: Run) -> None:
     _same(each)
 

@@ -170,7 +170,7 @@ def _paths(node: Any, here: str = "") -> list[str]:
 
 
 @given(changes=st.lists(st.tuples(st.sampled_from(_paths(plain())), st.one_of(_JSON, st.just(...))), max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_changed_values(changes: list[tuple[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> None:
     content = plain()
     for field, value in changes:
@@ -180,7 +180,7 @@ def test_changed_values(changes: list[tuple[str, Any]], tmp_path_factory: pytest
 
 
 @given(at=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), packed=st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_changed_bytes(at: float, byte: int, packed: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     content = plain()
     content["weights"]["data"] = "AAAA"  # so that few of the bytes are weights
