@@ -110,10 +110,10 @@ class _Building:
         return op.shape
 
     def add_population(self, draw: Any, name: str, start: int) -> None:
-        """A population fed by one to three of those before it; the first of these may decide its shape."""
+        """A population fed by up to three of those before it; the first of these may decide its shape."""
         before = [each for each, op in self.ops.items() if isinstance(op, (Source, Population))]
-        feeders = draw(st.lists(st.sampled_from(before), min_size=1, max_size=3))
-        first = self.shape(feeders[0])
+        feeders = draw(st.lists(st.sampled_from(before), min_size=draw(st.sampled_from((0, 1, 1, 1))), max_size=3))
+        first = self.shape(feeders[0]) if feeders else ()
         if len(first) == 3 and draw(st.booleans()):
             conv = draw(_convolutions(first))
             shape = conv.out_shape

@@ -1,0 +1,102 @@
+"""The list of backends that must give the reference's bits, and the comparison that holds each one to it.
+
+A later backend joins by one line in CANDIDATES.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+from snncc import chip as chips
+from snncc.analysis.proof import prove
+from snncc.arrays import Array
+from snncc.backends.base import Backend, Batch, Job, Result
+from snncc.backends.c import BACKEND as C
+from snncc.chip import Chip, Compiler
+from snncc.integers import Network, Population, Source
+from snncc.runner import Trace
+from snncc.semantics import run
+from snncc.verify import compare
+from tests.reference.interpreter import interpret
+
+STRICT = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic")
+SANITISED = (*STRICT, "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A backend, a chip to compile for, and whether it is so slow that the tables are thinned out for it."""
+
+    label: str
+    backend: Backend
+    chip: Chip
+    slow: bool = False
+
+
+def _interpreted(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
+    names = tuple(network.of_kind(Population)) if record else ()
+    ((_, source),) = network.of_kind(Source).items()
+    x = batch.x.reshape(*batch.x.shape[:2], *source.shape)
+    return Result(interpret(network, x, lengths=batch.lengths, record=names))
+
+
+def _built_with(chip: Chip, flags: tuple[str, ...]) -> Chip:
+    return replace(chip, compiler=Compiler("cc", flags))
+
+
+HOST = chips.load("host")
+INTERPRETER = Backend("interpreter", lambda network, chip: (), lambda job: {"README": b"nothing"}, _interpreted)
+CANDIDATES = (
+    Candidate("interpreter", INTERPRETER, HOST, slow=True),
+    Candidate("c", C, _built_with(HOST, STRICT)),
+)
+SLOWLY_BUILT = (
+    Candidate("c as shipped", C, HOST),
+    Candidate("c under sanitisers", C, _built_with(HOST, SANITISED)),
+)
+
+each_candidate = pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda each: each.label)
+each_variant = pytest.mark.parametrize("candidate", [*CANDIDATES, *SLOWLY_BUILT], ids=lambda each: each.label)
+
+
+def expect(network: Network, x: Array, lengths: Array | None = None) -> Trace:
+    """The reference's spikes, membranes and outputs; `x` is (samples, steps, *shape)."""
+    return run(network, x, lengths=lengths, record=tuple(network.of_kind(Population)))
+
+
+def assert_conforms(
+    candidate: Candidate, network: Network, x: Array, lengths: Array | None = None, expected: Trace | None = None
+) -> None:
+    """Emit, run and compare; the message of a failure names the first value that differs, and its neuron's kind."""
+    expected = expected or expect(network, x, lengths)
+    own = np.full(len(x), x.shape[1], np.int64) if lengths is None else lengths
+    found = _run(candidate, network, Batch(x.reshape(*x.shape[:2], -1), own))
+    for kind in ("outputs", "spikes", "membranes"):
+        ours, theirs = getattr(expected, kind), getattr(found, kind)
+        assert set(ours) == set(theirs), f"{candidate.label} gives other {kind}"
+        for name, values in theirs.items():
+            assert values.shape == ours[name].shape, f"{candidate.label}: the shape of {kind} of {name}"
+    ordered = [name for name in network.order() if isinstance(network[name], Population)]
+    difference = compare(expected, found, ordered).difference
+    if difference:
+        lines = network.text().splitlines()
+        about = [line for line in lines if line.startswith(f"{difference.name} = ")]
+        pytest.fail("\n".join([f"{candidate.label}: {difference}", *about]), pytrace=False)
+
+
+def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
+    backend, chip = candidate.backend, candidate.chip
+    refused = list(backend.validate(network, chip))
+    assert not refused, refused
+    files = backend.emit(Job("conformance", network, prove(network), chip))
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return backend.run(folder, network, chip, batch, True).trace
