@@ -125,6 +125,8 @@ def _neuron_parameters(op: Neuron) -> Iterator[tuple[str, Array]]:
 
 def senseless(op: Layer) -> Iterator[tuple[str, str, str]]:
     """Rule, message and hint for every parameter that no integer network could have."""
+    if any(value.size == 0 for _, value in parameters(op)):
+        return  # a misfit
     for label, value in parameters(op):
         bad = value.size - int(np.count_nonzero(np.isfinite(value)))
         if bad:

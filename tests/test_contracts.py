@@ -100,6 +100,7 @@ def test_only_outputs_end_and_only_inputs_begin() -> None:
             "its input has the shape 2; channels, height and width are needed",
         ),
         (Scale((2,), np.ones(3)), "its scale 3 does not spread over 2"),
+        (lif(2, decay=np.ones(0)), "its decay 0 does not spread over 2"),
         (lif(2, bias=np.ones((1, 2))), "its bias 1 x 2 does not spread over 2"),
         (Rearrange((2,), np.zeros(3)), "it lists 3 values for the shape 2"),
         (Rearrange((2,), np.asarray([0, -2])), "it lists positions below -1"),

@@ -186,10 +186,10 @@ def _times(weight: Array, factor: Array | np.float64) -> Array:
     """The exact product, to float64 precision: float32 stays where every factor is a power of two, or zero."""
     if np.all(factor == 1):
         return weight
-    mantissa = np.frexp(np.abs(np.asarray(factor, np.float64)))[0]
-    exact = weight.dtype == np.float32 and bool(((mantissa == 0.5) | (mantissa == 0)).all())
-    kind = np.float32 if exact else np.float64
-    return weight.astype(kind, copy=False) * np.asarray(factor, kind)
+    mantissa, exponent = np.frexp(np.abs(np.asarray(factor, np.float64)))
+    powers = ((mantissa == 0.5) & (np.abs(exponent) < 64)) | (mantissa == 0)
+    kind = np.float32 if weight.dtype == np.float32 and powers.all() else np.float64
+    return np.multiply(weight, factor, dtype=kind)
 
 
 def _matrix(linear: Sparse) -> sparse.csr_array:

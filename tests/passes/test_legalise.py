@@ -208,6 +208,25 @@ def test_parallel_paths_of_one_form_are_added_and_others_numbered() -> None:
     assert np.array_equal(weight_of(legal, "a"), 3 * ramp(4, 3))
 
 
+def test_shortcuts_behind_shortcuts_do_not_multiply() -> None:
+    ops: dict[str, Layer] = {"x": Input((2, 3, 3)), "add0": Rearrange((2, 3, 3))}
+    edges = [Edge("x", "add0")]
+    for number in range(1, 9):
+        kernel = 1 + 2 * (number % 2)
+        conv = ramp(2, 2, kernel, kernel)
+        ops[f"conv{number}"] = Conv2d(conv, (2, 3, 3), (2, 3, 3), padding=(number % 2,) * 4)
+        ops[f"add{number}"] = Rearrange((2, 3, 3))
+        before = f"add{number - 1}"
+        edges += [Edge(before, f"conv{number}"), Edge(before, f"add{number}"), Edge(f"conv{number}", f"add{number}")]
+    ops |= {"lif": lif(2, 3, 3), "y": Output((2, 3, 3), "membrane")}
+    graph = Graph(ops, [*edges, Edge("add8", "lif"), Edge("lif", "y")])
+    legal = legalise(graph)
+    assert 1 <= len(legal.of_kind(Linear)) <= 4
+    x = ramp(2, 3, 2, 3, 3)
+    expected, found = (run_float(each, x).outputs["y"] for each in (graph, legal))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-9)
+
+
 def test_zero_padding_makes_a_bias_that_differs_by_position() -> None:
     graph = chain(
         ("x", Input((1, 3, 3))),
