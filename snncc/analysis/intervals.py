@@ -265,13 +265,14 @@ def _steps(side: Upper | Lower, limit: int) -> Ints:
         running &= (total <= limit) & (growth > 0) & (steps < ENDLESS)
         if not running.any():
             break
+        jump = np.clip(jump, 1, np.maximum(1, (limit - u) // np.maximum(growth, 1)))
         last = np.minimum(u + (jump - 1) * growth, limit)
         total, then, after = side.move(last)
-        same = (last == u + (jump - 1) * growth) & (after - last == growth) & (total <= limit)
-        even = (jump == 1) | (same & _one_piece(side, (u, before), (last, then)))
+        even = (jump == 1) | ((after - last == growth) & (total <= limit))
+        even &= (jump == 1) | _one_piece(side, (u, before), (last, then))
         taken = np.where(even & running, jump, 0)
         u, steps = u + taken * growth, steps + taken
-        jump = np.where(even, np.minimum(jump * 2, 1 << 20), np.maximum(jump >> 1, 1))
+        jump = np.where(even, jump * 2, jump >> 1)
     return steps
 
 

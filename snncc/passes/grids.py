@@ -15,13 +15,18 @@ _FEW = 512  # distinct magnitudes up to which values may lie on a grid by intent
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """A linear map into a population; `unit` is what the integer 1 of its source stands for, times the edges' gains."""
+    """A linear map into a population.
+
+    `unit` is what the integer 1 of its source stands for, times the edges' gains; `sent` is the least and the
+    greatest integer that the source sends.
+    """
 
     name: str
     source: str
     map: LinearMap
     unit: float
     delay: int
+    sent: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snncc import layers
-from snncc.analysis.sums import signed_sums
-from snncc.arrays import Array, Ints
+from snncc.arrays import Array
 from snncc.chip import Chip
+from snncc.data import to_integers
 from snncc.diagnostics import Diagnostic, check
 from snncc.graph import Edge, Graph
-from snncc.integers import IntOp, Network, Output, Source, Synapse
-from snncc.layers import Decoder, Input, Layer, Linear, Neuron
-from snncc.linear import LinearMap
-from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded
-from snncc.passes.widths import Use, fitted
+from snncc.integers import IntOp, Network, Output, Source
+from snncc.layers import Decoder, Input, Layer, Linear, Neuron, size
+from snncc.linear import synapse_count
+from snncc.passes.calibration import Drive, respond
+from snncc.passes.candidates import Candidate, build, faults, plain_grid, problem
+from snncc.passes.inputs import Samples, assumptions, input_faults, source_for
+from snncc.passes.search import Reference, search, wide
+from snncc.passes.widths import Use
+from snncc.semantics import run
+
+__all__ = ["Options", "Samples", "assumptions", "quantise"]
+
+_SAMPLES = 96  # calibration samples at most: more hardly move the choice
+_NEURON_STEPS = 4_000_000  # that all of them may take together, for time and memory
+_SYNAPSE_STEPS = 8_000_000_000
+_FEWEST = 8
 
 
 @dataclass(frozen=True)
@@ -29,106 +40,104 @@ class Options:
     steps: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Calibration inputs in floats: `x` (samples, steps, *shape), or (samples, *shape) for a static input.
-
-    `lengths` (samples,) is each sample's own number of steps.
-    """
-
-    x: Array
-    lengths: Array | None = None
-
-
 def quantise(graph: Graph[Layer], chip: Chip, options: Options, samples: Samples | None = None) -> Network:
-    """The integer network of a legal graph, under the same names.
+    """The integer network of a legal graph, under the same names; delays are on the edges into synapses.
 
-    Without samples, a direct-coded input is taken to lie in -1..1.
+    Each population's scale is searched on the samples. Without samples it is set by the largest weight, and a
+    direct-coded input is taken to lie in -1..1 (`assumptions` warns of it).
+
+    Raises CompileError: `weight-bits`, `bad-samples`, `graded-input`, `signed-input`, `decay-range`, `scale-range`.
     """
-    check(_faults(chip, options))
-    ops: dict[str, IntOp] = {}
-    edges: list[Edge] = []
-    ((input_name, layer),) = graph.of_kind(Input).items()
+    ((name, layer),) = graph.of_kind(Input).items()
+    check((*_option_faults(chip, options), *input_faults(name, layer, chip, samples, options.steps)))
     source = source_for(layer, chip, samples)
-    ops[input_name] = source
-    for name, neuron in graph.of_kind(Neuron).items():
-        incoming = incoming_maps(graph, name, source)
-        grid = _plain_grid(incoming, options.weight_bits, chip)
-        maps = tuple(
-            rounded(each, grid, exponent, neuron.shape, options.weight_bits)
-            for each, exponent in zip(incoming, grid.exponents, strict=True)
-        )
-        population, extra = fitted(neuron, grid, _sums(graph, incoming, maps, grid, source), chip, Use(options.steps))
-        ops[name] = population
-        for each, linear, exponent in zip(incoming, maps, grid.exponents, strict=True):
-            ops[each.name] = Synapse(linear, exponent + extra)
-            edges += [Edge(each.source, each.name, each.delay), Edge(each.name, name)]
-    for name, output in graph.of_kind(layers.Output).items():
-        ops[name] = Output(output.value, output.when, options.decoder or output.decoder or "count")
-        edges.append(Edge(graph.incoming(name)[0].source, name))
-    return Graph({name: ops[name] for name in graph.ops}, edges)
-
-
-def source_for(layer: Input, chip: Chip, samples: Samples | None) -> Source:
-    """The integer input: spikes as they are; values on a grid exactly, others up to the largest of the samples."""
-    if layer.events:
-        return Source(layer.shape)
     if samples is None:
-        most = (1 << (chip.input.bits - chip.input.signed)) - 1
-        return Source(layer.shape, chip.input.bits, chip.input.signed, 1.0 / most)
-    signed = bool((samples.x < 0).any())
-    most = (1 << (chip.input.bits - signed)) - 1
-    step = exact_step(samples.x, most)
-    largest_value = float(np.abs(samples.x).max(initial=0.0))
-    if step is None:
-        return Source(layer.shape, chip.input.bits, signed, (largest_value or 1.0) / most)
-    bits = round(largest_value / step).bit_length() + signed
-    return Source(layer.shape, bits, signed, step)
+        chosen = _plain(graph, source, chip, options)
+    else:
+        chosen = _searched(graph, source, chip, options, samples)
+    check(fault for name, each in chosen.items() for fault in faults(name, graph, each, chip))
+    return _assembled(graph, source, chosen, options)
 
 
-def incoming_maps(graph: Graph[Layer], name: str, source: Source) -> tuple[Incoming, ...]:
-    """The linear maps that feed a population, with what precedes them."""
-    found: list[Incoming] = []
-    for last in graph.incoming(name):
-        linear = graph[last.source]
-        assert isinstance(linear, Linear)
-        (first,) = graph.incoming(last.source)
-        unit = source.scale if isinstance(graph[first.source], Input) else 1.0
-        gain = first.gain * last.gain
-        found.append(Incoming(last.source, first.source, linear.map, unit * gain, first.delay + last.delay))
-    return tuple(found)
-
-
-def _plain_grid(incoming: tuple[Incoming, ...], bits: int, chip: Chip) -> Grid:
-    """The grid on which no weight is clipped."""
-    largests = tuple(largest(each) for each in incoming)
-    anchor = int(np.argmax(largests))
-    return aligned(largests, anchor, 1.0, bits, chip.weight.exponent[1])
-
-
-def _sums(
-    graph: Graph[Layer], incoming: tuple[Incoming, ...], maps: tuple[LinearMap, ...], grid: Grid, source: Source
-) -> tuple[Ints, Ints]:
-    """What each accumulator can hold: (size,) least and greatest."""
-    low = high = np.zeros(maps[0].out_size, np.int64)
-    for each, linear, exponent in zip(incoming, maps, grid.exponents, strict=True):
-        sender = graph[each.source]
-        least, most = (source.lowest, source.highest) if isinstance(sender, Input) else (0, _most_spikes(sender))
-        negative, positive = signed_sums(linear)
-        low = low + ((negative * most + positive * least) << exponent)
-        high = high + ((positive * most + negative * least) << exponent)
-    return low, high
-
-
-def _most_spikes(sender: Layer) -> int:
-    assert isinstance(sender, Neuron)
-    return 0 if sender.threshold is None else sender.max_spikes
-
-
-def _faults(chip: Chip, options: Options) -> Iterator[Diagnostic]:
+def _option_faults(chip: Chip, options: Options) -> Iterator[Diagnostic]:
     if not 2 <= options.weight_bits <= chip.weight.bits:
         yield Diagnostic(
             "weight-bits",
             "--weight-bits",
-            f"{options.weight_bits} bits were asked for; {chip.name} has weights of 2 to {chip.weight.bits} bits",
+            f"{options.weight_bits} bits were asked for; {chip.name} takes 2 to {chip.weight.bits}",
         )
+
+
+def _plain(graph: Graph[Layer], source: Source, chip: Chip, options: Options) -> dict[str, Candidate]:
+    """Every population on the grid of its largest weight."""
+    use, bits = Use(options.steps), options.weight_bits
+    problems = (problem(graph, name, source, bits, chip, use) for name in graph.of_kind(Neuron))
+    return {each.name: build(each, plain_grid(each)) for each in problems}
+
+
+def _searched(
+    graph: Graph[Layer], source: Source, chip: Chip, options: Options, samples: Samples
+) -> dict[str, Candidate]:
+    """Every population on the grid that serves the samples best."""
+    ((input_name, layer),) = graph.of_kind(Input).items()
+    static = samples.x.shape[1:] == layer.shape
+    steps = (options.steps if static else samples.x.shape[1]) or 1
+    samples = samples.some(_affordable(graph, steps))
+    lengths = np.full(len(samples.x), steps) if samples.lengths is None else samples.lengths
+    live = np.arange(steps) < lengths[:, None]
+
+    exact = wide(chip)
+    exact_source = source_for(layer, exact, samples)
+    x = to_integers(exact_source, samples.x)
+    references = _plain(graph, exact_source, exact, replace(options, weight_bits=exact.weight.bits))
+    trace = run(_assembled(graph, exact_source, references, options), x, steps, lengths, record=tuple(references))
+    flat = (len(x), 1 if static else steps, size(layer.shape))
+    values: dict[str, Array] = {name: spikes.astype(np.int32) for name, spikes in trace.spikes.items()}
+    ideal = Drive({**values, input_name: x.reshape(flat)}, live)
+
+    values[input_name] = to_integers(source, samples.x).reshape(flat)
+    chosen: dict[str, Candidate] = {}
+    readouts = _readouts(graph)
+    for name in graph.order():
+        if name not in references:
+            continue
+        one_scale = name in readouts
+        unrounded = problem(graph, name, exact_source, exact.weight.bits, exact, Use(options.steps))
+        response = respond(unrounded, references[name], ideal, membranes=one_scale)
+        seen = response.peak / references[name].population.scale
+        given = problem(graph, name, source, options.weight_bits, chip, Use(options.steps, seen))
+        drive = Drive(values, live)
+        chosen[name] = search(given, drive, Reference(references[name], response), one_scale=one_scale)
+        values = {**values, name: respond(given, chosen[name], drive).spikes}
+    return chosen
+
+
+def _readouts(graph: Graph[Layer]) -> frozenset[str]:
+    """The populations whose membranes leave the network, to be compared with each other."""
+    outputs = graph.of_kind(layers.Output)
+    return frozenset(graph.incoming(name)[0].source for name, op in outputs.items() if op.value == "membrane")
+
+
+def _affordable(graph: Graph[Layer], steps: int) -> int:
+    """How many samples the search can take."""
+    neurons = sum(size(op.shape) for op in graph.of_kind(Neuron).values())
+    synapses = sum(synapse_count(op.map) for op in graph.of_kind(Linear).values())
+    most = min(_NEURON_STEPS // (steps * max(1, neurons)), _SYNAPSE_STEPS // (steps * max(1, synapses)))
+    return max(_FEWEST, min(_SAMPLES, most))
+
+
+def _assembled(graph: Graph[Layer], source: Source, chosen: Mapping[str, Candidate], options: Options) -> Network:
+    ops: dict[str, IntOp] = {}
+    edges: list[Edge] = []
+    for name in graph.of_kind(Input):
+        ops[name] = source
+    for name, candidate in chosen.items():
+        ops[name] = candidate.population
+        for last, synapse in zip(graph.incoming(name), candidate.synapses, strict=True):
+            (first,) = graph.incoming(last.source)
+            ops[last.source] = synapse
+            edges += [Edge(first.source, last.source, first.delay + last.delay), Edge(last.source, name)]
+    for name, output in graph.of_kind(layers.Output).items():
+        ops[name] = Output(output.value, output.when, options.decoder or output.decoder or "count")
+        edges.append(Edge(graph.incoming(name)[0].source, name))
+    return Graph({name: ops[name] for name in graph.ops}, edges)
