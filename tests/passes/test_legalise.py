@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
@@ -12,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncc import contracts
-from snncc.arrays import Array
 from snncc.diagnostics import CompileError
 from snncc.graph import Edge, Graph
 from snncc.layers import (
     Affine,
     Conv2d,
-    Current,
     HardReset,
     Input,
     Layer,
@@ -38,23 +35,10 @@ from snncc.passes.legalise import (
     outputs_of_sums_end_in_a_silent_population,
 )
 from snncc.semantics import run_float
+from tests.passes.layer_graphs import HALF, ONE, chain, lif, ramp, refusal, same_run, weight_of
 from tests.passes.random_graphs import graphs
 
 BEYOND = {"delayed-bias", "bias-into-perfect-current"}
-ONE, HALF = np.asarray(1.0), np.asarray(0.5)
-
-
-def same_run(before: Graph[Layer], after: Graph[Layer], x: Array) -> None:
-    """Spikes, outputs and, where no reset was moved, membranes are equal to the last bit."""
-    neurons = [name for name in after.of_kind(Neuron) if name in before.ops]
-    one, other = (run_float(each, x, record=neurons) for each in (before, after))
-    for name in neurons:
-        assert np.array_equal(one.spikes[name], other.spikes[name]), name
-        old, new = before.of_kind(Neuron)[name].reset, after.of_kind(Neuron)[name].reset
-        if getattr(old, "delay", 0) == getattr(new, "delay", 0):
-            assert np.array_equal(one.membranes[name], other.membranes[name]), name
-    for name, value in one.outputs.items():
-        assert np.array_equal(value, other.outputs[name]), name
 
 
 def legal_or_beyond(graph: Graph[Layer]) -> Graph[Layer] | None:
@@ -79,20 +63,6 @@ def test_a_legal_graph_computes_the_same(graph: Graph[Layer], seed: int) -> None
     x = rng.integers(-4, 5, (2, 5, *graph["x"].shape)) / 4
     same_run(graph, legal, x)
     assert legalise(legal).text() == legal.text()
-
-
-def lif(*shape: int, **options: Any) -> Neuron:
-    return Neuron(shape, HALF, ONE, reset=SoftReset(ONE), **options)
-
-
-def chain(*named: tuple[str, Layer], extra: tuple[Edge, ...] = ()) -> Graph[Layer]:
-    names = [name for name, _ in named]
-    between = [Edge(one, other) for one, other in itertools.pairwise(names)]
-    return Graph(dict(named), [*between, *extra])
-
-
-def ramp(*shape: int) -> Array:
-    return (np.arange(np.prod(shape)).reshape(shape) % 7 - 3) / 4
 
 
 def expect(graph: Graph[Layer], text: str) -> None:
@@ -131,10 +101,6 @@ y = Output(shape=(3))
     )
     assert weight_of(legal, "conv1")[:, 0, 0, 0].tolist() == [2.0, 4.0]
     assert legal.of_kind(Neuron)["lif1"].bias.reshape(-1).tolist() == [2.5, 8.0]
-
-
-def weight_of(graph: Graph[Layer], name: str) -> Array:
-    return graph.of_kind(Linear)[name].map.weight
 
 
 def test_a_residual_is_a_map_of_its_own_and_delays_add_up() -> None:
@@ -225,69 +191,6 @@ def test_shortcuts_behind_shortcuts_do_not_multiply() -> None:
     x = ramp(2, 3, 2, 3, 3)
     expected, found = (run_float(each, x).outputs["y"] for each in (graph, legal))
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-9)
-
-
-def test_zero_padding_makes_a_bias_that_differs_by_position() -> None:
-    graph = chain(
-        ("x", Input((1, 3, 3))),
-        ("bn", Scale((1, 3, 3), ONE, ONE)),
-        ("conv", Conv2d(np.ones((1, 1, 3, 3)), (1, 3, 3), (1, 3, 3), np.asarray([0.5]), padding=(1, 1, 1, 1))),
-        ("lif", lif(1, 3, 3)),
-        ("y", Output((1, 3, 3))),
-    )
-    bias = legalise(graph).of_kind(Neuron)["lif"].bias
-    assert bias.tolist() == [[[4.5, 6.5, 4.5], [6.5, 9.5, 6.5], [4.5, 6.5, 4.5]]]
-
-
-def test_a_bias_into_a_current_becomes_its_fixed_point() -> None:
-    graph = chain(
-        ("x", Input((2,))),
-        ("fc", Affine(np.eye(2), (2,), np.asarray([1.0, 0.0]))),
-        ("cuba", lif(2, current=Current(HALF))),
-        ("y", Output((2,))),
-    )
-    cuba = legalise(graph).of_kind(Neuron)["cuba"]
-    assert cuba.current is not None
-    assert (cuba.bias.tolist(), cuba.current.initial.tolist()) == ([2.0, 0.0], [-2.0, 0.0])
-
-
-@pytest.mark.parametrize("current", [None, Current(HALF)])
-def test_a_bias_one_step_late_becomes_an_initial_state(current: Current | None) -> None:
-    ops: dict[str, Layer] = {
-        "x": Input((2,)),
-        "fc": Affine(np.eye(2), (2,), np.asarray([0.5, -0.25])),
-        "neuron": lif(2, current=current),
-        "y": Output((2,), "membrane"),
-    }
-    graph = Graph(ops, [Edge("x", "fc"), Edge("fc", "neuron", delay=1), Edge("neuron", "y")])
-    same_run(graph, legalise(graph), ramp(3, 6, 2))
-
-
-def refusal(graph: Graph[Layer]) -> str:
-    assert contracts.imported(graph) == ()
-    with pytest.raises(CompileError) as raised:
-        legalise(graph)
-    return str(raised.value)
-
-
-def test_all_biases_that_no_population_can_take_are_named() -> None:
-    ops: dict[str, Layer] = {
-        "x": Input((2,)),
-        "fc1": Affine(np.eye(2), (2,), np.ones(2)),
-        "bn": Scale((2,), shift=ONE),
-        "late": lif(2),
-        "gate": lif(2, current=Current(ONE)),
-        "y": Output((2,)),
-    }
-    edges = [Edge("x", "fc1"), Edge("fc1", "late", delay=3), Edge("late", "bn"), Edge("bn", "gate"), Edge("gate", "y")]
-    assert refusal(Graph(ops, edges)) == (
-        "error[delayed-bias]: fc1: its bias crosses 3 steps of delay on its way to late, whose bias can only act at "
-        "once\n"
-        "  = hint: put the delay in front of fc1 instead of behind it\n"
-        "error[bias-into-perfect-current]: bn: its bias adds up without end in the synaptic current of gate, whose "
-        "decay is 1\n"
-        "  = hint: train bn without a bias, or give the current a decay below 1"
-    )
 
 
 def test_a_product_that_fills_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
