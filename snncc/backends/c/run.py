@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import struct
 import subprocess
+import tempfile
 import time
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +26,7 @@ from snncc.integers import Network, Output, Population, Source, synapses_of
 from snncc.linear import LinearMap, synapse_count
 from snncc.runner import Trace
 
-_SOURCES = ("main.c", "network.c", "weights.c")
+_FILES = ("main.c", "network.c", "network.h", "weights.c", "weights.h")
 _BUILD_LIMIT = 1800.0  # seconds
 _RUN_LIMIT = 120.0  # seconds, and what follows
 _SLOWEST = 1e6  # synaptic events and neuron steps per second that any machine reaches
@@ -47,14 +49,25 @@ class _Record:
 
 
 def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
-    """Build the artefact in a temporary folder and run it. Raises CompileError: `no-compiler`, `compiler-failed`."""
-    with built(folder, chip) as program:
-        return execute(program, folder, network, batch, record)
+    """Build the artefact, unless this process just did, and run it; nothing is written into its folder.
+
+    Raises CompileError: `no-compiler`, `compiler-failed`.
+    """
+    command, flags = _compiler(chip)
+    build = _build(command, flags, tuple((name, Path(folder, name).read_bytes()) for name in _FILES))
+    if build.said:
+        raise fault(
+            "compiler-failed",
+            chip.name,
+            f"{command} {' '.join(flags)} cannot build the program: {build.said}",
+            "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
+        )
+    with TemporaryDirectory(prefix="snncc-c-") as scratch:
+        return _execute(build.program, Path(scratch), Path(folder, "weights.bin").resolve(), network, batch, record)
 
 
-@contextmanager
-def built(folder: Path, chip: Chip) -> Generator[Path]:
-    """The program of an artefact, built for as long as the context lasts; the artefact is left as it is."""
+def _compiler(chip: Chip) -> tuple[str, tuple[str, ...]]:
+    """The path and the flags of the chip's compiler."""
     compiler = chip.compiler
     command = shutil.which(compiler.command) if compiler else None
     if compiler is None or command is None:
@@ -65,27 +78,34 @@ def built(folder: Path, chip: Chip) -> Generator[Path]:
             f"running this artefact needs {wanted}",
             "apt-get install gcc, or brew install gcc; or name another under [compiler] in a target file of your own",
         )
-    with TemporaryDirectory(prefix="snncc-c-") as scratch:
-        program = Path(scratch, "network")
-        sources = [str(Path(folder, name).resolve()) for name in _SOURCES]
-        arguments = [command, *compiler.flags, "-o", str(program), *sources]
-        done = subprocess.run(arguments, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip()[-2000:]
-            raise fault(
-                "compiler-failed",
-                chip.name,
-                f"{' '.join(arguments[:-3])} failed: {said}",
-                "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
-            )
-        yield program
+    return command, compiler.flags
 
 
-def execute(program: Path, folder: Path, network: Network, batch: Batch, record: bool) -> Result:
-    """Run a built program on a batch; files for its input and output lie beside it for the time of the run."""
+class _Build:
+    """A built program in a temporary folder that lives as long as this object; `said` is why there is none."""
+
+    def __init__(self, command: str, flags: Sequence[str], files: Sequence[tuple[str, bytes]]) -> None:
+        folder = tempfile.mkdtemp(prefix="snncc-c-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        for name, content in files:
+            Path(folder, name).write_bytes(content)
+        self.program = Path(folder, "network")
+        sources = [name for name, _ in files if name.endswith(".c")]
+        arguments = [command, *flags, "-o", "network", *sources]
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
+        self.said = done.stderr.decode(errors="replace").strip()[-2000:] or "no reason" if done.returncode else ""
+
+
+@functools.lru_cache(maxsize=4)
+def _build(command: str, flags: tuple[str, ...], files: tuple[tuple[str, bytes], ...]) -> _Build:
+    """Builds are kept, as `simulate` and `verify` run the same program batch after batch."""
+    return _Build(command, flags, files)
+
+
+def _execute(program: Path, scratch: Path, weights: Path, network: Network, batch: Batch, record: bool) -> Result:
+    """Run a built program on a batch, by way of files in `scratch`."""
     source = next(iter(network.of_kind(Source).values()))
-    given, taken = program.with_name("input.bin"), program.with_name("output.bin")
-    weights = Path(folder, "weights.bin").resolve()
+    given, taken = scratch / "input.bin", scratch / "output.bin"
     with given.open("wb") as file:
         _write_input(file, batch, wire((source.lowest, source.highest)))
     limit = _RUN_LIMIT + _work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
@@ -93,13 +113,11 @@ def execute(program: Path, folder: Path, network: Network, batch: Batch, record:
     begun = time.perf_counter()
     done = subprocess.run(arguments, capture_output=True, timeout=limit, check=False)  # noqa: S603
     seconds = time.perf_counter() - begun
-    given.unlink()
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-2000:]
         raise RuntimeError(f"the C program ended with status {done.returncode}: {said}")
     with taken.open("rb") as file:
         trace = _read_output(file, network, batch)
-    taken.unlink()
     return Result(trace, {"seconds": seconds})
 
 

@@ -101,15 +101,18 @@ def _to_dense(linear: Sparse) -> Dense:
 
 def _targets(ident: str, linear: Sparse, weight: Array, kind: CType, ends: Ends) -> Compiled:
     """Compressed rows, reordered by the places of sources and targets; targets ascend within a row."""
-    sources = np.repeat(ends.source.place(), np.diff(linear.indptr))
-    targets = ends.target.place()[linear.targets]
-    order = np.lexsort((targets, sources))
-    first = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=linear.in_size))])
+    first, target = linear.indptr, linear.targets
+    if ends.source.moved or ends.target.moved:
+        sources = np.repeat(ends.source.place(), np.diff(linear.indptr))
+        target = ends.target.place()[target]
+        order = np.lexsort((target, sources))
+        first = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=linear.in_size))])
+        target, weight = target[order], weight[order]
     index = narrowest_unsigned(max(linear.out_size - 1, 0))
     tables = {
         "first": table(f"snn_{ident}_first", CType(32, signed=False), first, "[source]: where its targets begin"),
-        "target": table(f"snn_{ident}_target", index, targets[order]),
-        "weight": table(f"snn_{ident}_weight", kind, weight[order]),
+        "target": table(f"snn_{ident}_target", index, target),
+        "weight": table(f"snn_{ident}_weight", kind, weight),
     }
     kernel = Kernel("targets", ends.acc, kind, ends.value, index)
     return Compiled(kernel, tables, linear.out_size, weight.size)

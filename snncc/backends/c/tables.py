@@ -12,7 +12,7 @@ import numpy as np
 from snncc.arrays import Array
 from snncc.backends.c.widths import CType
 
-TEXT_LIMIT = 1 << 20  # bytes of all tables up to which they are C text
+TEXT_LIMIT = 1 << 18  # bytes of all tables up to which they are C text: gcc takes 6 s for a million numbers
 _SMALL = 1 << 12  # bytes of one table that is C text in any case
 _LINE = 110  # characters of numbers in a line of text
 _HEADER = struct.Struct("<8sIQ")
