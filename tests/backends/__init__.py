@@ -1,0 +1,1 @@
+"""Tests of the backends, each against the reference semantics."""
