@@ -18,7 +18,7 @@ from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result
 from snncc.backends.c import BACKEND as C
 from snncc.chip import Chip, Compiler
-from snncc.integers import Network, Population, Source
+from snncc.integers import Network, Population
 from snncc.runner import Trace
 from snncc.semantics import run
 from snncc.verify import compare
@@ -40,9 +40,7 @@ class Candidate:
 
 def _interpreted(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
     names = tuple(network.of_kind(Population)) if record else ()
-    ((_, source),) = network.of_kind(Source).items()
-    x = batch.x.reshape(*batch.x.shape[:2], *source.shape)
-    return Result(interpret(network, x, lengths=batch.lengths, record=names))
+    return Result(interpret(network, batch.x, batch.lengths, names))
 
 
 def _built_with(chip: Chip, flags: tuple[str, ...]) -> Chip:

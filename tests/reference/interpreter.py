@@ -108,20 +108,9 @@ def wires_of(network: Network) -> dict[str, list[list[Wire]]]:
     return result
 
 
-def interpret(
-    network: Network,
-    x: np.ndarray,
-    steps: int | None = None,
-    lengths: np.ndarray | None = None,
-    record: Collection[str] = (),
-) -> Trace:
-    """The arguments and the result of `semantics.run`."""
-    ((_, source),) = network.of_kind(Source).items()
-    if x.ndim == 1 + len(source.shape):
-        assert steps is not None, "static input"
-        x = np.stack([x] * steps, axis=1)
-    steps = x.shape[1]
-    own = [steps] * len(x) if lengths is None else [int(each) for each in lengths]
+def interpret(network: Network, x: np.ndarray, lengths: np.ndarray, record: Collection[str]) -> Trace:
+    """What `semantics.run` gives for x (samples, steps, ...)."""
+    steps, own = x.shape[1], [int(each) for each in lengths]
     populations, machine = network.of_kind(Population), Machine(network)
     readers = {name: network.incoming(name)[0].source for name in network.of_kind(Output)}
     outputs = {name: np.zeros((len(x), steps, populations[of].size), np.int64) for name, of in readers.items()}
