@@ -25,9 +25,9 @@ from snncc.semantics import run
 
 __all__ = ["Options", "Samples", "assumptions", "quantise"]
 
-_SAMPLES = 96  # calibration samples at most: more hardly move the choice
-_NEURON_STEPS = 4_000_000  # that all of them may take together, for time and memory
-_SYNAPSE_STEPS = 8_000_000_000
+_SAMPLES = 256  # calibration samples at most: more hardly move the choice
+_NEURON_STEPS = 3_000_000  # that all of them may take together, for time and memory
+_SYNAPSE_STEPS = 2_000_000_000
 _FEWEST = 8
 
 

@@ -7,7 +7,7 @@ Populations are chosen in the order of the graph, each fed by the spikes of thos
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from snncc.passes.grids import Grid, aligned, largest, largest_by_neuron, top
 _FEW_BITS = 5  # weights so narrow that each neuron deserves a scale of its own
 _RATIOS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)  # of the largest weight: where clipping may start
 _RATIOS_OF_MANY_BITS = (1.0, 0.8, 0.6)
+_HOPELESS = 1.5  # times the best error, at which finer grids are not tried any more
 _SPREAD = 16  # between the largest weights of neurons, beyond which a neuron's own scale does not follow them
 
 
@@ -67,24 +68,25 @@ def search(given: Problem, drive: Drive, reference: Reference, *, one_scale: boo
     if exact is not None:
         return build(given, exact)
     task = _Task(given, drive, reference, one_scale)
-    trials = [trial for grid in _grids(given) for trial in task.corrected(grid)]
+    trials = [trial for grids in _grids(given) for trial in task.descended(grids)]
     if not trials:
         return build(given, plain_grid(given))
     best = min(trials, key=lambda trial: trial.error)
     if given.bits <= _FEW_BITS and not one_scale and "per-neuron-parameters" in given.chip.capabilities:
-        own = [trial for grid in _own_grids(given, best.grid) for trial in task.corrected(grid)]
+        own = task.descended(_own_grids(given, best.grid))
         same = [trial for trial in trials if trial.grid.exponents == best.grid.exponents]
         best = min(best, task.mixed([*same, *own]), key=lambda trial: trial.error)
     return best.candidate
 
 
-def _grids(given: Problem) -> Iterator[Grid]:
+def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
     """Grids for the whole population: each of its maps in turn fills the bits, clipped at each of the ratios."""
     largests = tuple(largest(each) for each in given.incoming)
-    for ratio in _RATIOS if given.bits <= _FEW_BITS else _RATIOS_OF_MANY_BITS:
-        for anchor, most in enumerate(largests):
-            if most > 0:
-                yield aligned(largests, anchor, ratio, given.bits, given.chip.weight.exponent[1])
+    most = given.chip.weight.exponent[1]
+    ratios = _RATIOS if given.bits <= _FEW_BITS else _RATIOS_OF_MANY_BITS
+    for anchor in range(len(largests)):
+        if largests[anchor] > 0:
+            yield (aligned(largests, anchor, ratio, given.bits, most) for ratio in ratios)
 
 
 def _own_grids(given: Problem, common: Grid) -> Iterator[Grid]:
@@ -128,6 +130,15 @@ class _Task:
             return (first,)
         lack = self.mean(self.reference.candidate, self.reference.response) - first.mean
         return first, self.attempt(grid, first.bias + lack)
+
+    def descended(self, grids: Iterable[Grid]) -> list[_Trial]:
+        """Finer and finer grids, until clipping costs far more than the best so far."""
+        trials: list[_Trial] = []
+        for grid in grids:
+            trials += self.corrected(grid)
+            if trials[-1].error > _HOPELESS * min(trial.error for trial in trials):
+                break
+        return trials
 
     def mixed(self, trials: Sequence[_Trial]) -> _Trial:
         """For each channel or neuron the grid and the bias that served it best."""

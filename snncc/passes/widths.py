@@ -25,6 +25,8 @@ _MEMORY = 64  # steps after which a neuron counts as having forgotten, where not
 _PROBE = (42, 18)  # register and decay bits of the population whose reach is measured: products fit 60 bits
 _PROBE_THRESHOLD = 12  # bits of its threshold at least, so that its reach is known to a part in a thousand
 _HEADROOM = 4.0  # times what the samples showed, where no proof gives a bound
+_MOST_ROOM = 16  # bits that an unproved register is widened by, as far as its integer type goes
+_TYPES = (8, 16, 32, 64)  # bits of the integers that machines have: a register narrower than its type saves nothing
 
 StateName = Literal["membrane", "current", "adapt"]
 
@@ -50,10 +52,10 @@ class _State:
     """A state whose widths are to be chosen: what it keeps of itself in a step, and the chip's arithmetic for it.
 
     `reaches` are bounds of its magnitude in units of the probe, the safest first: for ever, for the samples' steps,
-    several times what samples showed; inf where there is none.
+    several times what samples showed, or one step of all inputs at once where there are none; inf where unbounded.
     """
 
-    decay: Floats
+    kept: Floats
     arithmetic: StateArithmetic
     reaches: tuple[float, float, float]
 
@@ -122,23 +124,24 @@ def _arithmetic(kept: Array, widths: tuple[int, int], arithmetic: StateArithmeti
 
 
 def choose(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use: Use) -> Widths:
-    """The smallest shift whose rounding is within `TOLERANCE` for the safest registers; else the most accurate one."""
-    unit = threshold_unit(neuron, grid)
-    probe_shift = max(0, _PROBE_THRESHOLD - int(np.frexp((unit / grid.quantum).min())[1]))
+    """The smallest shift whose rounding is within `TOLERANCE`, for the safest registers for which there is one.
+
+    Failing all, the widest registers with a threshold well inside, and the most accurate of those.
+    """
+    unit = threshold_unit(neuron, grid) / grid.quantum
+    probe_shift = max(0, _PROBE_THRESHOLD - int(np.frexp(unit.min())[1]))
     states = _states(neuron, grid, sums, chip, use, probe_shift)
     shifts = tuple(_shifts(grid, sums, chip))
-    for certainty in range(3):
+    for certainty in range(4):
         for shift in shifts:
-            widths = _widths(states, shift, shift - probe_shift, certainty)
-            if widths and _error(neuron, states, widths, unit / grid.quantum, use) <= TOLERANCE:
-                return widths
-    candidates = [
-        (_error(neuron, states, widths, unit / grid.quantum, use), certainty, shift, widths)
-        for certainty in range(4)
-        for shift in shifts
-        if (widths := _widths(states, shift, shift - probe_shift, certainty))
-    ]
-    return min(candidates, key=lambda each: each[:3])[3]
+            for room in (0,) if certainty == 0 else range(_MOST_ROOM, -1, -1):
+                widths = _widths(states, shift, shift - probe_shift, certainty, room)
+                if widths and _error(neuron, states, widths, unit, use) <= TOLERANCE:
+                    return widths
+    widest = [widths for shift in shifts if (widths := _widths(states, shift, shift - probe_shift, 3, 0))]
+    limit = 1 << (chip.membrane.bits - 1)
+    inside = [each for each in widest if np.ldexp(unit.max(), each.shift) * _HEADROOM < limit] or widest[:1]
+    return min(inside, key=lambda each: (_error(neuron, states, each, unit, use), each.shift))
 
 
 def threshold_unit(neuron: Neuron, grid: Grid) -> Floats:
@@ -171,24 +174,40 @@ def _states(
     probe = build(neuron, grid, Widths(shift, dict.fromkeys(names, _PROBE)), shift, chip)
     states: dict[StateName, _State] = {}
     low, high = sums[0] << shift, sums[1] << shift
+    one_step = _magnitude(low, high)
     if neuron.current and probe.current:
-        found = enclose_current(probe, *sums)
-        low, high, reach = _limited(found, spread(probe.current.initial, probe), low, high, use.steps)
-        states["current"] = _State(neuron.current.decay, chip.current, (*reach, np.inf))
+        initial = spread(probe.current.initial, probe)
+        low, high, reach = _limited(enclose_current(probe, *sums), initial, low, high, use.steps)
+        states["current"] = _state(neuron.current.decay, chip.current, (*reach, one_step), initial)
     adaptation = None
     if neuron.adapt and probe.adapt:
         adaptation = enclose_adaptation(probe)
         jump = spread(probe.adapt.jump, probe) * neuron.max_spikes
         initial = spread(probe.adapt.initial, probe)
         *_, reach = _limited(adaptation, initial, np.minimum(jump, 0), np.maximum(jump, 0), use.steps)
-        states["adapt"] = _State(neuron.adapt.decay, chip.membrane, (*reach, np.inf))
+        states["adapt"] = _state(neuron.adapt.decay, chip.membrane, (*reach, reach[1]), initial)
+    bias, initial = spread(probe.membrane.bias, probe), spread(probe.membrane.initial, probe)
     found = enclose_membrane(probe, low, high, adaptation)
-    bias = spread(probe.membrane.bias, probe)
-    *_, reach = _limited(found, spread(probe.membrane.initial, probe), low + bias, high + bias, use.steps)
+    *_, reach = _limited(found, initial, low + bias, high + bias, use.steps)
     scale = float(np.ldexp(1.0 / grid.quantum, shift).max())
-    seen = np.inf if use.seen is None else use.seen * scale * _HEADROOM
-    states["membrane"] = _State(neuron.decay, chip.membrane, (*reach, seen))
+    likely = one_step if use.seen is None else use.seen * scale * _HEADROOM
+    values = [
+        initial,
+        *(each for each in (probe.membrane.minimum, getattr(probe.reset, "value", None)) if each is not None),
+    ]
+    states["membrane"] = _state(neuron.decay, chip.membrane, (*reach, likely), *values)
     return states
+
+
+def _state(kept: Array, arithmetic: StateArithmetic, reaches: tuple[float, float, float], *values: Ints) -> _State:
+    """A state that has to hold some values in any case."""
+    least = max(_magnitude(each, each) for each in values)
+    certain, in_time, likely = (max(each, least) for each in reaches)
+    return _State(kept.astype(np.float64), arithmetic, (certain, in_time, likely))
+
+
+def _magnitude(low: Ints, high: Ints) -> float:
+    return float(np.maximum(-low, high).max(initial=0))
 
 
 def _limited(
@@ -196,34 +215,37 @@ def _limited(
 ) -> tuple[Ints, Ints, tuple[float, float]]:
     """What a state with inputs low..high reaches in so many steps, and how far it may go for ever and in that time."""
     safe = bool((np.minimum(found.steps_below, found.steps_above) == ENDLESS).all())
-    for_ever = float(np.maximum(-found.low, found.high).max())
-    if safe or steps is None:
-        reach = for_ever if safe else np.inf
-        return found.low, found.high, (reach, reach)
-    least = np.maximum(found.low, start + steps * np.minimum(low, 0))
-    greatest = np.minimum(found.high, start + steps * np.maximum(high, 0))
-    return least, greatest, (np.inf, float(np.maximum(-least, greatest).max()))
+    for_ever = _magnitude(found.low, found.high) if safe else np.inf
+    if steps is None:
+        return found.low, found.high, (for_ever, for_ever)
+    least = np.maximum(found.low, np.minimum(start, 0) + steps * np.minimum(low, 0))
+    greatest = np.minimum(found.high, np.maximum(start, 0) + steps * np.maximum(high, 0))
+    return found.low, found.high, (for_ever, _magnitude(least, greatest))
 
 
-def _widths(states: Mapping[StateName, _State], shift: int, beyond_probe: int, certainty: int) -> Widths | None:
+def _widths(
+    states: Mapping[StateName, _State], shift: int, beyond_probe: int, certainty: int, room: int
+) -> Widths | None:
     """Registers that hold each state's reach at a shift, and the widest decays beside them; None if they do not fit.
 
-    `certainty` 0..2 picks the reach; 3 takes the widest registers, whatever is reached.
+    `certainty` 0..2 picks the reach; 3 takes the widest registers, whatever is reached. Registers get up to `room`
+    bits more, within their integer types.
     """
     found: dict[StateName, tuple[int, int]] = {}
     for name, state in states.items():
-        arithmetic = state.arithmetic
-        reach = min(state.reaches[: certainty + 1])
-        bits = arithmetic.bits
+        arithmetic, bits = state.arithmetic, state.arithmetic.bits
         if certainty < 3:
+            reach = state.reaches[certainty]
             if not np.isfinite(reach):
                 return None
             bits = max(2, int(np.frexp(np.ldexp(reach, beyond_probe) * (1 + 2**-10) + 1)[1]) + 1)
+        if bits > arithmetic.bits:
+            return None
+        type_bits = next((each for each in _TYPES if each >= bits), bits)
+        bits = max(bits, min(bits + room, type_bits, arithmetic.bits))
         decay_bits = min(arithmetic.decay_bits[1], arithmetic.product_bits - bits)
-        if bits > arithmetic.bits or decay_bits < arithmetic.decay_bits[0]:
-            if certainty < 3:
-                return None
-            decay_bits = arithmetic.decay_bits[0]
+        if decay_bits < arithmetic.decay_bits[0]:
+            return None
         found[name] = bits, decay_bits
     return Widths(shift, found)
 
@@ -231,16 +253,16 @@ def _widths(states: Mapping[StateName, _State], shift: int, beyond_probe: int, c
 def _error(neuron: Neuron, states: Mapping[StateName, _State], widths: Widths, unit: Floats, use: Use) -> float:
     """What rounding adds up to, as a part of the threshold; `unit` is the threshold in quanta."""
     one = 1.0 / float(np.ldexp(unit, widths.shift).min())
-    memory = {name: _memory(state.decay, use) for name, state in states.items()}
+    memory = {name: _memory(state.kept, use) for name, state in states.items()}
     error = one
     if neuron.bias.any():
         error += memory["membrane"] * one / 2
     for name, state in states.items():
-        inexact = bool(((state.decay != 0) & (state.decay != 1)).any())
+        inexact = bool(((state.kept != 0) & (state.kept != 1)).any())
         if inexact:
             rounding = 0.5 if state.arithmetic.rounding == "nearest" else 1.0
             passed_on = memory["membrane"] if name == "current" else 1.0
-            lost = 1.0 - state.decay
+            lost = 1.0 - state.kept
             bits = widths.states[name][1]
             off = float(np.abs(np.ldexp(np.rint(np.ldexp(lost, bits)), -bits) - lost).max())
             error += memory[name] * (rounding * one * passed_on + off)
@@ -250,5 +272,5 @@ def _error(neuron: Neuron, states: Mapping[StateName, _State], widths: Widths, u
 def _memory(kept: Floats, use: Use) -> float:
     """For how many steps a state remembers, at most a sample's own."""
     longest = float(use.steps or _MEMORY)
-    least = float(1.0 - kept.astype(np.float64).max())
+    least = float(1.0 - kept.max())
     return longest if least * longest <= 1.0 else 1.0 / least
