@@ -113,7 +113,7 @@ def simulate_float(
     """Run a model as it was trained, in float64: the accuracy that a compiled program is measured against."""
     legal = legalise(model.graph)
     neurons = legal.of_kind(Neuron)
-    decoders = {
+    decoders: dict[str, Decoder] = {
         name: decoder or op.decoder or model.decoder or default_decoder(op)
         for name, op in legal.of_kind(Output).items()
     }

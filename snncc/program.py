@@ -131,15 +131,15 @@ class Program:
         for part in datasets.parts(data, per_step):
             x = datasets.to_integers(self.source, part.x)
             steps = part.steps
-            static = x.ndim == 1 + len(self.source.shape)
-            flat = np.broadcast_to(x.reshape(len(x), 1, -1), (len(x), steps, size(self.source.shape)))
-            yield Batch(flat if static else x.reshape(*x.shape[:2], -1)[:, :steps], part.lengths)
+            if x.ndim == 1 + len(self.source.shape):
+                x = np.broadcast_to(x[:, None], (len(x), steps, *self.source.shape))
+            yield Batch(x.reshape(len(x), x.shape[1], -1)[:, :steps], part.lengths)
 
     def _results(self, folder: Path, data: Data, record: bool) -> Iterator[tuple[int, Result]]:
         """The target's results, batch after batch, each with the number of samples done so far."""
         done = 0
-        batches = self._batches(data, record=record)
-        for result in self.backend.run(folder, self.network, self.chip, batches, record):
+        for batch in self._batches(data, record=record):
+            result = self.backend.run(folder, self.network, self.chip, batch, record)
             done += len(next(iter(result.trace.outputs.values())))
             yield done, result
 

@@ -1,0 +1,50 @@
+"""Tests of compiled programs: every shipped model gives the reference's bits, and keeps its accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snncc
+
+MODELS = Path(__file__).parents[1] / "models"
+NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
+
+
+def test_four_models_are_shipped() -> None:
+    assert NAMES == ["digits_dense", "digits_resnet", "fashion_conv", "vowels_rnn"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_verifies_and_keeps_its_classes(name: str) -> None:
+    program = snncc.compile(MODELS / f"{name}.onnx", samples=MODELS / f"{name}.samples.npz")
+    data = program.data(MODELS / f"{name}.npz", limit=60)
+    verdict = program.verify(data)
+    assert verdict.equal, str(verdict.difference)
+    reference = snncc.simulate_float(snncc.import_model(MODELS / f"{name}.onnx"), data)
+    assert np.mean(program.simulate(data).classes == reference.classes) >= 0.9
+
+
+def test_a_written_program_reads_back_and_gives_the_same(tmp_path: Path) -> None:
+    program = snncc.compile(MODELS / "digits_dense.onnx").write(tmp_path / "out")
+    again = snncc.open_program(tmp_path / "out")
+    assert again.files() == program.files()
+    data = MODELS / "digits_dense.npz"
+    assert again.simulate(data).scores.tolist() == program.simulate(data).scores.tolist()
+
+
+def test_arrays_are_taken_as_files_are() -> None:
+    program = snncc.compile(MODELS / "digits_dense.onnx")
+    with np.load(MODELS / "digits_dense.npz") as file:
+        data = program.data(file["x"], y=file["y"], limit=5)
+    assert program.simulate(data).samples == 5
+
+
+def test_samples_of_different_lengths_are_independent() -> None:
+    program = snncc.compile(MODELS / "vowels_rnn.onnx", samples=MODELS / "vowels_rnn.samples.npz")
+    data = program.data(MODELS / "vowels_rnn.npz", limit=4)
+    together = program.simulate(data).scores
+    alone = [program.simulate(data.part(k, k + 1)).scores[0] for k in range(4)]
+    assert together.tolist() == [each.tolist() for each in alone]
