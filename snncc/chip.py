@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.integers import Overflow, Rounding
@@ -42,6 +42,7 @@ Capability = Literal[
 ]
 
 Range = tuple[int, int]
+MOST_SUM_BITS = 53  # of float64's significand
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ def load(target: str | Path) -> Chip:
         raise fault("bad-chip-file", str(target), f"is not TOML: {error}") from error
     reader = _Reader(str(target), text)
     check(reader.faults(Chip, data, ""))
-    return cast("Chip", _build(Chip, data))
+    chip = cast("Chip", _build(Chip, data))
+    check(reader.contradictions(chip))
+    return chip
 
 
 def _unknown(target: str) -> CompileError:
@@ -186,29 +189,52 @@ class _Reader:
                 yield from self.faults(inner, cast("dict[str, Any]", value), f"{where}.")
             else:
                 yield self.fault(where, f"must be a table, not {value!r}")
-        elif kind == Range:
-            good = _is_list(value, int) and len(value) == 2 and 0 <= value[0] <= value[1]
-            if not good:
-                yield self.fault(where, f"must be [lowest, highest] with 0 <= lowest <= highest, not {value!r}")
-        elif kind is int:
-            if type(value) is not int or not 1 <= value <= 64:
-                yield self.fault(where, f"must be a whole number from 1 to 64, not {value!r}")
-        elif kind is bool or kind is str:
-            if type(value) is not kind:
-                yield self.fault(where, f"must be {'true or false' if kind is bool else 'a string'}, not {value!r}")
-        elif not _is_list(value, str) and not isinstance(value, str):
-            yield self.fault(where, f"must be a string or a list of strings, not {value!r}")
+        elif Ellipsis in get_args(kind):
+            if _is_list(value, str):
+                yield from self.choice_faults(get_args(get_args(kind)[0]), cast("list[str]", value), where)
+            else:
+                yield self.fault(where, f"must be a list of strings, not {value!r}")
+        elif get_origin(kind) is Literal and isinstance(value, str):
+            yield from self.choice_faults(get_args(kind), [value], where)
         else:
-            yield from self.choice_faults(kind, value, where)
+            yield from self.plain_faults(kind, value, where)
 
-    def choice_faults(self, kind: Any, value: Any, where: str) -> Iterator[Diagnostic]:
-        listed = get_args(kind)[0] if Ellipsis in get_args(kind) else kind
-        choices: tuple[str, ...] = get_args(listed)
-        for each in cast("list[str]", value if isinstance(value, list) else [value]):
+    def plain_faults(self, kind: Any, value: Any, where: str) -> Iterator[Diagnostic]:
+        if kind == Range:
+            good, wanted = _is_range(value), "[lowest, highest] with 0 <= lowest <= highest"
+        elif kind is int:
+            good, wanted = type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"
+        elif kind is bool:
+            good, wanted = isinstance(value, bool), "true or false"
+        else:
+            good, wanted = isinstance(value, str), "a string"
+        if not good:
+            yield self.fault(where, f"must be {wanted}, not {value!r}")
+
+    def choice_faults(self, choices: tuple[str, ...], values: list[str], where: str) -> Iterator[Diagnostic]:
+        """Each value that is not among the choices; any string will do where there are none."""
+        for each in values:
             if choices and each not in choices:
                 close = difflib.get_close_matches(each, choices, n=1)
                 hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(choices)}"
                 yield self.fault(where, f"does not know {each!r}", hint)
+
+    def contradictions(self, chip: Chip) -> Iterator[Diagnostic]:
+        """What the numbers say together that cannot be."""
+        if chip.weight.bits < 2:
+            yield self.fault("weight.bits", "must be at least 2: one bit is the sign")
+        if chip.accumulator.bits > MOST_SUM_BITS:
+            message = f"must be at most {MOST_SUM_BITS}: the reference adds up in float64, exactly"
+            yield self.fault("accumulator.bits", message)
+        for where, state in (("current", chip.current), ("membrane", chip.membrane)):
+            needed = state.bits + state.decay_bits[0]
+            if state.bits < 2:
+                yield self.fault(f"{where}.bits", "must be at least 2: one bit is the sign")
+            if needed > state.product_bits:
+                message = (
+                    f"must be at least {needed}: a state of {state.bits} bits times a decay of {needed - state.bits}"
+                )
+                yield self.fault(f"{where}.product_bits", message)
 
     def fault(self, where: str, message: str, hint: str = "") -> Diagnostic:
         line = self.line(where)
@@ -230,6 +256,10 @@ class _Reader:
 
 def _is_list(value: Any, kind: type[Any]) -> bool:
     return isinstance(value, list) and all(type(each) is kind for each in cast("list[Any]", value))
+
+
+def _is_range(value: Any) -> bool:
+    return _is_list(value, int) and len(value) == 2 and 0 <= value[0] <= value[1]
 
 
 def _table(kind: Any) -> type[Any] | None:
