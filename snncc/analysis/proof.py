@@ -138,8 +138,14 @@ def margins(network: Network, x: Array, steps: int | None = None, lengths: Array
     ops: dict[str, IntOp] = {**network.ops, **probes}
     edges = (*network.edges, *(Edge(name, f"{name}/seen") for name in populations))
     trace = run(Graph(ops, edges), x, steps, lengths, record=tuple(populations))
-    seen = {name: np.stack([trace.outputs[f"{name}/seen"], trace.membranes[name]]) for name in populations}
-    return {name: _hull(values, values) for name, values in seen.items()}
+    found: dict[str, Span] = {}
+    for name in populations:
+        before, after = trace.outputs[f"{name}/seen"], trace.membranes[name]
+        own = np.full(len(x), after.shape[1]) if lengths is None else lengths
+        live = np.arange(after.shape[1]) < own[:, None]
+        values = np.stack([before[live], after[live]])
+        found[name] = int(values.min()), int(values.max())
+    return found
 
 
 def diagnostics(proof: Proof, require: bool, seen: Mapping[str, Span] | None = None) -> Iterator[Diagnostic]:
@@ -151,9 +157,11 @@ def diagnostics(proof: Proof, require: bool, seen: Mapping[str, Span] | None = N
 
 
 def _overflow(name: str, state: State, verdict: Verdict, require: bool, seen: Span | None) -> Diagnostic:
-    steps = "no step" if not verdict.steps else f"{verdict.steps:,} step{'s' if verdict.steps > 1 else ''}"
-    message = f"its {state} may overflow: {steps} of any input are proved safe; then {verdict.witness}"
+    safe = {None: "no step of any input is", 0: "no step of any input is", 1: "one step of any input is"}
+    steps = safe.get(verdict.steps, f"{verdict.steps:,} steps of any input are")
+    message = f"its {state} may overflow: {steps} proved safe; then {verdict.witness}"
     if seen is not None and state == "membrane":
         message += f"; on the samples it held {seen[0]:,}..{seen[1]:,}"
-    hint = f"declare at most {verdict.steps:,} steps with --steps" if verdict.steps else ""
+    limit = "one step" if verdict.steps == 1 else f"{verdict.steps:,} steps"
+    hint = f"declare at most {limit} with --steps" if verdict.steps else ""
     return Diagnostic("may-overflow", name, message, hint, "error" if require else "warning")
