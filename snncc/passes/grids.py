@@ -10,6 +10,7 @@ from snncc.arrays import Array, Floats, Shape, frozen
 from snncc.linear import Conv, Dense, LinearMap, Sparse, with_weight
 
 _ROWS_AT_ONCE = 1 << 21  # weights that are rounded at once, so that float64 copies stay small
+_FINEST = 1024  # steps up to the largest value; among more, chance would find some that fit
 _FEW = 512  # distinct magnitudes up to which values may lie on a grid by intent
 
 
@@ -121,7 +122,7 @@ def exact_step(values: Array, most: int) -> float | None:
     distinct = np.unique(flat).astype(np.float64)
     if len(distinct) > min(_FEW, most + 1) or distinct[-1] == 0.0:
         return None
-    for count in range(1, most + 1):
+    for count in range(1, min(most, _FINEST) + 1):
         multiples = distinct / (distinct[-1] / count)
         if (np.abs(multiples - np.rint(multiples)) <= 1e-6 * count).all():
             return float(distinct[-1] / count)
