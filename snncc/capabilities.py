@@ -39,9 +39,20 @@ def _population_needs(population: Population) -> Iterator[Capability]:
         yield "adapt"
     if population.refractory:
         yield "refractory"
+    if population.start and not _rests(population):
+        yield "start"
     yield from _fire_needs(population.fire)
     yield from _reset_needs(population.reset)
     yield from _membrane_needs(population)
+
+
+def _rests(population: Population) -> bool:
+    """Whether a population that gets no input stays as it is, and silent, so that it may as well start early."""
+    membrane, fire = population.membrane, population.fire
+    states = [membrane, *(each for each in (population.current, population.adapt) if each)]
+    quiet = fire is None or bool((fire.threshold >= (1 if fire.inclusive else 0)).all())
+    still = membrane.minimum is None or bool((membrane.minimum <= 0).all())
+    return quiet and still and not membrane.bias.any() and not any(state.initial.any() for state in states)
 
 
 def _fire_needs(fire: Fire | None) -> Iterator[Capability]:

@@ -6,21 +6,16 @@ wrong type and impossible value is reported at once, with its line.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Literal
 
+from snncc import records
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.integers import Overflow, Rounding
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from snncc.records import Range, Reader, Steps
 
 Capability = Literal[
     "graded-input",
@@ -39,9 +34,9 @@ Capability = Literal[
     "initial-state",
     "axon-delays",
     "convolution",
+    "start",
 ]
 
-Range = tuple[int, int]
 MOST_SUM_BITS = 53  # of float64's significand
 
 
@@ -91,6 +86,90 @@ class StateArithmetic:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A number of a chip, 0 or more, and where it comes from: published in `source`, or `assumed`."""
+
+    value: float
+    source: str = ""
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Tiles in a grid of columns (to the east) and rows (to the south), each a router with `cores` cores.
+
+    `host` is the (column, row) of the tile at whose router the host's port is.
+    """
+
+    columns: int
+    rows: int
+    cores: int
+    host: Range
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Core:
+    """What one core holds; `routes` is how many cores one neuron can send to. `targets/README.md` says how to count."""
+
+    neurons: Figure
+    synapse_words: Figure
+    axons_in: Figure
+    axons_out: Figure
+    routes: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How synapses are stored, in words of `word_bits`; the layout is in `targets/README.md`."""
+
+    word_bits: int
+    header_bits: Figure
+    index_bits: Figure
+    shared_axon_words: Figure
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The micro-architecture of cores and routers in cycles of `clock_ns`; its rules are in `targets/README.md`.
+
+    `barrier` is what ends a step: pairs of a number of tiles in use, and the cycles from that number on.
+    """
+
+    clock_ns: Figure
+    neuron: Figure
+    spike: Figure
+    packet: Figure
+    host: Figure
+    axon: Figure
+    word: Figure
+    synapse: Figure
+    hop_horizontal: Figure
+    hop_vertical: Figure
+    hop_local: Figure
+    link: Figure
+    buffer: Figure
+    queue: Figure
+    barrier: Steps
+    barrier_source: str = ""
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Costs of events, in pJ."""
+
+    neuron: Figure
+    spike: Figure
+    packet: Figure
+    delivery: Figure
+    synapse_dense: Figure
+    synapse_sparse: Figure
+    synapse_shared: Figure
+    hop_horizontal: Figure
+    hop_vertical: Figure
+
+
+@dataclass(frozen=True)
 class Compiler:
     """The C compiler that builds the artefact to run it here, and its flags."""
 
@@ -113,6 +192,29 @@ class Chip:
     current: StateArithmetic
     membrane: StateArithmetic
     compiler: Compiler | None = None
+    mesh: Mesh | None = None
+    core: Core | None = None
+    packing: Packing | None = None
+    timing: Timing | None = None
+    energy: Energy | None = None
+
+    @property
+    def fabric(self) -> Fabric | None:
+        """The cores and what joins them, on a chip that has more than one."""
+        if self.mesh and self.core and self.packing and self.timing:
+            return Fabric(self.mesh, self.core, self.packing, self.timing, self.energy)
+        return None
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """The parts of a many-core chip's file that belong together."""
+
+    mesh: Mesh
+    core: Core
+    packing: Packing
+    timing: Timing
+    energy: Energy | None
 
 
 def folder() -> Path:
@@ -136,18 +238,10 @@ def load(target: str | Path) -> Chip:
         path = folder() / f"{target}.toml"
         if str(target) not in known():
             raise _unknown(str(target))
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise fault("bad-chip-file", str(target), f"cannot be read: {reason}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise fault("bad-chip-file", str(target), f"is not TOML: {error}") from error
-    reader = _Reader(str(target), text)
-    check(reader.faults(Chip, data, ""))
-    chip = cast("Chip", _build(Chip, data))
-    check(reader.contradictions(chip))
+    data, reader = records.load(path, str(target), "bad-chip-file")
+    check(reader.faults(Chip, data))
+    chip = records.build(Chip, data)
+    check([*_contradictions(chip, reader), *_impossible_fabric(chip, reader)])
     return chip
 
 
@@ -162,118 +256,53 @@ def _unknown(target: str) -> CompileError:
     )
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """Checks a parsed file against the dataclasses above, with the line of each fault."""
-
-    file: str
-    text: str
-
-    def faults(self, kind: type[Any], data: Mapping[str, Any], prefix: str) -> Iterator[Diagnostic]:
-        hints = get_type_hints(kind)
-        for key in data:
-            if key not in hints:
-                close = difflib.get_close_matches(key, hints, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(hints)}"
-                yield self.fault(prefix + key, "unknown key", hint)
-        for each in dataclasses.fields(kind):
-            if each.name in data:
-                yield from self.value_faults(hints[each.name], data[each.name], prefix + each.name)
-            elif each.default is dataclasses.MISSING:
-                yield self.fault(prefix + each.name, "is missing")
-
-    def value_faults(self, kind: Any, value: Any, where: str) -> Iterator[Diagnostic]:
-        inner = _table(kind)
-        if inner is not None:
-            if isinstance(value, dict):
-                yield from self.faults(inner, cast("dict[str, Any]", value), f"{where}.")
-            else:
-                yield self.fault(where, f"must be a table, not {value!r}")
-        elif Ellipsis in get_args(kind):
-            if _is_list(value, str):
-                yield from self.choice_faults(get_args(get_args(kind)[0]), cast("list[str]", value), where)
-            else:
-                yield self.fault(where, f"must be a list of strings, not {value!r}")
-        elif get_origin(kind) is Literal and isinstance(value, str):
-            yield from self.choice_faults(get_args(kind), [value], where)
-        else:
-            yield from self.plain_faults(kind, value, where)
-
-    def plain_faults(self, kind: Any, value: Any, where: str) -> Iterator[Diagnostic]:
-        if kind == Range:
-            good, wanted = _is_range(value), "[lowest, highest] with 0 <= lowest <= highest"
-        elif kind is int:
-            good, wanted = type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"
-        elif kind is bool:
-            good, wanted = isinstance(value, bool), "true or false"
-        else:
-            good, wanted = isinstance(value, str), "a string"
-        if not good:
-            yield self.fault(where, f"must be {wanted}, not {value!r}")
-
-    def choice_faults(self, choices: tuple[str, ...], values: list[str], where: str) -> Iterator[Diagnostic]:
-        """Each value that is not among the choices; any string will do where there are none."""
-        for each in values:
-            if choices and each not in choices:
-                close = difflib.get_close_matches(each, choices, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(choices)}"
-                yield self.fault(where, f"does not know {each!r}", hint)
-
-    def contradictions(self, chip: Chip) -> Iterator[Diagnostic]:
-        """What the numbers say together that cannot be."""
-        if chip.weight.bits < 2:
-            yield self.fault("weight.bits", "must be at least 2: one bit is the sign")
-        if chip.accumulator.bits > MOST_SUM_BITS:
-            message = f"must be at most {MOST_SUM_BITS}: the reference adds up in float64, exactly"
-            yield self.fault("accumulator.bits", message)
-        for where, state in (("current", chip.current), ("membrane", chip.membrane)):
-            needed = state.bits + state.decay_bits[0]
-            if state.bits < 2:
-                yield self.fault(f"{where}.bits", "must be at least 2: one bit is the sign")
-            if needed > state.product_bits:
-                message = (
-                    f"must be at least {needed}: a state of {state.bits} bits times a decay of {needed - state.bits}"
-                )
-                yield self.fault(f"{where}.product_bits", message)
-
-    def fault(self, where: str, message: str, hint: str = "") -> Diagnostic:
-        line = self.line(where)
-        return Diagnostic("bad-chip-file", f"{self.file}{line}: {where}", message, hint)
-
-    def line(self, where: str) -> str:
-        """`:N` for the line that sets a dotted key, or that opens its table; empty if neither is there."""
-        *tables, key = where.split(".")
-        wanted, table, found = ".".join(tables), "", 0
-        for number, raw in enumerate(self.text.splitlines(), 1):
-            content = raw.strip()
-            if content.startswith("["):
-                table = content.split("#")[0].strip().strip("[] ")
-                found = number if table in (where, wanted) else found
-            elif table == wanted and content.split("=")[0].strip() == key:
-                return f":{number}"
-        return f":{found}" if found else ""
+def _contradictions(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
+    """What the numbers of the arithmetic say together that cannot be."""
+    if chip.weight.bits < 2:
+        yield reader.fault("weight.bits", "must be at least 2: one bit is the sign")
+    if chip.accumulator.bits > MOST_SUM_BITS:
+        message = f"must be at most {MOST_SUM_BITS}: the reference adds up in float64, exactly"
+        yield reader.fault("accumulator.bits", message)
+    for where, state in (("current", chip.current), ("membrane", chip.membrane)):
+        needed = state.bits + state.decay_bits[0]
+        if state.bits < 2:
+            yield reader.fault(f"{where}.bits", "must be at least 2: one bit is the sign")
+        if needed > state.product_bits:
+            message = f"must be at least {needed}: a state of {state.bits} bits times a decay of {needed - state.bits}"
+            yield reader.fault(f"{where}.product_bits", message)
 
 
-def _is_list(value: Any, kind: type[Any]) -> bool:
-    return isinstance(value, list) and all(type(each) is kind for each in cast("list[Any]", value))
+def _impossible_fabric(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
+    """What of a many-core chip's tables is missing, or cannot be."""
+    parts = {"mesh": chip.mesh, "core": chip.core, "packing": chip.packing, "timing": chip.timing}
+    if any(parts.values()):
+        for name in (name for name, part in parts.items() if part is None):
+            yield reader.fault(name, "is missing", f"a chip of many cores has the tables {', '.join(parts)}")
+    if chip.mesh and (chip.mesh.host[0] >= chip.mesh.columns or chip.mesh.host[1] >= chip.mesh.rows):
+        message = f"is outside the mesh of {chip.mesh.columns} columns and {chip.mesh.rows} rows"
+        yield reader.fault("mesh.host", message, "columns and rows count from 0")
+    for name in ("core", "packing", "timing", "energy"):
+        for key, figure in _figures(getattr(chip, name)):
+            yield from _wrong_figure(f"{name}.{key}", figure, reader, whole=name != "energy" and key != "clock_ns")
+    for key in _AT_LEAST_ONE if chip.timing else ():
+        if getattr(chip.timing, key).value < 1:
+            yield reader.fault(f"timing.{key}.value", "must be at least 1")
 
 
-def _is_range(value: Any) -> bool:
-    return _is_list(value, int) and len(value) == 2 and 0 <= value[0] <= value[1]
+_AT_LEAST_ONE = ("packet", "host", "axon", "hop_horizontal", "hop_vertical", "hop_local", "link", "buffer", "queue")
 
 
-def _table(kind: Any) -> type[Any] | None:
-    """The dataclass that a field holds, also where it is optional."""
-    for each in (kind, *get_args(kind)):
-        if dataclasses.is_dataclass(each) and isinstance(each, type):
-            return each
-    return None
+def _wrong_figure(where: str, figure: Figure, reader: Reader, *, whole: bool) -> Iterator[Diagnostic]:
+    if whole and not figure.value.is_integer():
+        yield reader.fault(f"{where}.value", f"must be a whole number, not {figure.value:g}")
+    if bool(figure.source) == figure.assumed:
+        message = "has a source and is assumed" if figure.assumed else "has no source"
+        yield reader.fault(where, message, "give its source, or assumed = true")
 
 
-def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        inner = _table(hints[key])
-        values[key] = _build(inner, value) if inner else tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+def _figures(table: object) -> Iterator[tuple[str, Figure]]:
+    """The figures of a table of the file, with their keys."""
+    for each in fields(table) if table else ():  # type: ignore[arg-type]  a dataclass of this file
+        value = getattr(table, each.name)
+        if isinstance(value, Figure):
+            yield each.name, value

@@ -120,8 +120,8 @@ def line_of(text: str) -> int:
             f":{line_of('rounding')}: current.rounding: must be a string, not ['floor']",
         ),
         (
-            '    "convolution",\n',
-            '    "convolutions",\n',
+            '"convolution", ',
+            '"convolutions", ',
             f":{line_of('capabilities')}: capabilities: does not know 'convolutions'\n"
             "  = hint: did you mean convolution?",
         ),
@@ -157,11 +157,12 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
     found = faults(tmp_path, 'name = "x"\nweight = 3\nspeed = 9\n[input]\nbits = 1\n')
     assert found == [
         "error[bad-chip-file]: mine.toml:3: speed: unknown key\n  = hint: known here: name, description, backend, "
-        "capabilities, weight, input, delay, accumulator, current, membrane, compiler",
+        "capabilities, weight, input, delay, accumulator, current, membrane, compiler, mesh, core, packing, timing, "
+        "energy",
         "error[bad-chip-file]: mine.toml: description: is missing",
         "error[bad-chip-file]: mine.toml: backend: is missing",
         "error[bad-chip-file]: mine.toml: capabilities: is missing",
-        "error[bad-chip-file]: mine.toml:2: weight: must be a table, not 3",
+        "error[bad-chip-file]: mine.toml:2: weight: must be a table, not 3\n  = hint: its keys: bits, exponent",
         "error[bad-chip-file]: mine.toml:4: input.signed: is missing",
         "error[bad-chip-file]: mine.toml: delay: is missing",
         "error[bad-chip-file]: mine.toml: accumulator: is missing",

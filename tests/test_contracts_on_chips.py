@@ -176,9 +176,15 @@ FULL = Population(
             replace(PLAIN, membrane=Membrane(DECAY, REGISTER, np.asarray([1, 2]))),
             {"strict-threshold", "hard-reset", "bias"},
         ),
+        (replace(PLAIN, start=3), {"strict-threshold", "hard-reset"}),
         (
-            FULL,
+            replace(PLAIN, start=3, fire=Fire(np.asarray(-1), inclusive=False)),
+            {"strict-threshold", "hard-reset", "start"},
+        ),
+        (
+            replace(FULL, start=3),
             {
+                "start",
                 "current",
                 "soft-reset",
                 "reset-delay",
