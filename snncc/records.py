@@ -1,4 +1,4 @@
-"""Fills frozen dataclasses from a TOML file; unknown keys, missing keys and wrong values are faults with their lines."""
+"""Fills frozen dataclasses from a TOML file; unknown, missing and wrong keys are faults with their lines."""
 
 from __future__ import annotations
 
