@@ -202,7 +202,7 @@ def run_float(
         elif isinstance(op, layers.Output):
             runnables[name] = Probe(op.value, op.when)
         else:
-            runnables[name] = Stateless(_float_operator(op), layers.size(op.shape))
+            runnables[name] = Stateless(float_operator(op), layers.size(op.shape))
     return simulate(graph, runnables, lengths, steps, record)
 
 
@@ -210,7 +210,7 @@ def _stepper(function: Callable[[Any, State, Array], tuple[State, Array, Array]]
     return lambda state, x: function(op, state, x)
 
 
-def _float_operator(op: Layer) -> Callable[[Array], Array]:
+def float_operator(op: Layer) -> Callable[[Array], Array]:
     """A stateless layer as a function of (samples, in_size)."""
     if isinstance(op, layers.Scale):
         scale, shift = layers.spread(op.scale, op.shape), layers.spread(op.shift, op.shape)
