@@ -16,15 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from snncc import chip as chips
+from snncc import records
 from snncc.chip import Chip
-from snncc.diagnostics import CompileError, fault
+from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Population, Source, Synapse
 from snncc.linear import malformed
 from snncc.serial import Reader, Writer
+from snncc.wellformed import malformed as malformed_network
 
 FORMAT = 1
 _MARK = "reference/artefact.json"
+_AGAIN = "compile the model again"
+MOST_STEPS = 1_000_000
 _MOST_NEURONS = 1 << 28  # more would not fit any machine that runs the reference
 
 
@@ -102,12 +107,28 @@ def read(folder: Path) -> tuple[Manifest, Network]:
         raise fault("not-an-artefact", str(folder), f"has no {_MARK}", "compile a model: snncc compile MODEL -o DIR")
     blob = _bytes(folder, "reference/network.bin")
     text = _bytes(folder, "reference/network.json")
-    manifest: Manifest = Reader(_MARK, b"").value(Manifest, _parsed(_MARK, _bytes(folder, _MARK)), "manifest")
-    if manifest.format != FORMAT:
-        raise _damaged(_MARK, f"is of format {manifest.format}; this snncc reads format {FORMAT}")
+    manifest = _manifest(_parsed(_MARK, _bytes(folder, _MARK)))
     if hashlib.sha256(text + blob).hexdigest() != manifest.sha256:
         raise _damaged("reference/network.*", "does not have the digest that its manifest gives")
     return manifest, _network(_parsed("reference/network.json", text), blob)
+
+
+def _manifest(plain: Any) -> Manifest:
+    manifest: Manifest = Reader(_MARK, b"").value(Manifest, plain, "manifest")
+    if manifest.format != FORMAT:
+        raise _damaged(_MARK, f"is of format {manifest.format}; this snncc reads format {FORMAT}")
+    if manifest.steps is not None and not 1 <= manifest.steps <= MOST_STEPS:
+        raise _damaged(_MARK, f"has {manifest.steps:,} steps; 1 to {MOST_STEPS:,} are possible")
+    chips.checked(_bare(plain["chip"]), records.Reader(_MARK, "", "damaged-artefact"))
+    return manifest
+
+
+def _bare(plain: Any) -> Any:
+    """A record as a chip's own file has it: without the names of classes, and without what is not given."""
+    if isinstance(plain, dict):
+        given = cast("dict[str, Any]", plain)
+        return {key: _bare(value) for key, value in given.items() if key != "kind" and value is not None}
+    return [_bare(each) for each in cast("list[Any]", plain)] if isinstance(plain, list) else plain
 
 
 def _network(plain: Any, blob: bytes) -> Network:
@@ -130,9 +151,14 @@ def _network(plain: Any, blob: bytes) -> Network:
     if neurons + outputs > _MOST_NEURONS:
         raise _damaged("reference/network.json", f"has {neurons + outputs:,} neurons")
     try:
-        return Graph(ops, (Edge(link.source, link.target, link.delay) for link in links))
+        network = Graph(ops, (Edge(link.source, link.target, link.delay) for link in links))
     except ValueError as error:
         raise _damaged("reference/network.json", str(error)) from error
+    check(
+        Diagnostic("damaged-artefact", "reference/network.json", f"{where}: {message}", _AGAIN)
+        for where, message in malformed_network(network)
+    )
+    return network
 
 
 def _bytes(folder: Path, name: str) -> bytes:
@@ -150,4 +176,4 @@ def _parsed(name: str, text: bytes) -> Any:
 
 
 def _damaged(name: str, message: str) -> CompileError:
-    return fault("damaged-artefact", name, message, "compile the model again")
+    return fault("damaged-artefact", name, message, _AGAIN)

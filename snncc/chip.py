@@ -7,10 +7,10 @@ wrong type and impossible value is reported at once, with its line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from snncc import records
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
@@ -38,6 +38,9 @@ Capability = Literal[
 ]
 
 MOST_SUM_BITS = 53  # of float64's significand
+MOST_PRODUCT_BITS = 62  # of int64, with room for rounding
+MOST_VALUE_BITS = 32  # of a weight, of an input, of a shift
+MOST_DELAY = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,11 @@ def load(target: str | Path) -> Chip:
         if str(target) not in known():
             raise _unknown(str(target))
     data, reader = records.load(path, str(target), "bad-chip-file")
+    return checked(data, reader)
+
+
+def checked(data: Mapping[str, Any], reader: Reader) -> Chip:
+    """The chip that `data` describe; raises CompileError with every fault that `reader` finds in them."""
     check(reader.faults(Chip, data))
     chip = records.build(Chip, data)
     check([*_contradictions(chip, reader), *_impossible_fabric(chip, reader)])
@@ -260,9 +268,18 @@ def _contradictions(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
     """What the numbers of the arithmetic say together that cannot be."""
     if chip.weight.bits < 2:
         yield reader.fault("weight.bits", "must be at least 2: one bit is the sign")
-    if chip.accumulator.bits > MOST_SUM_BITS:
-        message = f"must be at most {MOST_SUM_BITS}: the reference adds up in float64, exactly"
-        yield reader.fault("accumulator.bits", message)
+    for where, most, value, why in (
+        ("weight.bits", MOST_VALUE_BITS, chip.weight.bits, ""),
+        ("weight.exponent", MOST_VALUE_BITS, chip.weight.exponent[1], ""),
+        ("input.bits", MOST_VALUE_BITS, chip.input.bits, ""),
+        ("accumulator.bits", MOST_SUM_BITS, chip.accumulator.bits, ": the reference adds up in float64, exactly"),
+        ("accumulator.input_shift", MOST_VALUE_BITS, chip.accumulator.input_shift[1], ""),
+        ("delay.steps", MOST_DELAY, chip.delay.steps[1], ""),
+        ("current.product_bits", MOST_PRODUCT_BITS, chip.current.product_bits, ": the reference multiplies in int64"),
+        ("membrane.product_bits", MOST_PRODUCT_BITS, chip.membrane.product_bits, ": the reference multiplies in int64"),
+    ):
+        if value > most:
+            yield reader.fault(where, f"must be at most {most}{why}")
     for where, state in (("current", chip.current), ("membrane", chip.membrane)):
         needed = state.bits + state.decay_bits[0]
         if state.bits < 2:

@@ -16,10 +16,10 @@ from snncc.capabilities import WAYS_OUT, membrane_parameters, needs
 from snncc.chip import Chip, StateArithmetic
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
-from snncc.integers import Decay, HardReset, IntOp, Network, Population, Register, Source, Synapse
-from snncc.integers import Output as IntOutput
+from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse
 from snncc.layers import Input, Layer, Linear, Neuron, Output, Rearrange, size
 from snncc.parameters import in_size, misfit, senseless
+from snncc.wellformed import misjoined
 
 Rule = Callable[[Graph[Layer]], Iterator[Diagnostic]]
 Span = tuple[int, int]
@@ -55,7 +55,7 @@ def legal(graph: Graph[Layer]) -> tuple[Diagnostic, ...]:
 def quantised(network: Network, chip: Chip, proof: Proved) -> tuple[Diagnostic, ...]:
     """What keeps an integer network from running on a chip."""
     on_chip = (fault for rule in QUANTISED for fault in rule(network, chip))
-    return (*synapses_join_two_populations(network), *on_chip, *sums_fit_the_accumulator(network, chip, proof))
+    return (*ops_are_joined(network), *on_chip, *sums_fit_the_accumulator(network, chip, proof))
 
 
 # --- rules about layers
@@ -216,30 +216,9 @@ LEGAL: tuple[Rule, ...] = (
 # --- rules about integer networks
 
 
-def synapses_join_two_populations(network: Network) -> Iterator[Diagnostic]:
-    """What the compiler itself makes sure of, and a damaged artefact may not."""
-    for name, op in network.ops.items():
-        incoming, fed = network.incoming(name), [network[edge.target] for edge in network.outgoing(name)]
-        read = [network[edge.source] for edge in incoming]
-        plain = all(edge.gain == 1.0 for edge in incoming)
-        if isinstance(op, Synapse):
-            good = plain and len(read) == len(fed) == 1 and isinstance(read[0], (Source, Population))
-            good = good and _size(read[0]) == op.map.in_size and isinstance(fed[0], Population)
-            good = good and _size(fed[0]) == op.map.out_size and op.map.weight.dtype.kind in "iu"
-        elif isinstance(op, IntOutput):
-            good = plain and len(read) == 1 and isinstance(read[0], Population) and not fed and not incoming[0].delay
-        else:
-            undelayed = all(isinstance(each, Synapse) for each in read) and not any(edge.delay for edge in incoming)
-            good = plain and (undelayed if isinstance(op, Population) else not read)
-        if not good:
-            yield Diagnostic("malformed-network", name, f"is not joined as {type(op).__name__} has to be")
-    if len(network.of_kind(Source)) != 1 or not network.of_kind(IntOutput):
-        yield Diagnostic("malformed-network", "the network", "has no single source, or no output")
-    yield from no_cycle_closes_within_a_step(network)
-
-
-def _size(op: IntOp) -> int:
-    return size(op.shape) if isinstance(op, (Source, Population)) else 0
+def ops_are_joined(network: Network) -> Iterator[Diagnostic]:
+    for name, message in misjoined(network):
+        yield Diagnostic("malformed-network", name, message)
 
 
 def inputs_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:

@@ -143,6 +143,26 @@ def test_one_wrong_value(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert f"error[bad-chip-file]: mine.toml{said}" in found
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[input]\nbits = 8", "[input]\nbits = 63", "input.bits: must be at most 32"),
+        ("exponent = [0, 15]", "exponent = [0, 999]", "weight.exponent: must be at most 32"),
+        ("input_shift = [0, 12]", "input_shift = [0, 33]", "accumulator.input_shift: must be at most 32"),
+        ("steps = [0, 255]", "steps = [0, 1000000]", "delay.steps: must be at most 65536"),
+        (
+            "product_bits = 32",
+            "product_bits = 63",
+            "current.product_bits: must be at most 62: the reference multiplies in int64",
+        ),
+    ],
+)
+def test_limits_beyond_the_reference_s_own(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in HOST
+    (found,) = faults(tmp_path, HOST.replace(old, new, 1))
+    assert found.partition(": ")[2].partition(": ")[2] == said
+
+
 def test_a_product_too_narrow_for_its_factors(tmp_path: Path) -> None:
     text = HOST.replace("product_bits = 32", "product_bits = 20")
     assert faults(tmp_path, text) == [

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports only what stands before it here; within a package the imports need only be free of cycles.
 ORDER = (
     *("diagnostics", "arrays", "graph", "linear", "layers", "integers", "records", "chip", "runner", "semantics"),
-    *("parameters", "capabilities", "contracts", "mapping", "serial", "data", "verify", "artefact"),
+    *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("analysis", "passes", "frontends", "backends"),
     *("program", "compiler", "views", "cli"),
 )

@@ -26,6 +26,7 @@ _PROBE = (42, 18)  # register and decay bits of the population whose reach is me
 _PROBE_THRESHOLD = 12  # bits of its threshold at least, so that its reach is known to a part in a thousand
 _HEADROOM = 4.0  # times what the samples showed, where no proof gives a bound
 _MOST_ROOM = 16  # bits that an unproved register is widened by, as far as its integer type goes
+_BEYOND = 1 << 58  # more than any register holds; sums of a few of these fit int64
 _TYPES = (8, 16, 32, 64)  # bits of the integers that machines have: a register narrower than its type saves nothing
 
 StateName = Literal["membrane", "current", "adapt"]
@@ -72,7 +73,7 @@ def build(neuron: Neuron, grid: Grid, widths: Widths, input_shift: int, chip: Ch
     scale = np.ldexp(1.0 / grid.quantum, widths.shift)
 
     def on_grid(value: Array) -> Ints:
-        return frozen(np.rint(value.astype(np.float64) * scale), np.int64)
+        return _integers(np.rint(value.astype(np.float64) * scale))
 
     current = adapt = None
     if neuron.current:
@@ -104,7 +105,12 @@ def _fire(neuron: Neuron, scale: Floats) -> integers.Fire | None:
     nearest = np.rint(exact)
     on_grid = np.abs(exact - nearest) <= 1e-6 * np.maximum(1.0, np.abs(nearest))
     outside = np.ceil(exact) if neuron.inclusive else np.floor(exact)
-    return integers.Fire(np.where(on_grid, nearest, outside), neuron.inclusive, neuron.max_spikes)
+    return integers.Fire(_integers(np.where(on_grid, nearest, outside)), neuron.inclusive, neuron.max_spikes)
+
+
+def _integers(values: Floats) -> Ints:
+    """Whole numbers as integers, cut off where no chip could hold them: a contract then says so."""
+    return frozen(np.clip(values, -_BEYOND, _BEYOND), np.int64)
 
 
 def _reset(

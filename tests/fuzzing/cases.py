@@ -1,0 +1,175 @@
+"""What is damaged, and which commands are then run: a case is a kind and a seed, and is the same every time."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto
+
+import snncc
+
+from .damage import bad_bytes
+from .models import vandalise
+from .texts import bad_json, bad_npz, bad_toml
+
+ROOT = Path(__file__).parents[2]
+CELLS = sorted((ROOT / "tests" / "data" / "onnx_cells").glob("*.onnx"))
+MODELS = sorted((ROOT / "models").glob("*.onnx"))
+SMALL = [each for each in MODELS if each.stat().st_size < 1 << 17]
+_KNOWN = (
+    *("net_conv2d_ts", "net_matmul_ts", "net_residual_dyn", "net_recurrent_ts", "sj_if_soft_dyn"),
+    *("snn_leaky_subtract_ts", "snn_leaky_none_ts", "snn_synaptic_zero_ts", "snn_rsynaptic_none_ts"),
+)
+COMPILED = [*SMALL, *(each for each in CELLS if each.stem in _KNOWN)]  # those that are sound
+Command = Sequence[str]
+
+
+def model(folder: Path, rng: random.Random) -> list[Command]:
+    """A damaged ONNX file, checked, compiled or run."""
+    source = rng.choice([*CELLS, *CELLS, *SMALL] if rng.random() < 0.97 else MODELS)
+    path = folder / "net.onnx"
+    data = source.read_bytes()
+    if rng.random() < 0.3:
+        path.write_bytes(bad_bytes(data, rng.choice(CELLS).read_bytes(), rng))
+    else:
+        proto = ModelProto.FromString(data)
+        vandalise(proto, rng)
+        path.write_bytes(proto.SerializeToString())
+    _beside(folder, source, rng)
+    samples = source.with_name(f"{source.stem}.samples.npz")
+    options = ["--samples", str(samples)] if samples.exists() and rng.random() < 0.2 else []
+    options += rng.choice([[], ["--weight-bits", str(rng.randrange(2, 9))], ["--steps", "9"], ["--require-proof"]])
+    options += rng.choice([[], [], ["--dump", str(folder / "dump")], ["--json"]])
+    chosen = rng.randrange(10)
+    if chosen == 0:
+        return [["check", str(path), *rng.choice([[], ["--json"]])]]
+    if chosen == 1:
+        shape = (2, *rng.choice([(4,), (1, 5), (16, 64)]))
+        np.savez(folder / "data.npz", x=np.ones(shape, np.float32))
+        return [["simulate", str(path), "-i", str(folder / "data.npz")]]
+    return [["compile", str(path), "-o", str(folder / "out"), *options]]
+
+
+def _beside(folder: Path, source: Path, rng: random.Random) -> None:
+    """What external data may name: the real weights, whole or damaged, and things that are no file of the model's."""
+    for path in source.parent.glob(f"{source.stem}.weights"):
+        data = path.read_bytes()
+        (folder / path.name).write_bytes(bad_bytes(data, data, rng) if rng.random() < 0.3 else data)
+    (folder / "weights").write_bytes(rng.randbytes(rng.choice([0, 64, 1 << 14])))
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "loop").symlink_to("loop")
+    (folder / "folder").mkdir()
+    os.mkfifo(folder / "pipe")
+
+
+@cache
+def _compiled(source: Path) -> Path:
+    """The artefact of a sound model, in a folder that lasts as long as this process."""
+    folder = tempfile.mkdtemp(prefix="snncc-fuzz-")
+    atexit.register(shutil.rmtree, folder)
+    snncc.compile(source).write(Path(folder, "out"))
+    return Path(folder, "out")
+
+
+def _data(shape: tuple[int, ...], steps: int, rng: random.Random) -> dict[str, np.ndarray]:
+    own = np.random.default_rng(rng.randrange(1 << 30))
+    return {
+        "x": own.normal(size=(3, steps, *shape)).astype(np.float32),
+        "y": np.arange(3),
+        "lengths": np.array([steps, 1, steps]),
+    }
+
+
+def artefact(folder: Path, rng: random.Random) -> list[Command]:
+    """An artefact with a damaged reference, whose digest is put right, or with other files damaged."""
+    source = _compiled(rng.choice(COMPILED))
+    place = folder / "out"
+    shutil.copytree(source, place)
+    shape = snncc.open_program(place).source.shape
+    name = rng.choice(["network.json", "network.json", "network.bin", "artefact.json"])
+    path = place / "reference" / name
+    if name == "network.bin" or rng.random() < 0.15:
+        path.write_bytes(bad_bytes(path.read_bytes(), path.read_bytes(), rng))
+    else:
+        path.write_text(bad_json(path.read_text(), rng))
+    _repair(place, source, rng)
+    np.savez(folder / "data.npz", **_data(shape, 3, rng))
+    command = rng.choice(["simulate", "verify"])
+    return [[command, str(place), "-i", str(folder / "data.npz"), *rng.choice([[], ["--json"]])]]
+
+
+def _repair(place: Path, source: Path, rng: random.Random) -> None:
+    """Give the manifest the digest of what is there, and the compiler that it had: a made-up one is never called."""
+    good = json.loads((source / "reference/artefact.json").read_text())
+    try:
+        manifest = json.loads((place / "reference/artefact.json").read_text())
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(manifest, dict):
+        return
+    if rng.random() < 0.95:
+        content = (place / "reference/network.json").read_bytes() + (place / "reference/network.bin").read_bytes()
+        manifest["sha256"] = hashlib.sha256(content).hexdigest()
+    if isinstance(manifest.get("chip"), dict):
+        manifest["chip"]["compiler"] = rng.choice([good["chip"]["compiler"], good["chip"]["compiler"], None])
+    (place / "reference/artefact.json").write_text(json.dumps(manifest))
+
+
+def data(folder: Path, rng: random.Random) -> list[Command]:
+    """Damaged .npz files, given to every command that reads one."""
+    source = rng.choice(COMPILED)
+    place = _compiled(source)
+    arrays = _data(snncc.open_program(place).source.shape, rng.choice([1, 2, 5]), rng)
+    path = folder / "data.npz"
+    if rng.random() < 0.6:
+        path.write_bytes(bad_npz(arrays, rng))
+    else:
+        rng.choice([np.savez, np.savez_compressed])(path, **arrays)
+        path.write_bytes(bad_bytes(path.read_bytes(), path.read_bytes(), rng))
+    given = ["-i", str(path), *rng.choice([[], ["--steps", "2"], ["--limit", "2"], ["--json"]])]
+    record = rng.choice([[], ["--record", str(folder / "trace.npz"), "--record-all"]])
+    return [
+        rng.choice(
+            [
+                ["simulate", str(place), *given, *record],
+                ["simulate", str(source), *given, *record],
+                ["verify", str(place), *given],
+                ["compile", str(source), "-o", str(folder / "out"), "--samples", str(path)],
+            ]
+        )
+    ]
+
+
+def chip(folder: Path, rng: random.Random) -> list[Command]:
+    """A damaged chip file; what compiles for it must then verify."""
+    path = folder / "chip.toml"
+    text = (ROOT / "targets" / "host.toml").read_text()
+    if rng.random() < 0.2:
+        path.write_bytes(bad_bytes(text.encode(), text.encode(), rng))
+    else:
+        path.write_text(bad_toml(text, rng))
+    source = rng.choice(COMPILED)
+    compile_ = ["compile", str(source), "-t", str(path), "-o", str(folder / "out")]
+    if b'command = "cc"\n# not -O3' not in path.read_bytes() or rng.random() < 0.9:
+        return [compile_]
+    shape = snncc.open_program(_compiled(source)).source.shape
+    np.savez(folder / "data.npz", **_data(shape, 4, rng))
+    return [compile_, ["verify", str(folder / "out"), "-i", str(folder / "data.npz")]]
+
+
+KINDS: dict[str, Callable[[Path, random.Random], list[Command]]] = {
+    "model": model,
+    "artefact": artefact,
+    "data": data,
+    "chip": chip,
+}
