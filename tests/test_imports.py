@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     *("diagnostics", "arrays", "graph", "linear", "layers", "integers", "records", "chip", "runner", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
-    *("analysis", "passes", "frontends", "backends"),
+    *("jit", "packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
     *("program", "compiler", "views", "cli"),
 )
 DATA = (

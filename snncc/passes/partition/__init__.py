@@ -1,0 +1,1 @@
+"""Cuts populations into parts, each of which fits a core."""
