@@ -18,7 +18,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,6 +37,7 @@ from snncc.semantics import decode, float_operator, float_rest, float_step, run_
 
 MODELS = Path(__file__).parents[1] / "models"
 NAMES = ("digits_dense", "digits_resnet", "vowels_rnn", "fashion_conv")
+Frames = Callable[[slice], Callable[[int], Array]]
 TOLERANCE = 1e-5  # of the threshold; a membrane nearer to it may fall on the other side
 SHARE = 1e-5  # of the neuron-steps may do so
 AGREEMENT = 0.999  # of the samples are put in the same class
@@ -89,7 +89,7 @@ def tear(graph: Graph[Layer], data: Data, recorded: Mapping[str, Array]) -> Grap
         elif name in recorded:
             assert isinstance(op, Neuron), op
             ops[name] = Feed(replay(recorded[name]), layers.size(op.shape))
-            ops[f"{name} *"] = Stateful(float_rest(op, len(data.x)), led(op, recorded[name]), layers.size(op.shape))
+            ops[f"{name} *"] = led(op, recorded[name])
             ops[f"{name} spikes"], ops[f"{name} v"] = Probe("spikes", "before"), Probe("membrane", "before")
         elif not isinstance(op, (Neuron, Output)):
             ops[name] = Stateless(float_operator(op), layers.size(op.shape))
@@ -101,27 +101,30 @@ def tear(graph: Graph[Layer], data: Data, recorded: Mapping[str, Array]) -> Grap
     return Graph(ops, edges + [Edge(f"{name} *", f"{name} {what}") for name in recorded for what in ("spikes", "v")])
 
 
-def frames(data: Data, op: Input) -> Callable[[int], Array]:
+def frames(data: Data, op: Input) -> Frames:
     static = data.x.shape[1:] == op.shape
     flat = data.x.reshape(len(data.x), -1, layers.size(op.shape)).astype(np.float64)
-    return lambda now: flat[:, 0 if static else now]
+    return replay(np.broadcast_to(flat, (len(flat), data.steps, flat.shape[2])) if static else flat)
 
 
-def replay(values: Array) -> Callable[[int], Array]:
-    return lambda now: values[:, now]
+def replay(values: Array) -> Frames:
+    return lambda rows: lambda now: values[rows, now]
 
 
-def led(neuron: Neuron, recorded: Array) -> Callable[[State, Array], tuple[State, Array, Array]]:
-    """`float_step` which tells its own spikes, and goes on from the recorded ones."""
-    steps = count()
+def led(neuron: Neuron, recorded: Array) -> Stateful:
+    """A population that tells its own spikes, and goes on from the recorded ones."""
+
+    def rest(rows: slice) -> State:
+        return {**float_rest(neuron, rows.stop - rows.start), "to come": recorded[rows]}
 
     def step(state: State, x: Array) -> tuple[State, Array, Array]:
         _, spikes, v = float_step(neuron, state, x)
-        wanted = recorded[:, next(steps)].reshape(v.shape)
+        wanted = state["to come"][:, 0].reshape(v.shape)
         obeying = replace(neuron, threshold=np.where(wanted > 0, -np.inf, np.inf))
-        return float_step(obeying, state, x)[0], spikes, v
+        after, _, _ = float_step(obeying, state, x)
+        return {**after, "to come": state["to come"][:, 1:]}, spikes, v
 
-    return step
+    return Stateful(rest, step, layers.size(neuron.shape))
 
 
 def measure(name: str, recording: Mapping[str, Array]) -> tuple[dict[str, Any], bool]:

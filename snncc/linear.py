@@ -15,7 +15,7 @@ from scipy import sparse
 
 from snncc.arrays import Array, Shape, frozen
 
-_CHUNK = 1 << 24  # elements of a convolution's patch matrix that are alive at once: 64 MiB of float32
+_CHUNK = 1 << 18  # elements of a convolution's patch matrix that are alive at once: 1 MiB of float32, which caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,38 +114,49 @@ def operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], A
         shape = (linear.in_size, linear.out_size)
         gathered = sparse.csr_array((weight, linear.targets, linear.indptr), shape=shape).T.tocsr()
         return lambda x: np.ascontiguousarray((gathered @ x.T).T)
-    return lambda x: _convolve(linear, weight, x)
+    return _convolution(linear, weight)
 
 
-def _convolve(conv: Conv, weight: Array, x: Array) -> Array:
+def _convolution(conv: Conv, weight: Array) -> Callable[[Array], Array]:
+    """A product of the kernel and of patches, copied out of the input along its channels or along its rows."""
     channels, height, width = conv.in_shape
     top, left, bottom, right = conv.padding
-    out_channels, out_height, out_width = conv.out_shape
-    per_group, groups = weight.shape[1], conv.groups
-    kernel = weight.reshape(groups, out_channels // groups, -1)
-    result = np.empty((len(x), conv.out_size), weight.dtype)
-    batch = max(1, _CHUNK // max(1, channels * weight[0, 0].size * out_height * out_width))
-    for start in range(0, len(x), batch):
-        part = x[start : start + batch].reshape(-1, channels, height, width)
+    out_channels, positions = len(weight), conv.out_size // len(weight)
+    by_channels = conv.groups == 1 and channels > conv.out_shape[2]  # the longer of the two is the faster to copy
+    if by_channels:
+        kernel = weight.transpose(2, 3, 1, 0).reshape(-1, out_channels)
+    else:
+        kernel = weight.reshape(conv.groups, out_channels // conv.groups, -1)
+
+    def products(part: Array) -> Array:
+        if by_channels:  # a row of the matrix for each position of each sample
+            padded = np.pad(part.transpose(0, 2, 3, 1), ((0, 0), (top, bottom), (left, right), (0, 0)))
+            patches = _patches(conv, padded.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 4, 5, 1)
+            found = patches.reshape(len(part) * positions, -1) @ kernel
+            return found.reshape(len(part), positions, out_channels).transpose(0, 2, 1)
         padded = np.pad(part, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        patches = _patches(conv, padded).reshape(len(part), groups, per_group * weight[0, 0].size, -1)
-        result[start : start + batch] = np.matmul(kernel, patches).reshape(len(part), -1)
-    return result
+        patches = _patches(conv, padded).transpose(0, 1, 4, 5, 2, 3)
+        found = np.matmul(kernel, patches.reshape(len(part), conv.groups, -1, positions))
+        return found.reshape(len(part), out_channels, positions)
+
+    def convolve(x: Array) -> Array:
+        result = np.empty((len(x), out_channels, positions), weight.dtype)
+        batch = max(1, _CHUNK // max(1, channels * weight[0, 0].size * positions))
+        for start in range(0, len(x), batch):
+            rows = slice(start, start + batch)
+            result[rows] = products(x[rows].reshape(-1, channels, height, width))
+        return result.reshape(len(x), conv.out_size)
+
+    return convolve
 
 
 def _patches(conv: Conv, padded: Array) -> Array:
-    """(batch, channels, kernel height, kernel width, out height, out width), copied out of the padded input."""
-    _, out_height, out_width = conv.out_shape
-    kernel_height, kernel_width = conv.weight.shape[2:]
+    """A view of the padded input: (batch, channels, out height, out width, kernel height, kernel width)."""
     (step_y, step_x), (gap_y, gap_x) = conv.stride, conv.dilation
-    batch, channel, row, column = padded.strides
-    view = np.lib.stride_tricks.as_strided(
-        padded,
-        (*padded.shape[:2], kernel_height, kernel_width, out_height, out_width),
-        (batch, channel, row * gap_y, column * gap_x, row * step_y, column * step_x),
-        writeable=False,
-    )
-    return np.ascontiguousarray(view)
+    kernel_height, kernel_width = conv.weight.shape[2:]
+    extent = ((kernel_height - 1) * gap_y + 1, (kernel_width - 1) * gap_x + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(2, 3))
+    return windows[:, :, ::step_y, ::step_x, ::gap_y, ::gap_x]
 
 
 def to_sparse(linear: LinearMap) -> Sparse:

@@ -17,12 +17,15 @@ from snncc.layers import Readout, When
 
 State = Mapping[str, Array]
 
+_BLOCK = 1 << 18  # values of the widest op that are computed at once: 2 MiB of int64, which caches hold
+_LEAST = 64  # samples at once, whatever their size: each brings all weights through the cache
+
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """The network's input: `frame(t)` is (samples, size)."""
+    """The network's input: `frames(rows)(t)` is what those samples read at step t, (len(rows), size)."""
 
-    frame: Callable[[int], Array]
+    frames: Callable[[slice], Callable[[int], Array]]
     size: int
 
 
@@ -37,9 +40,9 @@ class Stateless:
 
 @dataclass(frozen=True, eq=False)
 class Stateful:
-    """A population: its state at rest, and one step: the next state, the spikes, the membrane before the reset."""
+    """A population: some samples' state at rest, and one step: the next state, the spikes, v before the reset."""
 
-    rest: State
+    rest: Callable[[slice], State]
     step: Callable[[State, Array], tuple[State, Array, Array]]
     size: int
     start: int = 0
@@ -73,14 +76,14 @@ class Trace:
 
 @dataclass(eq=False)
 class _Run:
-    """The moving parts of one run; private to `simulate`."""
+    """The moving parts of the run of one block of samples; private to `simulate`."""
 
     graph: Graph[Any]
     runnables: Mapping[str, Runnable]
     lengths: Ints
-    steps: int
     past: dict[str, dict[int, Array]]
-    kept: dict[tuple[str, str], Array] = field(default_factory=dict[tuple[str, str], Array])
+    states: dict[str, State]
+    seen: dict[str, tuple[Array, Array, Array]] = field(default_factory=dict[str, tuple[Array, Array, Array]])
     memo: dict[str, tuple[Array, Array]] = field(default_factory=dict[str, tuple[Array, Array]])
 
     def value(self, name: str, step: int) -> Array:
@@ -114,27 +117,52 @@ class _Run:
             self.memo[name] = (x, op.apply(x))
         return self.memo[name][1]
 
-    def probed(self, name: str, op: Probe, now: int, seen: Mapping[str, tuple[Array, Array, Array]]) -> Array:
+    def advance(self, name: str, op: Stateful, now: int) -> Array:
+        """The spikes of a population; samples whose window is not open neither update nor fire."""
+        state, edges = self.states[name], self.graph.incoming(name)
+        model_step = now - op.start
+        active = (model_step >= 0) & (model_step < self.lengths)
+        x = self.gather(edges, now).reshape(state["v"].shape) if edges else np.zeros_like(state["v"])
+        after, spikes, before = op.step(state, x)
+        if not active.all():
+            open_window = active.reshape(-1, *[1] * (x.ndim - 1))
+            after = {key: np.where(open_window, after[key], state[key]) for key in after}
+            spikes = np.where(open_window, spikes, 0)
+            before = np.where(open_window, before, state["v"])
+        flat = len(self.lengths), op.size
+        self.states[name] = after
+        self.seen[name] = (spikes.reshape(flat), before.reshape(flat), after["v"].reshape(flat))
+        return self.seen[name][0]
+
+    def probed(self, name: str, op: Probe, now: int) -> Array:
         """What an output shows: of a population what was asked for, of anything else the values on its edges."""
         edges = self.graph.incoming(name)
-        if edges != (Edge(edges[0].source, name),) or edges[0].source not in seen:
+        if edges != (Edge(edges[0].source, name),) or edges[0].source not in self.seen:
             return self.gather(edges, now)
-        spikes, before, after = seen[edges[0].source]
+        spikes, before, after = self.seen[edges[0].source]
         return spikes if op.value == "spikes" else before if op.when == "before" else after
 
-    def keep(self, kind: str, name: str, step: int, value: Array) -> None:
+
+@dataclass(eq=False)
+class _Tape:
+    """What is kept of all blocks, by kind and name; private to `simulate`."""
+
+    lengths: Ints
+    steps: int
+    arrays: dict[tuple[str, str], Array] = field(default_factory=dict[tuple[str, str], Array])
+
+    def keep(self, kind: str, name: str, rows: slice, step: int, value: Array) -> None:
         """Record a value of a model step, zero for samples that are over."""
         if not 0 <= step < self.steps:
             return
-        value = value.reshape(len(value), -1)
-        if (kind, name) not in self.kept:
-            self.kept[kind, name] = np.zeros((len(value), self.steps, value.shape[1]), value.dtype)
-        live = step < self.lengths
-        self.kept[kind, name][live, step] = value[live]
+        if (kind, name) not in self.arrays:
+            self.arrays[kind, name] = np.zeros((len(self.lengths), self.steps, value.shape[1]), value.dtype)
+        live = step < self.lengths[rows]
+        self.arrays[kind, name][rows, step] = value if live.all() else np.where(live[:, None], value, 0)
 
     def trace(self) -> Trace:
         outputs, spikes, membranes = (
-            {name: value for (of, name), value in self.kept.items() if of == kind}
+            {name: value for (of, name), value in self.arrays.items() if of == kind}
             for kind in ("outputs", "spikes", "membranes")
         )
         return Trace(outputs, spikes, membranes)
@@ -146,29 +174,35 @@ def simulate(
     """Step `graph` until every population has done `steps` steps; `lengths` (samples,) are the samples' own steps."""
     order = graph.order()
     depth = {name: _depth(graph, runnables, name) for name in order}
-    run = _Run(graph, runnables, lengths, steps, {name: {} for name in order})
-    states = {name: op.rest for name, op in runnables.items() if isinstance(op, Stateful)}
-    seen: dict[str, tuple[Array, Array, Array]] = {}
     last_start = max((op.start for op in runnables.values() if isinstance(op, Stateful)), default=0)
-    for now in range(steps + last_start):
-        for name in order:
-            op = runnables[name]
-            if isinstance(op, Feed):
-                run.past[name][now] = op.frame(now)
-            elif isinstance(op, Stateless):
-                run.past[name][now] = run.apply(name, op, now)
-            elif isinstance(op, Stateful):
-                incoming = graph.incoming(name)
-                x = run.gather(incoming, now) if incoming else np.zeros_like(op.rest["v"])
-                states[name], seen[name] = _advance(op, states[name], x, now - op.start, lengths)
-                run.past[name][now] = seen[name][0]
-                if name in record:
-                    run.keep("spikes", name, now - op.start, seen[name][0])
-                    run.keep("membranes", name, now - op.start, seen[name][2])
-            else:
-                run.keep("outputs", name, now - op.latency, run.probed(name, op, now, seen))
-            run.past[name].pop(now - depth[name], None)
-    return run.trace()
+    tape = _Tape(lengths, steps)
+    for rows in _blocks(len(lengths), max(op.size for op in runnables.values())):
+        states = {name: op.rest(rows) for name, op in runnables.items() if isinstance(op, Stateful)}
+        feeds = {name: op.frames(rows) for name, op in runnables.items() if isinstance(op, Feed)}
+        run = _Run(graph, runnables, lengths[rows], {name: {} for name in order}, states)
+        for now in range(steps + last_start):
+            for name in order:
+                op = runnables[name]
+                if isinstance(op, Probe):
+                    tape.keep("outputs", name, rows, now - op.latency, run.probed(name, op, now))
+                elif isinstance(op, Feed):
+                    run.past[name][now] = feeds[name](now)
+                elif isinstance(op, Stateless):
+                    run.past[name][now] = run.apply(name, op, now)
+                else:
+                    run.past[name][now] = run.advance(name, op, now)
+                    if name in record:
+                        spikes, _, after = run.seen[name]
+                        tape.keep("spikes", name, rows, now - op.start, spikes)
+                        tape.keep("membranes", name, rows, now - op.start, after)
+                run.past[name].pop(now - depth[name], None)
+    return tape.trace()
+
+
+def _blocks(samples: int, widest: int) -> list[slice]:
+    """Parts of the samples, each small enough for the caches; one empty part if there is no sample."""
+    size = max(_LEAST, _BLOCK // max(1, widest))
+    return [slice(start, min(start + size, samples)) for start in range(0, max(1, samples), size)]
 
 
 def _depth(graph: Graph[Any], runnables: Mapping[str, Runnable], name: str) -> int:
@@ -179,21 +213,3 @@ def _depth(graph: Graph[Any], runnables: Mapping[str, Runnable], name: str) -> i
         own = 0 if not isinstance(op, Stateless) or op.axon_delays is None else int(op.axon_delays.max(initial=0))
         depth = max(depth, 1 + edge.delay + own)
     return depth
-
-
-def _advance(
-    op: Stateful, state: State, x: Array, model_step: int, lengths: Ints
-) -> tuple[State, tuple[Array, Array, Array]]:
-    """One step of a population for the samples whose window is open; the others neither update nor fire."""
-    active = (model_step >= 0) & (model_step < lengths)
-    shaped = x.reshape(state["v"].shape)
-    if active.all():
-        after, spikes, before = op.step(state, shaped)
-    else:
-        computed, spikes, before = op.step(state, shaped)
-        open_window = active.reshape(-1, *[1] * (shaped.ndim - 1))
-        after = {key: np.where(open_window, computed[key], state[key]) for key in computed}
-        spikes = np.where(open_window, spikes, 0)
-        before = np.where(open_window, before, state["v"])
-    flat = len(lengths), -1
-    return after, (spikes.reshape(flat), before.reshape(flat), after["v"].reshape(flat))

@@ -21,6 +21,8 @@ from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trac
 
 def decayed(x: Ints, decay: Decay) -> Ints:
     """x * (2**k - d) / 2**k, rounded toward zero, down, or to the nearest (ties up)."""
+    if not decay.amount.any():
+        return x
     product = x * ((1 << decay.bits) - decay.amount)
     if decay.rounding == "floor":
         return product >> decay.bits
@@ -75,15 +77,14 @@ def step(population: Population, state: State, acc: Ints) -> tuple[State, Ints, 
     v = fit(v + i + membrane.bias, membrane.register)
     if membrane.minimum is not None:
         v = np.maximum(v, membrane.minimum)
-    held = state["refractory"] > 0
-    v = np.where(held, state["v"], v)
-
-    s = np.where(held, 0, fired(v, population.fire, a))
+    s = fired(v, population.fire, a)
+    if population.refractory:
+        held = state["refractory"] > 0
+        v, s = np.where(held, state["v"], v), np.where(held, 0, s)
+        after["refractory"] = np.where(s > 0, population.refractory, np.maximum(state["refractory"] - 1, 0))
     after["v"] = v if reset is None or reset.delay else fit(_reset(reset, v, s, a), membrane.register)
     if adapt:
         after["a"] = fit(a + adapt.jump * s, adapt.register)
-    if population.refractory:
-        after["refractory"] = np.where(s > 0, population.refractory, np.maximum(state["refractory"] - 1, 0))
     after["s"] = s
     return after, s, v
 
@@ -121,15 +122,14 @@ def float_step(neuron: Neuron, state: State, x: Floats) -> tuple[State, Floats, 
     v = v + i + neuron.bias
     if neuron.minimum is not None:
         v = np.maximum(v, neuron.minimum)
-    held = state["refractory"] > 0
-    v = np.where(held, state["v"], v)
-
-    s = np.where(held, 0.0, _float_fired(v, neuron, a))
+    s = _float_fired(v, neuron, a)
+    if neuron.refractory:
+        held = state["refractory"] > 0
+        v, s = np.where(held, state["v"], v), np.where(held, 0.0, s)
+        after["refractory"] = np.where(s > 0, neuron.refractory, np.maximum(state["refractory"] - 1, 0))
     after["v"] = v if reset is None or reset.delay else _reset(reset, v, s, np.asarray(a))
     if adapt:
         after["a"] = a + adapt.jump * s
-    if neuron.refractory:
-        after["refractory"] = np.where(s > 0, neuron.refractory, np.maximum(state["refractory"] - 1, 0))
     after["s"] = s
     return after, s, v
 
@@ -165,7 +165,7 @@ def run(
         elif isinstance(op, Synapse):
             runnables[name] = _synapse(network, name, op)
         elif isinstance(op, Population):
-            runnables[name] = Stateful(rest(op, len(x)), _stepper(step, op), op.size, op.start)
+            runnables[name] = stateful(rest, step, op, op.start)
         else:
             runnables[name] = Probe(op.value, op.when, op.latency)
     return simulate(network, runnables, lengths, steps, record)
@@ -198,7 +198,7 @@ def run_float(
         if isinstance(op, layers.Input):
             runnables[name] = Feed(frames, layers.size(op.shape))
         elif isinstance(op, Neuron):
-            runnables[name] = Stateful(float_rest(op, len(x)), _stepper(float_step, op), layers.size(op.shape))
+            runnables[name] = stateful(float_rest, float_step, op)
         elif isinstance(op, layers.Output):
             runnables[name] = Probe(op.value, op.when)
         else:
@@ -206,8 +206,10 @@ def run_float(
     return simulate(graph, runnables, lengths, steps, record)
 
 
-def _stepper(function: Callable[[Any, State, Array], tuple[State, Array, Array]], op: Any) -> Any:
-    return lambda state, x: function(op, state, x)
+def stateful(rest: Callable[[Any, int], State], step: Callable[..., Any], op: Any, start: int = 0) -> Stateful:
+    """A population as the loop over time wants it."""
+    size = layers.size(op.shape)
+    return Stateful(lambda rows: rest(op, rows.stop - rows.start), lambda state, x: step(op, state, x), size, start)
 
 
 def float_operator(op: Layer) -> Callable[[Array], Array]:
@@ -244,25 +246,31 @@ def linear_map(op: Layer) -> LinearMap:
 
 def _frames(
     x: Array, shape: tuple[int, ...], steps: int | None, lengths: Array | None
-) -> tuple[Callable[[int], Array], Ints, int]:
-    """The frame of each step, zero after the end of a sample, with the samples' lengths and the number of steps."""
-    flat = x.reshape(len(x), -1, layers.size(shape))
-    static = x.ndim == 1 + len(shape)
-    if steps is None:
-        if static:
+) -> tuple[Callable[[slice], Callable[[int], Array]], Ints, int]:
+    """For some samples, the frame of each step, zero after the end of a sample; all lengths; the number of steps."""
+    if x.ndim == 1 + len(shape):
+        if steps is None:
             raise ValueError("static input needs a number of steps")
-        steps = flat.shape[1]
+        x = np.broadcast_to(x[:, None], (len(x), steps, *shape))
+    steps = int(x.shape[1]) if steps is None else steps
+    flat = x.reshape(*x.shape[:2], layers.size(shape))
+    static = flat.strides[1] == 0
     own = np.full(len(x), steps, np.int64) if lengths is None else np.asarray(lengths, np.int64)
 
-    def frame(now: int) -> Array:
-        live = now < own
-        if not live.any() or (not static and now >= flat.shape[1]):
-            return np.zeros_like(flat[:, 0])
-        values = still if static else flat[:, now]
-        return values if live.all() else np.where(live[:, None], values, 0)
+    def frames(rows: slice) -> Callable[[int], Array]:
+        part, live_steps = flat[rows], own[rows]
+        still, nothing = part[:, 0], np.zeros((len(part), part.shape[2]), part.dtype)
 
-    still = flat[:, 0]
-    return frame, own, steps
+        def frame(now: int) -> Array:
+            live = now < live_steps
+            if not live.any() or now >= part.shape[1]:
+                return nothing
+            values = still if static else part[:, now]
+            return values if live.all() else np.where(live[:, None], values, 0)
+
+        return frame
+
+    return frames, own, steps
 
 
 def decode(values: Array, decoder: Decoder, lengths: Array | None = None) -> Array:

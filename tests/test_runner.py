@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,20 +12,28 @@ from snncc.graph import Edge, Graph
 from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, simulate
 
 
-def adder(size: int = 1, start: int = 0, samples: int = 1) -> Stateful:
+def adder(size: int = 1, start: int = 0) -> Stateful:
     """A population that sums its input up and sends each step's input on."""
 
     def step(state: State, x: Array) -> tuple[State, Array, Array]:
         v = state["v"] + x
         return {"v": v}, x, v * 10
 
-    return Stateful({"v": np.zeros((samples, size))}, step, size, start)
+    return Stateful(lambda rows: {"v": np.zeros((rows.stop - rows.start, size))}, step, size, start)
 
 
 def feed(*rows: Sequence[float]) -> Feed:
     """One sample's steps a row, of single values; zero afterwards."""
-    values = np.array(rows, float)[:, :, None]
-    return Feed(lambda now: values[:, now] if now < values.shape[1] else np.zeros_like(values[:, 0]), 1)
+    return replay(np.array(rows, float)[:, :, None])
+
+
+def replay(values: Array) -> Feed:
+    """These values, (samples, steps, size), and zero afterwards."""
+
+    def frames(rows: slice) -> Callable[[int], Array]:
+        return lambda now: values[rows, now] if now < values.shape[1] else 0 * values[rows, 0]
+
+    return Feed(frames, values.shape[2])
 
 
 def chain(
@@ -74,8 +82,7 @@ def test_a_population_that_nothing_feeds_sees_zero() -> None:
 
 
 def test_source_neurons_can_have_delays_of_their_own() -> None:
-    values = np.arange(1, 7).reshape(1, 3, 2)
-    source = Feed(lambda now: values[:, now], 2)
+    source = replay(np.arange(1, 7).reshape(1, 3, 2))
     ops: dict[str, Runnable] = {"x": source, "s": Stateless(lambda v: v, 2, np.array([0, 2])), "p": adder(2)}
     trace = simulate(Graph(ops, [Edge("x", "s"), Edge("s", "p")]), ops, np.array([3]), 3, ["p"])
     assert trace.spikes["p"][0].tolist() == [[1, 0], [3, 0], [5, 2]]
@@ -83,7 +90,7 @@ def test_source_neurons_can_have_delays_of_their_own() -> None:
 
 def test_after_its_own_last_step_a_sample_rests() -> None:
     x = feed([1, 2, 3, 4], [5, 6, 7, 8])
-    trace = chain(adder(samples=2), x=x, lengths=[2, 4])
+    trace = chain(adder(), x=x, lengths=[2, 4])
     assert trace.membranes["p"][:, :, 0].tolist() == [[1, 3, 0, 0], [5, 11, 18, 26]]
     assert trace.spikes["p"][:, :, 0].tolist() == [[1, 2, 0, 0], [5, 6, 7, 8]]
 
@@ -96,7 +103,7 @@ def test_a_late_population_rests_until_its_start_and_is_kept_by_model_steps() ->
 
 
 def test_a_resting_population_sends_nothing() -> None:
-    ops: dict[str, Runnable] = {"x": feed([1, 2, 3], [1, 2, 3]), "p": adder(samples=2), "q": adder(samples=2, start=2)}
+    ops: dict[str, Runnable] = {"x": feed([1, 2, 3], [1, 2, 3]), "p": adder(), "q": adder(start=2)}
     graph = Graph(ops, [Edge("x", "p"), Edge("p", "q")])
     trace = simulate(graph, ops, np.array([1, 3]), 3, ["q"])
     assert trace.spikes["q"][:, :, 0].tolist() == [[0, 0, 0], [3, 0, 0]]
@@ -125,7 +132,29 @@ def test_the_same_input_is_not_computed_again() -> None:
         calls.append(1)
         return x
 
-    ops: dict[str, Runnable] = {"x": Feed(lambda now: still, 2), "s": Stateless(count, 2), "p": adder(2)}
+    ops: dict[str, Runnable] = {"x": Feed(lambda rows: lambda now: still, 2), "s": Stateless(count, 2), "p": adder(2)}
     trace = simulate(Graph(ops, [Edge("x", "s"), Edge("s", "p")]), ops, np.array([5]), 5, ["p"])
     assert len(calls) == 1
     assert trace.membranes["p"][0, -1].tolist() == [5, 5]
+
+
+def test_blocks_of_samples_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, lengths = replay(rng.integers(0, 9, (7, 5, 3))), rng.integers(1, 6, 7)
+    ops: dict[str, Runnable] = {"x": x, "s": Stateless(lambda v: v, 3, np.arange(3)), "p": adder(3, start=1)}
+    ops["y"] = Probe("membrane", "before", latency=1)
+    graph = Graph(ops, [Edge("x", "s", 1), Edge("s", "p"), Edge("p", "y")])
+    whole = simulate(graph, ops, lengths, 5, ["p"])
+    for least in (1, 2, 7):
+        monkeypatch.setattr("snncc.runner._BLOCK", 1)
+        monkeypatch.setattr("snncc.runner._LEAST", least)
+        parts = simulate(graph, ops, lengths, 5, ["p"])
+        np.testing.assert_array_equal(parts.outputs["y"], whole.outputs["y"])
+        np.testing.assert_array_equal(parts.spikes["p"], whole.spikes["p"])
+        np.testing.assert_array_equal(parts.membranes["p"], whole.membranes["p"])
+
+
+def test_no_sample_leaves_empty_arrays() -> None:
+    ops: dict[str, Runnable] = {"x": replay(np.zeros((0, 4, 2))), "p": adder(2), "y": Probe("spikes", "after")}
+    trace = simulate(Graph(ops, [Edge("x", "p"), Edge("p", "y")]), ops, np.zeros(0, np.int64), 4, ["p"])
+    assert {each.shape for each in (trace.outputs["y"], trace.spikes["p"], trace.membranes["p"])} == {(0, 4, 2)}

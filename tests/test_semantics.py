@@ -268,6 +268,26 @@ def test_every_sample_begins_at_rest(case: Case) -> None:
 
 
 @settings(max_examples=20)
+@given(cases())
+def test_blocks_of_samples_leave_no_trace(case: Case) -> None:
+    whole = recorded(case.network, case.x, lengths=case.lengths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("snncc.runner._BLOCK", 1)
+        patch.setattr("snncc.runner._LEAST", 1)
+        equal(recorded(case.network, case.x, lengths=case.lengths), whole)
+
+
+@settings(max_examples=20)
+@given(cases())
+def test_no_sample_gives_no_values(case: Case) -> None:
+    none = recorded(case.network, case.x[:0], lengths=case.lengths[:0])
+    equal(none, part(recorded(case.network, case.x), slice(0), case.x.shape[1]))
+    equal(none, recorded(case.network, case.x[:0, 0], steps=case.x.shape[1]))
+    for name, output in case.network.of_kind(Output).items():
+        assert decode(none.outputs[name], output.decoder).shape == (0, none.outputs[name].shape[2])
+
+
+@settings(max_examples=20)
 @given(cases(), st.integers(1, 6))
 def test_a_static_input_is_one_that_repeats(case: Case, steps: int) -> None:
     still = case.x[:, 0]

@@ -240,6 +240,13 @@ def population(op: Neuron) -> integers.Population:
     )
 
 
+def test_no_sample_gives_no_values() -> None:
+    graph = network(np.random.default_rng(3))
+    trace = run_float(graph, np.zeros((0, 5, 4)), record=["p"])
+    assert trace.outputs["y"].shape == (0, 5, 2)
+    assert trace.membranes["p"].shape == (0, 5, 6)
+
+
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_static_input_is_presented_at_every_step(steps: int) -> None:
     graph = network(np.random.default_rng(3))
