@@ -1,9 +1,15 @@
 """snncc compiles trained spiking neural networks for neuromorphic hardware, with the same bits everywhere."""
 
-from snncc.compiler import compile, import_model, model_data, open_program, simulate_float  # noqa: A004
-from snncc.data import Data
-from snncc.diagnostics import CompileError, Diagnostic
-from snncc.program import Program
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snncc.compiler import compile, import_model, model_data, open_program, simulate_float  # noqa: A004
+    from snncc.data import Data
+    from snncc.diagnostics import CompileError, Diagnostic
+    from snncc.program import Program
 
 __all__ = [
     "CompileError",
@@ -16,3 +22,16 @@ __all__ = [
     "open_program",
     "simulate_float",
 ]
+
+_HOMES = {"Data": "data", "CompileError": "diagnostics", "Diagnostic": "diagnostics", "Program": "program"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names are imported when they are first used, so that the command line starts at once."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"snncc.{_HOMES.get(name, 'compiler')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from snncc import chip as chips
+from snncc import files as files_
 from snncc import records
 from snncc.chip import Chip
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
@@ -76,26 +75,12 @@ def _json(plain: Any) -> bytes:
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write an artefact as one rename; an older artefact at that place is replaced, anything else is refused."""
-    if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise fault(
-            "output-exists",
-            str(folder),
-            "is there already and is no snncc artefact",
-            "choose another folder, or empty it first",
-        )
-    try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.absolute().parent) as scratch:
-            fresh, old = Path(scratch, "new"), Path(scratch, "old")
-            for name, content in files.items():
-                path = fresh / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            if folder.exists():
-                folder.rename(old)
-            fresh.rename(folder)
-    except OSError as error:
-        raise fault("cannot-write", str(folder), os.strerror(error.errno or 0)) from error
+    files_.replace_folder(folder, files, _MARK)
+
+
+def place_for(folder: Path) -> None:
+    """Raise what `write` would raise about the place, before the work of compiling is done."""
+    files_.place_for_folder(folder, _MARK)
 
 
 def read(folder: Path) -> tuple[Manifest, Network]:
@@ -103,8 +88,9 @@ def read(folder: Path) -> tuple[Manifest, Network]:
 
     Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
     """
-    if not (folder / _MARK).is_file():
-        raise fault("not-an-artefact", str(folder), f"has no {_MARK}", "compile a model: snncc compile MODEL -o DIR")
+    if files_.kind(folder / _MARK) != "file":
+        there = "is not there" if files_.kind(folder) == "nothing" else f"has no {_MARK}"
+        raise fault("not-an-artefact", str(folder), there, "compile a model: snncc compile MODEL -o DIR")
     blob = _bytes(folder, "reference/network.bin")
     text = _bytes(folder, "reference/network.json")
     manifest = _manifest(_parsed(_MARK, _bytes(folder, _MARK)))
@@ -163,9 +149,9 @@ def _network(plain: Any, blob: bytes) -> Network:
 
 def _bytes(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        return files_.content(folder / name)
     except OSError as error:
-        raise _damaged(name, os.strerror(error.errno or 0)) from error
+        raise _damaged(name, f"cannot be read: {files_.reason(error)}") from error
 
 
 def _parsed(name: str, text: bytes) -> Any:

@@ -7,14 +7,16 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from snncc.diagnostics import CompileError
-from snncc.layers import Decoder
+
+if TYPE_CHECKING:
+    from snncc.layers import Decoder
 
 app = typer.Typer(
     name="snncc",
@@ -48,6 +50,7 @@ States = Annotated[
 ]
 
 
+_BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
 _PATIENCE = 1.0  # seconds after which whatever is going on shows a progress bar
 
 
@@ -69,13 +72,14 @@ class Screen:
             for each in view.shown:
                 console.print(each)
 
-    def fail(self, error: CompileError, status: int) -> NoReturn:
-        """Show every diagnostic and end."""
+    def fail(self, error: CompileError, status: int, *before: Any) -> NoReturn:
+        """Show the views there are, and every diagnostic, and end."""
         from snncc import views
 
         if self.json:
-            self.show(views.diagnostics(error.diagnostics))
+            self.show(*before, views.diagnostics(error.diagnostics))
         else:
+            self.show(*before)
             console = Console(stderr=True, soft_wrap=True)
             for each in views.diagnostics(error.diagnostics).shown:
                 console.print(each)
@@ -112,12 +116,13 @@ def check(model: Model, target: Target = "host", state: States = None, json_: Js
     from snncc import compiler, views
 
     screen = Screen(json_)
+    found: list[views.View] = []
     try:
-        imported = compiler.import_model(model, _pairs(state))
-        program = compiler.compile(model, target, states=_pairs(state))
+        found.append(views.recognised(compiler.import_model(model, _pairs(state))))
+        found.append(views.compiled(compiler.compile(model, target, states=_pairs(state)), None))
     except CompileError as error:
-        screen.fail(error, 1)
-    screen.show(views.recognised(imported), views.compiled(program, None))
+        screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)
+    screen.show(*found)
 
 
 @app.command(name="compile")
@@ -142,11 +147,12 @@ def compile_(
     json_: Json = False,
 ) -> None:
     """Compile a trained model for a target, and write the artefact to a folder."""
-    from snncc import compiler, views
+    from snncc import artefact, compiler, views
 
     screen = Screen(json_)
     status = Console(stderr=True, quiet=json_).status("compile")
     try:
+        artefact.place_for(output)
         with status:
             program = compiler.compile(
                 model,
@@ -186,7 +192,7 @@ def simulate(
     json_: Json = False,
 ) -> None:
     """Run a compiled program on its own machine, or a model in floats, and report the accuracy."""
-    from snncc import views
+    from snncc import files, views
     from snncc.compiler import import_model, model_data, open_program, simulate_float
     from snncc.data import save_trace
 
@@ -195,7 +201,9 @@ def simulate(
     if record_all and record is None:
         raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
     try:
-        if what.is_dir():
+        if record is not None:
+            files.place_for_file(record)
+        if files.kind(what) == "folder":
             _only_for_models({"--decoder": decoder, "--state": state})
             program = open_program(what)
             data = program.data(input_, steps=steps, limit=limit)
@@ -260,6 +268,8 @@ def _pairs(states: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _decoder(name: str | None) -> Decoder | None:
+    from snncc.layers import Decoder
+
     if name is None or name in get_args(Decoder):
         return cast("Decoder | None", name)
     raise typer.BadParameter(f"{name!r} is none of count, last, max, mean", param_hint="--decoder")

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
+import lzma
 import math
-import tempfile
+import os
+import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
+from snncc import files
 from snncc.arrays import Array, Ints, Shape
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Source
 from snncc.runner import Trace
 
-_MOST_BYTES = 16 << 30  # more would not fit the machine, whatever is done with it
+_MOST_BYTES = 16 << 30  # of an array, on machines that do not say how much memory they have
 
 _PART = 1 << 23  # values recorded at once: 64 MiB of int64
 
@@ -51,95 +56,182 @@ class Data:
 def load(path: str | Path, shape: Shape, steps: int | None, limit: int | None = None) -> Data:
     """Read a data file for a network with inputs of `shape`; `steps` is used where x is static.
 
-    `limit` keeps the first samples only. Raises CompileError: `bad-data` once for each thing that is wrong.
+    `limit` reads the first samples only. Raises CompileError: `bad-data` once for each thing that is wrong.
     """
-    arrays = _arrays(Path(path))
-    if "x" not in arrays:
-        found = ", ".join(arrays) or "nothing that snncc reads"
-        raise fault("bad-data", str(path), f"has no array x (it holds {found})", "x is (samples, steps, *shape)")
-    x, y, lengths = (arrays.get(name) for name in ("x", "y", "lengths"))
-    assert x is not None
-    data = checked(str(path), x, lengths, y, shape, steps)
-    return data if limit is None else data.part(0, limit)
-
-
-def _arrays(path: Path) -> dict[str, Array]:
+    where = str(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {each.filename: each for each in archive.infolist()}
-            found = [name for name in ("x", "y", "lengths") if f"{name}.npy" in members]
-            for name in found:
-                _plausible(archive, members[f"{name}.npy"])
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in found}
+        with files.opened(Path(path)) as file, zipfile.ZipFile(file) as archive:
+            forms = _forms(where, archive)
+            check(_form_faults(where, forms, shape, steps))
+            arrays = {name: _values(where, archive, form, limit) for name, form in forms.items()}
     except OSError as error:
-        raise fault("bad-data", str(path), f"cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        hint = "" if Path(path).suffix else "data files are .npz files"
+        raise fault("bad-data", where, f"cannot be read: {files.reason(error)}", hint) from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         # the last two are what zipfile raises for unknown compression and for encrypted members
+        raise fault("bad-data", where, "is not an .npz file, or only a part of one", _WRITE_IT) from error
+    return _data(where, arrays, shape, steps)
+
+
+_WRITE_IT = "write it with numpy.savez(FILE, x=..., y=...)"
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What the header of a member of a file says about its array."""
+
+    member: str
+    shape: Shape
+    dtype: np.dtype[Any]
+    by_columns: bool
+
+
+class _Formed(Protocol):
+    """An array, or what is known of one that was not read yet."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def _forms(where: str, archive: zipfile.ZipFile) -> dict[str, _Form]:
+    """The headers of the arrays that matter; a file that lies about a size is refused before anything is unpacked."""
+    members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
+    if "x" not in members:
+        found = ", ".join(sorted(members)[:8]) or "nothing"
         raise fault(
-            "bad-data", str(path), "is not an .npz file of plain arrays", "write it with numpy.savez"
-        ) from error
+            "bad-data", where, f"has no array x (it holds {found})", f"x is (samples, steps, *shape): {_WRITE_IT}"
+        )
+    forms: dict[str, _Form] = {}
+    faults: list[Diagnostic] = []
+    for name in ("x", "y", "lengths"):
+        if name in members:
+            try:
+                forms[name] = _form(archive, members[name])
+            except _BAD_HEADER as error:
+                faults.append(Diagnostic("bad-data", where, f"{name} is damaged: {_short(error)}", _WRITE_IT))
+    check(faults)
+    return forms
 
 
-def _plausible(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse a member whose header promises more than the member holds, or that unpacks to an absurd size."""
+# what numpy raises for headers that are none, or no Python literals
+_BAD_HEADER = (ValueError, TypeError, SyntaxError, UnicodeError, RecursionError, tokenize.TokenError)
+
+
+def _short(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:100] if str(error).strip() else type(error).__name__
+
+
+def _form(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Form:
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        promised = math.prod(shape) * dtype.itemsize
-        if promised > _MOST_BYTES or promised != member.file_size - stream.tell():
-            raise ValueError(f"{member.filename} promises {promised} bytes")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header that Python 2 wrote is fine
+            shape, by_columns, dtype = read(stream)
+        held = member.file_size - stream.tell()
+    promised = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and (min(shape, default=0) < 0 or promised != held):
+        raise ValueError(f"it promises {promised:,} bytes, and holds {held:,}")
+    return _Form(member.filename, tuple(shape), dtype, by_columns)
+
+
+def _values(where: str, archive: zipfile.ZipFile, form: _Form, limit: int | None) -> Array:
+    """The array, or its first rows."""
+    rows = _rows(form) if limit is None or form.by_columns else min(limit, _rows(form))
+    shape = (rows, *form.shape[1:])
+    size = math.prod(shape) * form.dtype.itemsize
+    try:
+        if size > _memory():
+            raise MemoryError
+        with archive.open(form.member) as stream:
+            stream.seek(archive.getinfo(form.member).file_size - math.prod(form.shape) * form.dtype.itemsize)
+            raw = stream.read(size)
+        if len(raw) != size:
+            raise zipfile.BadZipFile
+        return np.frombuffer(raw, form.dtype).reshape(shape, order="F" if form.by_columns else "C")[:limit]
+    except MemoryError:
+        message = f"{form.member} takes {size / (1 << 30):,.1f} GiB: more than this machine has"
+        raise fault("bad-data", where, message, "take fewer samples with --limit, or cut the file into parts") from None
+
+
+def _rows(form: _Formed) -> int:
+    return form.shape[0] if form.shape else 1
+
+
+def _memory() -> int:
+    """Bytes of memory that the machine has, if it says."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return _MOST_BYTES
 
 
 def checked(where: str, x: Array, lengths: Array | None, y: Array | None, shape: Shape, steps: int | None) -> Data:
     """The data, if every array fits the network and the others."""
-    check(_faults(where, x, lengths, y, shape, steps))
-    static = x.shape[1:] == shape
-    most = steps if static else x.shape[1]
+    given = {"x": x, "y": y, "lengths": lengths}
+    arrays = {name: array for name, array in given.items() if array is not None}
+    check(_form_faults(where, arrays, shape, steps))
+    return _data(where, arrays, shape, steps)
+
+
+def _data(where: str, arrays: Mapping[str, Array], shape: Shape, steps: int | None) -> Data:
+    """The data of arrays that have the right form, if their values make sense."""
+    x, y, lengths = (arrays.get(name) for name in ("x", "y", "lengths"))
+    assert x is not None
+    most = steps if x.shape[1:] == shape else x.shape[1]
+    assert most is not None
+    check(_value_faults(where, x, lengths, y, most))
     own = np.full(len(x), most, np.int64) if lengths is None else lengths.astype(np.int64)
     return Data(x, own, None if y is None else y.astype(np.int64))
 
 
-def _faults(
-    where: str, x: Array, lengths: Array | None, y: Array | None, shape: Shape, steps: int | None
-) -> Iterator[Diagnostic]:
+def _form_faults(where: str, arrays: Mapping[str, _Formed], shape: Shape, steps: int | None) -> Iterator[Diagnostic]:
+    """What is wrong with shapes and types, of which headers are enough."""
+    x, wanted = arrays["x"], ", ".join(map(str, shape))
     static = x.shape[1:] == shape
-    wanted = ", ".join(map(str, shape))
     if not static and x.shape[2:] != shape:
-        yield Diagnostic(
-            "bad-data",
-            where,
-            f"x has shape {x.shape}; this network needs (samples, {wanted}) or (samples, steps, {wanted})",
-            "reshape x; `snncc check` shows the network's input",
-        )
-        return
+        message = f"x has shape {x.shape}; this network needs (samples, {wanted}) or (samples, steps, {wanted})"
+        yield Diagnostic("bad-data", where, message, "reshape x; `snncc check` shows the network's input")
+    elif x.shape[0] == 0:
+        yield Diagnostic("bad-data", where, "x holds no sample", "it needs one at least")
+    elif not static and x.shape[1] == 0:
+        yield Diagnostic("bad-data", where, "x holds no time step", "it needs one at least")
+    elif static and steps is None:
+        message = "x is static, and the number of steps is not known"
+        yield Diagnostic("bad-data", where, message, "give --steps N")
     if x.dtype.kind not in "biuf":
-        yield Diagnostic("bad-data", where, f"x has dtype {x.dtype}; it must be of numbers")
-    elif not np.isfinite(x).all():
-        count = int((~np.isfinite(x)).sum())
-        yield Diagnostic("bad-data", where, f"x holds {count:,} values that are not finite")
-    if len(x) == 0:
-        yield Diagnostic("bad-data", where, "x holds no sample")
-    if static and steps is None:
-        yield Diagnostic("bad-data", where, "x is static, and the number of steps is not known", "give --steps N")
-    for name, array in (("y", y), ("lengths", lengths)):
-        if array is not None and (array.shape != (len(x),) or array.dtype.kind not in "iu"):
+        yield Diagnostic("bad-data", where, f"x has dtype {x.dtype}; it must be of numbers", f"convert it: {_WRITE_IT}")
+    for name in ("y", "lengths"):
+        array = arrays.get(name)
+        if array is not None and (array.shape != x.shape[:1] or array.dtype.kind not in "iu"):
             found = f"{name} has shape {array.shape} and dtype {array.dtype}"
-            yield Diagnostic("bad-data", where, f"{found}; it must be ({len(x)},) whole numbers")
-        elif name == "lengths" and array is not None:
-            yield from _length_faults(where, array, steps if static else x.shape[1])
+            meaning = "the class of each sample" if name == "y" else "the number of steps of each sample"
+            message = f"{found}; it must be ({_rows(x)},) whole numbers"
+            yield Diagnostic("bad-data", where, message, f"it is {meaning}")
 
 
-def _length_faults(where: str, lengths: Array, most: int | None) -> Iterator[Diagnostic]:
-    if most is not None and ((lengths < 1) | (lengths > most)).any():
+def _value_faults(where: str, x: Array, lengths: Array | None, y: Array | None, most: int) -> Iterator[Diagnostic]:
+    bad = x.size - int(np.count_nonzero(np.isfinite(x)))
+    if bad:
+        place = np.unravel_index(int(np.argmin(np.isfinite(x))), x.shape)
+        first = ", ".join(str(int(each)) for each in place)
+        message = f"x holds {bad:,} values that are not finite, the first at [{first}]"
+        yield Diagnostic("bad-data", where, message, "clean or leave out those samples")
+    if lengths is not None and ((lengths < 1) | (lengths > most)).any():
         found = f"{int(lengths.min())}..{int(lengths.max())}"
-        yield Diagnostic("bad-data", where, f"lengths must lie in 1..{most}; found {found}")
+        message = f"lengths must lie in 1..{most}; found {found}"
+        yield Diagnostic("bad-data", where, message, "they count the steps of each sample that are real")
+    if y is not None and y.min(initial=0) < 0:
+        yield Diagnostic("bad-data", where, f"y holds the class {int(y.min())}", "classes count from 0")
 
 
 def to_integers(source: Source, x: Array) -> Ints:
     """What the network reads: round-half-even(x / scale), saturated to the source's bits."""
-    return np.clip(np.rint(x.astype(np.float64) / source.scale), source.lowest, source.highest).astype(np.int64)
+    with np.errstate(over="ignore"):  # what is infinite then is saturated
+        levels = np.rint(x.astype(np.float64) / source.scale)
+    return np.clip(levels, source.lowest, source.highest).astype(np.int64)
 
 
 def parts(data: Data, values_per_step: int) -> Iterator[Data]:
@@ -159,14 +251,4 @@ def save_trace(path: str | Path, trace: Trace) -> None:
     arrays |= {f"v/{name}": value for name, value in trace.membranes.items()}
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    replace_file(Path(path), packed.getvalue())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Raises CompileError (`cannot-write`)."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}-", delete=False) as scratch:
-            scratch.write(content)
-        Path(scratch.name).replace(path)
-    except OSError as error:
-        raise fault("cannot-write", str(path), error.strerror or str(error)) from error
+    files.replace_file(Path(path), packed.getvalue())

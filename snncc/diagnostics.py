@@ -20,8 +20,20 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        head = f"{self.severity}[{self.rule}]: {self.where}: {self.message}"
-        return f"{head}\n  = hint: {self.hint}" if self.hint else head
+        head = f"{self.severity}[{self.rule}]: {printable(self.where)}: {printable(self.message, lines=True)}"
+        return f"{head}\n  = hint: {printable(self.hint, lines=True)}" if self.hint else head
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Text that may stem from a file, without what could drive a terminal: control characters, changes of direction.
+
+    `lines` keeps line breaks; a name has none, so that it cannot pass for a message of its own.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or (lines and each == "\n") else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
 
 
 class CompileError(Exception):

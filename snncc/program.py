@@ -12,16 +12,17 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from snncc import artefact, verify
+from snncc import artefact, files, verify
 from snncc import data as datasets
 from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.proof import Proof
 from snncc.backends.base import Backend, Batch, Job, Result
 from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, fault
+from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Output, Population, Source
 from snncc.layers import Decoder, size
+from snncc.mapping import Mapping as Mapping_
 from snncc.semantics import run
 
 Progress = Callable[[int, int], None]
@@ -37,7 +38,8 @@ class Program:
     """An integer network, the proof about it, and the target that it is compiled for.
 
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
-    text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read.
+    text after each stage of the compiler. `mapping` says where the network lies on a chip of many cores; an artefact
+    that is opened keeps it to its target. `folder` is where the artefact lies, if it was written or read.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Program:
     steps: int | None = None
     warnings: tuple[Diagnostic, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict[str, str])
+    mapping: Mapping_ | None = None
     folder: Path | None = None
 
     @property
@@ -62,7 +65,7 @@ class Program:
 
     def files(self) -> Mapping[str, bytes]:
         """The artefact, by relative path."""
-        job = Job(self.title, self.network, self.proof, self.chip)
+        job = Job(self.title, self.network, self.proof, self.chip, self.mapping)
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
         return {**self.backend.emit(job), **reference}
 
@@ -79,9 +82,9 @@ class Program:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise fault("cannot-write", str(folder), error.strerror or str(error)) from error
+            raise files.cannot_write(Path(folder), files.reason(error)) from error
         for name, text in self.stages.items():
-            datasets.replace_file(Path(folder, f"{name}.txt"), text.encode())
+            files.replace_file(Path(folder, f"{name}.txt"), text.encode())
 
     def data(
         self,

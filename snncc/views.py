@@ -17,7 +17,7 @@ from snncc.analysis.metrics import Run
 from snncc.analysis.reports import report
 from snncc.arrays import Shape
 from snncc.chip import Chip
-from snncc.diagnostics import Diagnostic
+from snncc.diagnostics import Diagnostic, printable
 from snncc.frontends import Model
 from snncc.graph import Graph, op_text
 from snncc.layers import Layer, Neuron
@@ -41,15 +41,10 @@ def diagnostics(found: Sequence[Diagnostic]) -> View:
 def _diagnostic(each: Diagnostic) -> Text:
     colour = "red" if each.severity == "error" else "yellow"
     text = Text.assemble((f"{each.severity}[{each.rule}]", f"bold {colour}"), f": {printable(each.where)}: ")
-    text.append(printable(each.message))
+    text.append(printable(each.message, lines=True))
     if each.hint:
-        text.append(f"\n  = hint: {printable(each.hint)}", "cyan")
+        text.append(f"\n  = hint: {printable(each.hint, lines=True)}", "cyan")
     return text
-
-
-def printable(text: str) -> str:
-    """Text of a file, without the control characters that could drive a terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,41 @@ def test_a_folder_without_manifest(tmp_path: Path) -> None:
         f"error[not-an-artefact]: {tmp_path}: has no reference/artefact.json\n"
         "  = hint: compile a model: snncc compile MODEL -o DIR"
     )
+    with pytest.raises(CompileError, match="nowhere: is not there"):
+        artefact.read(tmp_path / "nowhere")
+
+
+def test_a_pipe_in_place_of_a_file_is_not_read(tmp_path: Path) -> None:
+    artefact.write(tmp_path / "out", files())
+    path = tmp_path / "out/reference/network.bin"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CompileError) as caught:
+        artefact.read(tmp_path / "out")
+    assert str(caught.value) == (
+        "error[damaged-artefact]: reference/network.bin: cannot be read: it is not a regular file\n"
+        "  = hint: compile the model again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"steps": 5', '"steps": 0', "has 0 steps; 1 to 1,000,000 are possible"),
+        ('"format": 1', '"format": 2', "is of format 2; this snncc reads format 1"),
+        ('"bits": 32', '"bits": 99', "accumulator.bits: must be a whole number from 1 to 64, not 99"),
+        ('"bits": 32', '"bits": 60', "accumulator.bits: must be at most 53: the reference adds up in float64, exactly"),
+    ],
+)
+def test_hostile_manifests_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    artefact.write(tmp_path, files())
+    path = tmp_path / "reference/artefact.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(CompileError) as caught:
+        artefact.read(tmp_path)
+    assert message in str(caught.value)
+    assert "error[damaged-artefact]: reference/artefact.json" in str(caught.value)
 
 
 def test_a_changed_network_is_found(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snncc.diagnostics import fault
+from snncc.files import kind
 from snncc.frontends.model import Model
 
 __all__ = ["Model", "read_model"]
@@ -18,5 +19,9 @@ def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
         from snncc.frontends.onnx.read import read_onnx
 
         return read_onnx(path, states)
+    if kind(path) == "nothing":
+        raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx files")
+    if kind(path) == "folder":
+        raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx file")
     what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
     raise fault("unknown-format", path.name, f"{what}; models are read from .onnx files", "export the model to ONNX")
