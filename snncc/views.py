@@ -35,12 +35,20 @@ class View:
 
 def diagnostics(found: Sequence[Diagnostic]) -> View:
     """Errors and warnings, as DESIGN of the messages has them: rule, place, message, hint."""
-    return View({"diagnostics": [dataclasses.asdict(each) for each in found]}, [_diagnostic(each) for each in found])
+    return View({"diagnostics": [dataclasses.asdict(each) for each in found]}, _shown(found))
 
 
-def _diagnostic(each: Diagnostic) -> Text:
+def _shown(found: Sequence[Diagnostic]) -> list[Text]:
+    """One text for each fault; what is said in the same words of several places is said once, with all of them."""
+    places: dict[Diagnostic, list[str]] = {}
+    for each in found:
+        places.setdefault(dataclasses.replace(each, where=""), []).append(printable(each.where))
+    return [_diagnostic(each, ", ".join(where)) for each, where in places.items()]
+
+
+def _diagnostic(each: Diagnostic, where: str) -> Text:
     colour = "red" if each.severity == "error" else "yellow"
-    text = Text.assemble((f"{each.severity}[{each.rule}]", f"bold {colour}"), f": {printable(each.where)}: ")
+    text = Text.assemble((f"{each.severity}[{each.rule}]", f"bold {colour}"), f": {where}: ")
     text.append(printable(each.message, lines=True))
     if each.hint:
         text.append(f"\n  = hint: {printable(each.hint, lines=True)}", "cyan")
@@ -122,7 +130,7 @@ def compiled(program: Program, folder: Path | None) -> View:
         "warnings": [dataclasses.asdict(each) for each in program.warnings],
         **dataclasses.asdict(result),
     }
-    shown = [populations, "", synapses, "", Text(f"{size}; {steps}"), *(_diagnostic(each) for each in program.warnings)]
+    shown = [populations, "", synapses, "", Text(f"{size}; {steps}"), *_shown(program.warnings)]
     return View(plain, shown)
 
 
