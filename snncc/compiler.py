@@ -14,12 +14,20 @@ from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import prove
 from snncc.backends.known import backend_named
+from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import check
 from snncc.frontends import Model, read_model
-from snncc.layers import Decoder, Input, Neuron, Output, default_decoder, size
+from snncc.graph import Graph
+from snncc.integers import Network
+from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
+from snncc.mapping import Mapping
+from snncc.passes.activity import activity
+from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
+from snncc.passes.map import Method, map_network
 from snncc.passes.quantise import Options, Samples, quantise
+from snncc.passes.retime import retime
 from snncc.program import DataLike, Program, Progress, as_data, no_progress
 from snncc.runner import Trace
 from snncc.semantics import run_float
@@ -43,14 +51,16 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     states: Sequence[tuple[str, str]] = (),
     backend: str | None = None,
     require_proof: bool = False,
+    partition: Method = "auto",
+    seed: int = 0,
     stage: Stage = no_stage,
 ) -> Program:
     """Compile a trained model for a target.
 
     `target` is a name from `targets/` or the path of a chip's TOML file. `samples` (a data file or an array) choose
     the scales. `steps` and `decoder` default to what the model's metadata say. `states` pairs state inputs with
-    outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow.
-
+    outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow. `partition` cuts
+    a network into cores, where the target has many; the same `seed` gives the same cut.
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
     chip = chips.load(Path(target))
@@ -66,21 +76,29 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     warnings += check(contracts.legal(legal))
 
     stage("quantise")
-    shape = next(iter(legal.of_kind(Input).values())).shape
-    chosen = None if samples is None else as_data(samples, shape, steps)
+    chosen = None if samples is None else _samples(samples, legal, steps)
     options = Options(weight_bits=weight_bits or chip.weight.bits, decoder=decoder or imported.decoder, steps=steps)
-    network = quantise(legal, chip, options, None if chosen is None else Samples(chosen.x, chosen.lengths))
+    network = retime(quantise(legal, chip, options, chosen and Samples(chosen.x, chosen.lengths)), chip)
 
     stage("prove")
     proof = prove(network, steps)
-    faults = (
-        *contracts.quantised(network, chip, proof),
-        *machine.validate(network, chip),
-        *proof_diagnostics(proof, require_proof),
-    )
-    warnings += check(faults)
+    faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
+    warnings += check((*faults, *proof_diagnostics(proof, require_proof)))
+
+    stage("map")
+    mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
+    warnings += tuple(on_the_host(network, chip)) if mapping else ()
     stages = {"1-imported": imported.graph.text(), "2-legal": legal.text(), "3-integer": network.text()}
-    return Program(imported.name, network, proof, chip, machine, steps, warnings, stages)
+    return Program(imported.name, network, proof, chip, machine, steps, warnings, stages, mapping)
+
+
+def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
+    return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, steps)
+
+
+def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping:
+    """Where the network lies on the chip's cores, by how often its neurons fire on samples."""
+    return map_network(network, chip, samples and activity(network, samples), method, seed)
 
 
 def open_program(folder: Path_) -> Program:

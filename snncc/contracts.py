@@ -13,7 +13,7 @@ import numpy as np
 
 from snncc.arrays import Array
 from snncc.capabilities import WAYS_OUT, membrane_parameters, needs
-from snncc.chip import Chip, StateArithmetic
+from snncc.chip import Capability, Chip, StateArithmetic
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
 from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse
@@ -329,7 +329,10 @@ def sums_fit_the_accumulator(network: Network, chip: Chip, proof: Proved) -> Ite
 
 def populations_need_only_what_the_chip_can_do(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, op in network.ops.items():
-        for capability in sorted(needs(op) - set(chip.capabilities)):
+        missing = needs(op) - set(chip.capabilities)
+        if isinstance(op, Source) and chip.fabric:
+            missing = frozenset[Capability]()  # what the cores cannot take, the host computes
+        for capability in sorted(missing):
             message = f"needs {capability}, which {chip.name} lacks"
             yield Diagnostic("missing-capability", name, message, WAYS_OUT.get(capability, "choose another target"))
 

@@ -25,7 +25,7 @@ DATA = (
 )
 OUTERMOST = {"snncc", "snncc.__main__"}  # the public names, and `python -m snncc`
 SPEAKS = {"snncc.cli", "snncc.__main__"}
-TESTED_THROUGH = {"parameters": "contracts", "views": "cli", "program": "cli", "compiler": "cli"}
+TESTED_THROUGH = {"jit": "passes", "parameters": "contracts", "views": "cli", "program": "cli", "compiler": "cli"}
 
 
 def module_name(path: Path) -> str:

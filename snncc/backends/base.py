@@ -11,17 +11,22 @@ from snncc.arrays import Array
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
+from snncc.mapping import Mapping as Mapping_
 from snncc.runner import Trace
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to emit: `title` is the model's name, as the user knows it (not sanitised)."""
+    """What to emit: `title` is the model's name, as the user knows it (not sanitised).
+
+    `mapping` says where the network lies, for a backend that is `mapped`.
+    """
 
     title: str
     network: Network
     proof: Proof
     chip: Chip
+    mapping: Mapping_ | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +49,12 @@ class Result:
 class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
-    `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine.
+    `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
+    `mapped` needs to know on which core each neuron lies.
     """
 
     name: str
     validate: Callable[[Network, Chip], Iterable[Diagnostic]]
     emit: Callable[[Job], Mapping[str, bytes]]
     run: Callable[[Path, Network, Chip, Batch, bool], Result]
+    mapped: bool = False
