@@ -41,5 +41,3 @@ def test_a_network_that_fits_breaks_no_rule() -> None:
 def test_there_are_enough_cores() -> None:
     (found,) = said(dense(4, 3, 4), neurons=3)
     assert found.startswith("error[too-many-cores]: the network: needs 3 cores; chip1 has 2")
-        "error[too-many-cores]: the network: needs 3 cores; chip1 has 2"
-    )
