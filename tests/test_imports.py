@@ -17,7 +17,7 @@ ORDER = (
     *("runner", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("jit", "packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "compiler", "views", "cli"),
+    *("program", "compiler", "views", "pages", "cli"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),

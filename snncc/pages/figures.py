@@ -1,0 +1,265 @@
+"""The pictures of a simulation's page, as the plain data that plotly draws: networks, cores, traffic, spikes, energy.
+
+Names come from strangers' models and plotly reads some HTML in texts, so every name is escaped on its way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from snncc.arrays import Array, Floats, Ints
+from snncc.chip import Mesh
+from snncc.integers import Network, Output, Population, Source, Synapse
+
+Figure = Mapping[str, Any]
+INK, PALE, LINE = "#1f2933", "#eef2f6", "#c3ccd6"
+SEQUENCE = ("#2f6fb2", "#d9822b", "#3d9970", "#b5487a", "#7a5fb5", "#8a8f98", "#b59b2f", "#3aa0b5")
+HEAT = [[0.0, "#f4f7fa"], [0.25, "#b9d3ea"], [0.5, "#6fa8d6"], [0.75, "#2f6fb2"], [1.0, "#123f6d"]]
+_BEND = 0.45  # how far a line leaves the straight way, per column that it passes over
+MOST_DOTS = 50_000  # of a raster; beyond it every k-th neuron is shown, and the title says so
+
+
+def _figure(data: Sequence[Any], height: int, **layout: Any) -> Figure:
+    base: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 60, "r": 20, "t": 10, "b": 45},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": INK},
+        "showlegend": False,
+    }
+    return {"data": list(data), "layout": base | layout, "config": {"displayModeBar": False, "responsive": True}}
+
+
+def network(graph: Network) -> Figure:
+    """Populations from left to right as the data flows, and a line for each synapse group, dotted if it recurs."""
+    places = _places(graph)
+    lines: list[Any] = []
+    for name, synapse in graph.of_kind(Synapse).items():
+        source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
+        (x0, y0), (x1, y1) = places[source], places[target]
+        back = x1 <= x0
+        bend = _BEND * (x0 - x1 + 1.0 if back else 1.0 - (x1 - x0))
+        middle = (x0 + x1) / 2 + (0.4 if source == target else 0.0), (y0 + y1) / 2 + bend
+        text = f"{escape(name)}: {escape(source)} → {escape(target)}, {synapse.map.weight.size:,} weights"
+        line = {"color": LINE, "width": 2, "dash": "dot" if back else "solid", "shape": "spline"}
+        xs, ys = [x0, middle[0], x1], [y0, middle[1], y1]
+        lines.append({"type": "scatter", "mode": "lines", "x": xs, "y": ys, "line": line, "hoverinfo": "skip"})
+        dot = {"size": 8, "color": LINE}
+        mark = {"type": "scatter", "mode": "markers", "x": [middle[0]], "y": [middle[1]], "marker": dot}
+        lines.append({**mark, "hovertext": [text], "hoverinfo": "text"})
+    shown = {name: op for name, op in graph.ops.items() if not isinstance(op, Synapse)}
+    points = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [places[name][0] for name in shown],
+        "y": [places[name][1] for name in shown],
+        "text": [escape(name) for name in shown],
+        "textposition": "bottom center",
+        "hovertext": [_describe(name, op) for name, op in shown.items()],
+        "hoverinfo": "text",
+        "cliponaxis": False,
+        "marker": {
+            "size": 26,
+            "color": [_colour(graph, name) for name in shown],
+            "line": {"color": "white", "width": 2},
+        },
+    }
+    hidden = {"visible": False, "fixedrange": True}
+    xaxis = {**hidden, "range": [-0.6, max(x for x, _ in places.values()) + 0.6]}
+    heights = [y for line in lines for y in line["y"]] + [y for _, y in places.values()]
+    low, high = min(heights) - 0.7, max(heights) + 0.4
+    return _figure(
+        [*lines, points],
+        int(np.clip(120 * (high - low), 140, 600)),
+        xaxis=xaxis,
+        yaxis={**hidden, "range": [low, high]},
+    )
+
+
+def _places(graph: Network) -> Mapping[str, tuple[float, float]]:
+    """A column per distance from the source, without the connections that close a cycle; rows are centred."""
+    nodes = [name for name, op in graph.ops.items() if not isinstance(op, Synapse)]
+    flow: nx.DiGraph[str] = nx.DiGraph()
+    flow.add_nodes_from(nodes)
+    for name in graph.of_kind(Synapse):
+        source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
+        if source != target and not nx.has_path(flow, target, source):
+            flow.add_edge(source, target)
+    for name in graph.of_kind(Output):
+        flow.add_edge(graph.incoming(name)[0].source, name)
+    column = dict.fromkeys(nodes, 0)
+    for name in nx.lexicographical_topological_sort(flow, key=nodes.index):
+        column[name] = max((column[before] + 1 for before in flow.predecessors(name)), default=0)
+    rows = {level: [name for name in nodes if column[name] == level] for level in set(column.values())}
+    return {
+        name: (float(level), (len(members) - 1) / 2 - index)
+        for level, members in rows.items()
+        for index, name in enumerate(members)
+    }
+
+
+def _describe(name: str, op: object) -> str:
+    if isinstance(op, Population):
+        return f"{escape(name)}: {op.size:,} neurons"
+    if isinstance(op, Source):
+        return f"{escape(name)}: input of {'×'.join(map(str, op.shape))}, {op.bits} bits"
+    return f"{escape(name)}: output"
+
+
+def _colour(graph: Network, name: str) -> str:
+    """That of a population in every picture; inputs and outputs are dark."""
+    populations = tuple(graph.of_kind(Population))
+    return SEQUENCE[populations.index(name) % len(SEQUENCE)] if name in populations else INK
+
+
+def cores(mesh: Mesh, fill: Floats, hover: Sequence[str]) -> Figure:
+    """How full each core is, (cores,) from 0 to 1, where it lies; `hover`, already escaped, says what it holds."""
+    wide = _split(mesh.cores)
+    shape = mesh.rows * (mesh.cores // wide), mesh.columns * wide
+    z, text = np.zeros(shape), np.full(shape, "", object)
+    for core, (value, words) in enumerate(zip(fill.tolist(), hover, strict=True)):
+        tile, place = divmod(core, mesh.cores)
+        row, column = divmod(tile, mesh.columns)
+        at = row * (mesh.cores // wide) + place // wide, column * wide + place % wide
+        z[at], text[at] = 100 * value, words
+    return _figure([_heat(z, text, "%", (0, 100))], _grid_height(shape), **_grid_axes())
+
+
+def _split(count: int) -> int:
+    """How many of a tile's cores lie side by side: the greatest divisor up to the square root."""
+    return max(each for each in range(1, count + 1) if count % each == 0 and each * each <= count)
+
+
+def traffic(mesh: Mesh, tiles: Ints, east: Ints, south: Ints) -> Figure:
+    """Packets through each router, `tiles` (rows, columns), and on each link, both directions together.
+
+    `east` (rows, columns - 1) is between a tile and the next in its row, `south` (rows - 1, columns) in its column.
+    """
+    shape = 2 * mesh.rows - 1, 2 * mesh.columns - 1
+    z, text = np.full(shape, np.nan), np.full(shape, "", object)
+    for row in range(mesh.rows):
+        for column in range(mesh.columns):
+            _put(z, text, (2 * row, 2 * column), tiles[row, column], f"tile ({column}, {row})")
+            if column + 1 < mesh.columns:
+                _put(
+                    z, text, (2 * row, 2 * column + 1), east[row, column], f"({column}, {row}) to ({column + 1}, {row})"
+                )
+            if row + 1 < mesh.rows:
+                _put(
+                    z,
+                    text,
+                    (2 * row + 1, 2 * column),
+                    south[row, column],
+                    f"({column}, {row}) to ({column}, {row + 1})",
+                )
+    return _figure([_heat(z, text, "packets", None)], _grid_height(shape), **_grid_axes())
+
+
+def _put(z: Array, text: Array, at: tuple[int, int], value: int, words: str) -> None:
+    z[at], text[at] = value, f"{words}: {value:,} packets"
+
+
+def _heat(z: Array, text: Array, unit: str, span: tuple[float, float] | None) -> Mapping[str, Any]:
+    low, high = span or (0, float(max(1.0, np.nanmax(z))))
+    values = [[None if np.isnan(each) else each for each in row] for row in z.tolist()]
+    return {
+        "type": "heatmap",
+        "z": values,
+        "text": text.tolist(),
+        "hoverinfo": "text",
+        "colorscale": HEAT,
+        "zmin": low,
+        "zmax": high,
+        "xgap": 2,
+        "ygap": 2,
+        "colorbar": {"title": {"text": unit}, "thickness": 12, "outlinewidth": 0},
+    }
+
+
+def _grid_axes() -> Mapping[str, Any]:
+    hidden = {"visible": False, "fixedrange": True}
+    yaxis = {**hidden, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
+    return {"xaxis": {**hidden, "constrain": "domain"}, "yaxis": yaxis}
+
+
+def _grid_height(shape: tuple[int, ...]) -> int:
+    return int(np.clip(30 * shape[0] + 60, 180, 520))
+
+
+def raster(spikes: Mapping[str, Array]) -> Figure:
+    """The spikes of one sample, (steps, neurons) by population: a dot for each step and neuron that fired."""
+    data: list[Any] = []
+    ticks: list[tuple[float, str]] = []
+    total = sum(int(np.count_nonzero(each)) for each in spikes.values())
+    every = -(-total // MOST_DOTS) if total else 1
+    base = 0
+    steps = max((each.shape[0] for each in spikes.values()), default=0)
+    wide = int(np.clip(600 // max(1, steps), 4, 30))
+    for index, (name, fired) in enumerate(spikes.items()):
+        shown = np.arange(0, fired.shape[1], every)
+        step, neuron = np.nonzero(fired[:, shown])
+        colour = SEQUENCE[index % len(SEQUENCE)]
+        marker = {"size": wide, "symbol": "line-ew", "line": {"width": 1.5, "color": colour}}
+        text = f"{escape(name)}, neuron %{{customdata}}, step %{{x}}<extra></extra>"
+        dots = {"type": "scattergl", "mode": "markers", "x": step.tolist(), "y": (base + neuron).tolist()}
+        data.append({**dots, "customdata": shown[neuron].tolist(), "marker": marker, "hovertemplate": text})
+        ticks.append((base + len(shown) / 2, escape(name)))
+        base += len(shown) + max(2, len(shown) // 20)
+    note = f"neuron (every {_ordinal(every)})" if every > 1 else "neuron"
+    yaxis = {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "zeroline": False}
+    yaxis |= {"gridcolor": PALE, "title": {"text": note}, "autorange": "reversed", "automargin": True}
+    xaxis = {"title": {"text": "time step"}, "gridcolor": PALE, "zeroline": False}
+    return _figure(data, 420, xaxis=xaxis, yaxis=yaxis)
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def bars(values: Mapping[str, float], unit: str, notes: Mapping[str, str]) -> Figure:
+    """A bar for each label, the greatest first; `notes` are shown on hovering."""
+    ordered = sorted(values, key=lambda name: (values[name], name))
+    data = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [values[name] for name in ordered],
+        "y": [escape(name) for name in ordered],
+        "hovertext": [escape(f"{name}: {values[name]:.4g} {unit} {notes.get(name, '')}".strip()) for name in ordered],
+        "hoverinfo": "text",
+        "marker": {"color": SEQUENCE[0]},
+    }
+    height = 70 + 30 * len(ordered)
+    return _figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis={"automargin": True})
+
+
+def curve(values: Array, title: str, across: str) -> Figure:
+    """Values one after another, (count,)."""
+    data = {"type": "scatter", "mode": "lines", "y": values.tolist(), "line": {"color": SEQUENCE[0], "width": 2}}
+    axes = {"gridcolor": PALE, "zeroline": False}
+    yaxis = {**axes, "title": {"text": title}, "rangemode": "tozero", "automargin": True}
+    return _figure([data], 240, xaxis={**axes, "title": {"text": across}}, yaxis=yaxis)
+
+
+def confusion(labels: Ints, classes: Ints) -> Figure:
+    """How many samples of each label were put in each class; both (samples,)."""
+    count = int(max(labels.max(initial=0), classes.max(initial=0))) + 1
+    z = np.zeros((count, count))
+    np.add.at(z, (labels, classes), 1)
+    text = np.array(
+        [
+            [f"label {row}, decided {column}: {int(z[row, column]):,}" for column in range(count)]
+            for row in range(count)
+        ],
+        object,
+    )
+    axis = {"tickmode": "linear", "dtick": max(1, count // 20), "showgrid": False, "zeroline": False}
+    xaxis = {**axis, "title": {"text": "decided"}, "constrain": "domain"}
+    yaxis = {**axis, "title": {"text": "label"}, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
+    return _figure([_heat(z, text, "samples", None)], 380, xaxis=xaxis, yaxis=yaxis)

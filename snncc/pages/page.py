@@ -1,0 +1,59 @@
+"""Puts facts, tables and pictures on one self-contained HTML page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jinja2
+
+from snncc.pages.figures import Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; every cell is text."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A heading, a sentence that says what is to be seen, and a picture or a table; `wide` takes the whole width."""
+
+    heading: str
+    note: str
+    content: Figure | Table
+    wide: bool = False
+
+
+def render(title: str, subtitle: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> bytes:
+    """The page. It holds plotly itself, and loads nothing."""
+    from plotly.offline import get_plotlyjs  # heavy, and wanted by this function alone
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("snncc.pages"), undefined=jinja2.StrictUndefined, autoescape=True
+    )
+    blocks = [
+        {
+            "heading": each.heading,
+            "note": each.note,
+            "wide": each.wide,
+            "table": each.content if isinstance(each.content, Table) else None,
+            "figure": None if isinstance(each.content, Table) else _script(each.content),
+        }
+        for each in sections
+    ]
+    template = environment.get_template("page.html.j2")
+    page = template.render(title=title, subtitle=subtitle, facts=facts, sections=blocks, plotly=get_plotlyjs())
+    return page.encode()
+
+
+def _script(figure: Figure) -> str:
+    """JSON that cannot end the script that it stands in."""
+    text = json.dumps(figure, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
