@@ -96,6 +96,9 @@ def artefact(folder: Path, rng: random.Random) -> list[Command]:
     place = folder / "out"
     shutil.copytree(source, place)
     shape = snncc.open_program(place).source.shape
+    if rng.random() < 0.05:
+        name = rng.choice(["network.c", "main.c", "weights.c", "weights.h", "network.h"])
+        (place / name).write_bytes(bad_bytes((place / name).read_bytes(), (place / "main.c").read_bytes(), rng))
     name = rng.choice(["network.json", "network.json", "network.bin", "artefact.json"])
     path = place / "reference" / name
     if name == "network.bin" or rng.random() < 0.15:

@@ -21,12 +21,14 @@ from snncc.arrays import Array
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.widths import CType, wire
 from snncc.chip import Chip
-from snncc.diagnostics import fault
+from snncc.diagnostics import CompileError, fault
+from snncc.files import content, reason
 from snncc.integers import Network, Output, Population, Source, synapses_of
 from snncc.linear import LinearMap, synapse_count
 from snncc.runner import Trace
 
 _FILES = ("main.c", "network.c", "network.h", "weights.c", "weights.h")
+_AGAIN = "compile the model again"
 _BUILD_LIMIT = 1800.0  # seconds
 _RUN_LIMIT = 120.0  # seconds, and what follows
 _SLOWEST = 1e6  # synaptic events and neuron steps per second that any machine reaches
@@ -51,10 +53,10 @@ class _Record:
 def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
     """Build the artefact, unless this process just did, and run it; nothing is written into its folder.
 
-    Raises CompileError: `no-compiler`, `compiler-failed`.
+    Raises CompileError: `no-compiler`, `compiler-failed`, `damaged-artefact`, `program-failed`.
     """
     command, flags = _compiler(chip)
-    build = _build(command, flags, tuple((name, Path(folder, name).read_bytes()) for name in _FILES))
+    build = _build(command, flags, tuple((name, _content(folder, name)) for name in _FILES))
     if build.said:
         raise fault(
             "compiler-failed",
@@ -62,8 +64,23 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
             f"{command} {' '.join(flags)} cannot build the program: {build.said}",
             "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
         )
-    with TemporaryDirectory(prefix="snncc-c-") as scratch:
-        return _execute(build.program, Path(scratch), Path(folder, "weights.bin").resolve(), network, batch, record)
+    try:
+        with TemporaryDirectory(prefix="snncc-c-") as scratch:
+            return _execute(build.program, Path(scratch), Path(folder, "weights.bin").resolve(), network, batch, record)
+    except OSError as error:
+        hint = "set TMPDIR to a folder that has room"
+        raise fault("cannot-write", tempfile.gettempdir(), reason(error), hint) from error
+
+
+def _content(folder: Path, name: str) -> bytes:
+    try:
+        return content(folder / name)
+    except OSError as error:
+        raise fault("damaged-artefact", name, f"cannot be read: {reason(error)}", _AGAIN) from error
+
+
+def _failed(message: str) -> CompileError:
+    return fault("program-failed", "network.c", message, f"{_AGAIN}; if that does not help, please report this")
 
 
 def _compiler(chip: Chip) -> tuple[str, tuple[str, ...]]:
@@ -87,8 +104,8 @@ class _Build:
     def __init__(self, command: str, flags: Sequence[str], files: Sequence[tuple[str, bytes]]) -> None:
         folder = tempfile.mkdtemp(prefix="snncc-c-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        for name, content in files:
-            Path(folder, name).write_bytes(content)
+        for name, code in files:
+            Path(folder, name).write_bytes(code)
         self.program = Path(folder, "network")
         sources = [name for name, _ in files if name.endswith(".c")]
         arguments = [command, *flags, "-o", "network", *sources]
@@ -111,11 +128,16 @@ def _execute(program: Path, scratch: Path, weights: Path, network: Network, batc
     limit = _RUN_LIMIT + _work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
     arguments = [str(program), *["-r"] * record, "-w", str(weights), str(given), str(taken)]
     begun = time.perf_counter()
-    done = subprocess.run(arguments, capture_output=True, timeout=limit, check=False)  # noqa: S603
+    try:
+        done = subprocess.run(arguments, capture_output=True, timeout=limit, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise _failed(f"the C program was stopped after {limit:,.0f} seconds") from error
     seconds = time.perf_counter() - begun
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-2000:]
-        raise RuntimeError(f"the C program ended with status {done.returncode}: {said}")
+        said = done.stderr.decode(errors="replace").strip()[-2000:] or "without a word"
+        raise _failed(f"the C program ended with status {done.returncode}: {said}")
+    if not taken.is_file():
+        raise _failed("the C program wrote no output")
     with taken.open("rb") as file:
         trace = _read_output(file, network, batch)
     return Result(trace, {"seconds": seconds})
@@ -146,7 +168,7 @@ def _write_input(file: BinaryIO, batch: Batch, kind: CType) -> None:
 def _read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
     """The trace, sample by sample, so that only one sample's bytes are alive beside it."""
     samples, steps = batch.x.shape[:2]
-    records = _records(file)
+    records = _records(file, network)
     kept = [np.zeros((samples, steps, each.size), np.int64) for each in records]
     frame = records[-1].last if records else 0
     tail = max([0, *(op.start for op in network.of_kind(Population).values()), *_latencies(network)])
@@ -155,7 +177,7 @@ def _read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
         total = min(length + tail, steps + last_start)
         raw = np.frombuffer(file.read(total * frame), np.uint8)
         if raw.size != total * frame:
-            raise RuntimeError("the C program's output ends too early")
+            raise _failed("the C program's output ends too early")
         frames = raw.reshape(total, frame)
         for each, values in zip(records, kept, strict=True):
             part = np.ascontiguousarray(frames[each.due : each.due + length, each.first : each.last])
@@ -167,15 +189,29 @@ def _latencies(network: Network) -> list[int]:
     return [op.latency for op in network.of_kind(Output).values()]
 
 
-def _records(file: BinaryIO) -> list[_Record]:
-    magic, count = struct.unpack("<8sI", file.read(12))
-    if magic != b"SNNCCOU1":
-        raise RuntimeError("the C program's output has no header")
+def _records(file: BinaryIO, network: Network) -> list[_Record]:
+    """The header, which must announce the network's outputs, and all of its populations or none."""
+    head = file.read(12)
+    count = struct.unpack("<I", head[8:])[0] if head[:8] == b"SNNCCOU1" and len(head) == 12 else -1
+    outputs, populations = _announced(network)
+    if count not in (len(outputs), len(outputs + populations)):
+        raise _failed("the C program's output has no header, or that of another network")
+    body = file.read(count * _RECORD.size)
     records: list[_Record] = []
-    for kind, size_of_value, signed, size, due in _RECORD.iter_unpack(file.read(count * _RECORD.size)):
+    for kind, size_of_value, signed, size, due in _RECORD.iter_unpack(body[: len(body) // _RECORD.size * _RECORD.size]):
         first = records[-1].last if records else 0
-        records.append(_Record(kind, CType(8 * size_of_value, bool(signed)), size, due, first))
+        bits = 8 * size_of_value if size_of_value in (1, 2, 4, 8) else 8
+        records.append(_Record(kind, CType(bits, bool(signed)), size, due, first))
+    if [(each.kind, each.size) for each in records] != (outputs + populations)[:count]:
+        raise _failed("the C program's output is that of another network")
     return records
+
+
+def _announced(network: Network) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Kind and size of every record: of outputs, and of populations."""
+    sizes = {name: op.size for name, op in network.of_kind(Population).items()}
+    outputs = [(0, sizes[network.incoming(name)[0].source]) for name in network.of_kind(Output)]
+    return outputs, [(kind, sizes[name]) for name in network.order() if name in sizes for kind in (1, 2)]
 
 
 def _trace(records: list[_Record], kept: list[Array], network: Network) -> Trace:
