@@ -1,1 +1,1 @@
-"""Tests of the analyses."""
+"""Tests of the pages."""
