@@ -17,6 +17,7 @@ from snncc.diagnostics import CompileError
 
 if TYPE_CHECKING:
     from snncc.layers import Decoder
+    from snncc.mapping import Method
 
 app = typer.Typer(
     name="snncc",
@@ -49,6 +50,14 @@ States = Annotated[
     typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
 ]
 
+Bits = Annotated[
+    int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
+]
+RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
+Partition = Annotated[
+    str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
 
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
 _PATIENCE = 1.0  # seconds after which whatever is going on shows a progress bar
@@ -134,15 +143,13 @@ def compile_(
     samples: Annotated[
         Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
     ] = None,
-    weight_bits: Annotated[
-        int | None, typer.Option(min=2, max=8, help="Bits of a weight [default: the chip's widest].")
-    ] = None,
+    weight_bits: Bits = None,
     steps: Steps = None,
     decoder: DecoderName = None,
     state: States = None,
-    require_proof: Annotated[
-        bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")
-    ] = False,
+    require_proof: RequireProof = False,
+    partition: Partition = "auto",
+    seed: Seed = 0,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
     json_: Json = False,
 ) -> None:
@@ -164,6 +171,8 @@ def compile_(
                 states=_pairs(state),
                 backend=backend,
                 require_proof=require_proof,
+                partition=_partition(partition),
+                seed=seed,
                 stage=status.update,
             )
             if dump is not None:
@@ -273,6 +282,14 @@ def _decoder(name: str | None) -> Decoder | None:
     if name is None or name in get_args(Decoder):
         return cast("Decoder | None", name)
     raise typer.BadParameter(f"{name!r} is none of count, last, max, mean", param_hint="--decoder")
+
+
+def _partition(name: str) -> Method:
+    from snncc.mapping import Method
+
+    if name in get_args(Method):
+        return cast("Method", name)
+    raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Method))}", param_hint="--partition")
 
 
 def _only_for_models(options: dict[str, Any]) -> None:

@@ -21,11 +21,9 @@ from snncc.frontends import Model, read_model
 from snncc.graph import Graph
 from snncc.integers import Network
 from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
-from snncc.mapping import Mapping
-from snncc.passes.activity import activity
+from snncc.mapping import Mapping, Method
 from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
-from snncc.passes.map import Method, map_network
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.retime import retime
 from snncc.program import DataLike, Program, Progress, as_data, no_progress
@@ -98,6 +96,9 @@ def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
 
 def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping:
     """Where the network lies on the chip's cores, by how often its neurons fire on samples."""
+    from snncc.passes.activity import activity
+    from snncc.passes.map import map_network
+
     return map_network(network, chip, samples and activity(network, samples), method, seed)
 
 

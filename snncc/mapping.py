@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from typing import Literal
 
 from snncc.arrays import Array, Ints, frozen
 from snncc.chip import Mesh
+
+Method = Literal["auto", "sequential"]  # of cutting populations: the least traffic found, or in order
 
 HOST = -1  # in place of a core: computed by the machine that feeds the chip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -13,13 +12,10 @@ from snncc.chip import Chip
 from snncc.chip_rules import mapped
 from snncc.diagnostics import check
 from snncc.integers import Network
-from snncc.mapping import Mapping, frozen_cores
+from snncc.mapping import Mapping, Method, frozen_cores
 from snncc.passes.host import host_populations
 from snncc.passes.partition.sequential import sequential
 from snncc.passes.route import route
-
-Method = Literal["auto", "sequential"]
-METHODS: tuple[Method, ...] = get_args(Method)
 
 _ROUNDS = 8  # of filling cores anew because neurons turned out to send to more of them than was known
 
