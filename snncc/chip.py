@@ -173,6 +173,27 @@ class Energy:
 
 
 @dataclass(frozen=True)
+class Crossbar:
+    """A chip that acts event by event, without steps of its own: one crossbar, and one queue for all its events.
+
+    `rows` is how many neurons and input channels it has together, `queue` how many events wait at most. `spi_cycles`
+    is the clock cycles of one bit while it is programmed; host and receiver answer after `gap`, `drop` and `delay`
+    cycles. `clock_mhz` turns cycles into time; `operation_pj` is the energy of one synaptic operation.
+    """
+
+    rows: Figure
+    queue: Figure
+    threshold_bits: Figure
+    leak_bits: Figure
+    spi_cycles: Figure
+    gap: Figure
+    drop: Figure
+    delay: Figure
+    clock_mhz: Figure
+    operation_pj: Figure
+
+
+@dataclass(frozen=True)
 class Compiler:
     """The C compiler that builds the artefact to run it here, and its flags."""
 
@@ -200,6 +221,7 @@ class Chip:
     packing: Packing | None = None
     timing: Timing | None = None
     energy: Energy | None = None
+    crossbar: Crossbar | None = None
 
     @property
     def fabric(self) -> Fabric | None:
@@ -249,7 +271,7 @@ def checked(data: Mapping[str, Any], reader: Reader) -> Chip:
     """The chip that `data` describe; raises CompileError with every fault that `reader` finds in them."""
     check(reader.faults(Chip, data))
     chip = records.build(Chip, data)
-    check([*_contradictions(chip, reader), *_impossible_fabric(chip, reader)])
+    check([*_contradictions(chip, reader), *_impossible_fabric(chip, reader), *_impossible_crossbar(chip, reader)])
     return chip
 
 
@@ -304,6 +326,15 @@ def _impossible_fabric(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
     for key in _AT_LEAST_ONE if chip.timing else ():
         if getattr(chip.timing, key).value < 1:
             yield reader.fault(f"timing.{key}.value", "must be at least 1")
+
+
+def _impossible_crossbar(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
+    """What of an event-driven chip's table cannot be."""
+    for key, figure in _figures(chip.crossbar):
+        whole = key not in ("clock_mhz", "operation_pj")
+        yield from _wrong_figure(f"crossbar.{key}", figure, reader, whole=whole)
+        if figure.value < whole or (key == "clock_mhz" and figure.value == 0):
+            yield reader.fault(f"crossbar.{key}.value", "must be at least 1" if whole else "must be more than 0")
 
 
 _AT_LEAST_ONE = ("packet", "host", "axon", "hop_horizontal", "hop_vertical", "hop_local", "link", "buffer", "queue")

@@ -178,7 +178,7 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
     assert found == [
         "error[bad-chip-file]: mine.toml:3: speed: unknown key\n  = hint: known here: name, description, backend, "
         "capabilities, weight, input, delay, accumulator, current, membrane, compiler, mesh, core, packing, timing, "
-        "energy",
+        "energy, crossbar",
         "error[bad-chip-file]: mine.toml: description: is missing",
         "error[bad-chip-file]: mine.toml: backend: is missing",
         "error[bad-chip-file]: mine.toml: capabilities: is missing",
