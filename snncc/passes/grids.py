@@ -120,7 +120,7 @@ def exact_step(values: Array, most: int) -> float | None:
     if len(np.unique(flat[:: max(1, flat.size // 4096)])) > min(_FEW, most + 1):
         return None
     distinct = np.unique(flat).astype(np.float64)
-    if len(distinct) > min(_FEW, most + 1) or distinct[-1] == 0.0:
+    if not 0 < len(distinct) <= min(_FEW, most + 1) or distinct[-1] == 0.0:
         return None
     for count in range(1, min(most, _FINEST) + 1):
         multiples = distinct / (distinct[-1] / count)
