@@ -1,0 +1,1 @@
+"""Tests of the emulated chip of many cores, and a naive chip to hold it against."""

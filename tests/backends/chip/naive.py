@@ -1,0 +1,166 @@
+"""A second, naive chip of many cores, written from targets/README.md alone: it steps every component in every cycle.
+
+It shares with `snncc.backends.chip` only what goes in: network, chip and placement. The neurons' arithmetic is that of
+the scalar interpreter in `tests/reference`; what travels between cores travels in packets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from snncc.chip import Chip
+from snncc.integers import Network, Population, Source
+from snncc.mapping import Placement
+from tests.backends.chip.naive_layout import Sender, layout_of
+from tests.backends.chip.naive_mesh import EAST, FIRST_CORE, WEST, Done, Mesh, cycles_of
+from tests.backends.chip.naive_parts import Packet, Work
+from tests.reference.interpreter import sequence, wires_of
+from tests.reference.neuron import Neuron
+
+Delivery = tuple[int, int, int]  # the cycle within the step, the core, the axon
+Rows = list[list[int]]
+
+
+@dataclass(eq=False)
+class Seen:
+    """One sample: by model step the spikes and membranes (after the reset), by chip step everything else.
+
+    `events` are counted as the energies of a chip's file are named. `sends` counts packets by sender and core.
+    """
+
+    spikes: dict[str, Rows] = field(default_factory=dict)
+    membranes: dict[str, Rows] = field(default_factory=dict)
+    deliveries: list[list[Delivery]] = field(default_factory=list)
+    cycles: list[int] = field(default_factory=list)
+    events: list[Counter[str]] = field(default_factory=list)
+    steps: list[Done] = field(default_factory=list)
+
+    def counts(self) -> Counter[str]:
+        """The events of the whole sample."""
+        return sum(self.events, Counter())
+
+    def hardship(self) -> Counter[str]:
+        """How often packets were in each other's way."""
+        return sum((step.hardship for step in self.steps), Counter())
+
+
+class NaiveChip:
+    """A network on a chip. It is at rest again whenever a sample begins."""
+
+    def __init__(self, network: Network, chip: Chip, placement: Placement) -> None:
+        assert chip.timing
+        assert chip.mesh
+        self.network, self.chip, self.timing = network, chip, chip.timing
+        self.layout = layout_of(network, chip, placement)
+        self.populations = network.of_kind(Population)
+        self.neurons = {name: [Neuron(op, at) for at in range(op.size)] for name, op in self.populations.items()}
+        self.order, self.wires = sequence(network), wires_of(network)
+        self.last_start = max((op.start for op in self.populations.values()), default=0)
+        self.tiles = len({core // chip.mesh.cores for core, own in enumerate(self.layout.neurons) if own})
+
+    def run(self, frames: Sequence[Sequence[int]]) -> Seen:
+        """A sample that has as many steps of its own as it has frames."""
+        self.boxes: dict[tuple[str, int], list[int]] = {}  # what neurons get in a later step
+        self.seen = Seen({name: [] for name in self.populations}, {name: [] for name in self.populations})
+        for neurons in self.neurons.values():
+            for neuron in neurons:
+                neuron.start()
+        for now in range(len(frames) + self.last_start):
+            self.step(now, frames)
+        return self.seen
+
+    def step(self, now: int, frames: Sequence[Sequence[int]]) -> None:
+        """All neurons first: what they send in this step arrives in a later one, whenever in this step it does."""
+        self.now, self.open, self.values = now, set[str](), dict[str, list[int]]()
+        self.seen.deliveries.append([])
+        self.seen.events.append(Counter())
+        for name in self.order:
+            if name in self.populations:
+                self.update(name, now, len(frames))
+            elif isinstance(self.network[name], Source):
+                self.values[name] = list(frames[now]) if now < len(frames) else []
+            if name in self.layout.host or isinstance(self.network[name], Source):
+                self.tell_the_host(name)
+        programmes = [self.neuron_programme(own) for own in self.layout.neurons]
+        done = Mesh(self.chip, programmes, self.host_programme(), self.deliver).run()
+        for (_, port), moves in done.moves.items():
+            if port < FIRST_CORE:
+                self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical"] += moves
+        self.seen.cycles.append(done.end + self.barrier())
+        self.seen.steps.append(done)
+
+    @property
+    def events(self) -> Counter[str]:
+        return self.seen.events[-1]
+
+    def update(self, name: str, now: int, length: int) -> None:
+        """The neurons of a population, if its window is open."""
+        op, neurons = self.populations[name], self.neurons[name]
+        inputs = self.boxes.pop((name, now), [0] * op.size)
+        if op.start <= now < op.start + length:
+            self.open.add(name)
+            for neuron, acc in zip(neurons, inputs, strict=True):
+                neuron.step(acc)
+            self.seen.spikes[name].append([neuron.s for neuron in neurons])
+            self.seen.membranes[name].append([neuron.v for neuron in neurons])
+        else:
+            for neuron in neurons:
+                neuron.sleep()
+        self.values[name] = [neuron.s for neuron in neurons]
+
+    def tell_the_host(self, name: str) -> None:
+        """What the populations of the host get from the input and from each other needs no packets."""
+        for wires, value in zip(self.wires[name], self.values[name], strict=False):
+            for wire in wires:
+                if wire.population in self.layout.host:
+                    self.add(wire.population, wire.index, self.now + wire.delay, wire.weight * value)
+
+    def add(self, population: str, index: int, step: int, value: int) -> None:
+        box = self.boxes.setdefault((population, step), [0] * self.populations[population].size)
+        box[index] += value
+
+    def neuron_programme(self, own: list[Sender]) -> Iterator[Work]:
+        """What the neuron unit of a core has to do in this step."""
+        for name, index in own:
+            if name in self.open:
+                self.events["neuron"] += 1
+                yield Work(cycles_of(self.timing, "neuron"))
+                if self.values[name][index]:
+                    self.events["spike"] += 1
+                    yield Work(cycles_of(self.timing, "spike"))
+                    yield from self.packets((name, index), "packet")
+
+    def host_programme(self) -> Iterator[Work]:
+        """What the host's port has to send in this step."""
+        inputs = [name for name, op in self.network.ops.items() if isinstance(op, Source)]
+        for name in (*inputs, *self.layout.host):
+            for index, value in enumerate(self.values[name]):
+                if value:
+                    yield from self.packets((name, index), "host")
+
+    def packets(self, sender: Sender, cost: str) -> Iterator[Work]:
+        for axon in self.layout.routes[sender]:
+            self.events["packet"] += 1
+            yield Work(cycles_of(self.timing, cost), Packet(axon, self.values[sender[0]][sender[1]]))
+
+    def deliver(self, cycle: int, packet: Packet) -> int:
+        """A synapse unit takes a packet; returns for how long it is busy then."""
+        self.seen.deliveries[-1].append((cycle, packet.axon.core, packet.axon.number))
+        self.events["delivery"] += 1
+        busy = cycles_of(self.timing, "axon")
+        for block in packet.axon.blocks:
+            busy += block.words * cycles_of(self.timing, "word") + block.synapses * cycles_of(self.timing, "synapse")
+            self.events[f"synapse_{block.form}"] += block.synapses
+            for touch in block.touches:
+                self.add(touch.population, touch.index, self.now + touch.delay, touch.weight * packet.value)
+        return busy
+
+    def barrier(self) -> int:
+        """The cycles that end a step."""
+        cycles = 0
+        for tiles, own in self.timing.barrier:
+            if tiles <= self.tiles:
+                cycles = own
+        return cycles
