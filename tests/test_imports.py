@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 # A module imports only what stands before it here; within a package the imports need only be free of cycles.
 ORDER = (
     *("diagnostics", "files", "arrays", "graph", "linear", "layers", "integers", "records", "chip"),
-    *("runner", "semantics"),
+    *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
-    *("jit", "packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
+    *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
     *("program", "compiler", "views", "pages", "cli"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
+    "snncc.events.ops",
     *("snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
 )
 OUTERMOST = {"snncc", "snncc.__main__"}  # the public names, and `python -m snncc`
