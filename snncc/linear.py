@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
+from threadpoolctl import ThreadpoolController
 
 from snncc.arrays import Array, Shape, frozen
 
 _CHUNK = 1 << 18  # elements of a convolution's patch matrix that are alive at once: 1 MiB of float32, which caches hold
+
+_BLAS = ThreadpoolController().select(user_api="blas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,15 @@ def with_weight(linear: LinearMap, weight: Array) -> LinearMap:
 
 
 def operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], Array]:
-    """A function from (batch, in_size) to (batch, out_size), both of `dtype`, ready to be called often."""
+    """A function from (batch, in_size) to (batch, out_size), both of `dtype`, ready to be called often.
+
+    It runs on one thread: products are small, and where other work runs on the machine BLAS's threads wait for each
+    other several times as long as they compute.
+    """
+    return _BLAS.wrap(limits=1)(_operator(linear, dtype))
+
+
+def _operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], Array]:
     weight = linear.weight.astype(dtype)
     if isinstance(linear, Dense):
         return lambda x: x @ weight.T

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from snncc.arrays import Array
 from snncc.linear import (
@@ -100,6 +101,21 @@ def test_batches_of_a_convolution_are_cut_without_a_trace(monkeypatch: pytest.Mo
     whole = operator(conv, np.float64)(x)
     monkeypatch.setattr("snncc.linear._CHUNK", 200)
     assert np.array_equal(operator(conv, np.float64)(x), whole)
+
+
+def test_products_run_on_one_thread_and_leave_the_others_as_they_were() -> None:
+    class Spy(np.ndarray[Any, Any]):
+        def __matmul__(self, other: Any) -> Array:
+            seen.append([each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"])
+            return np.asarray(self) @ np.asarray(other)
+
+    seen: list[list[int]] = []
+    with threadpool_limits(2, user_api="blas"):
+        before = threadpool_info()
+        result = operator(Dense(np.eye(3)), np.float64)(np.ones((2, 3)).view(Spy))
+        assert threadpool_info() == before
+    assert np.array_equal(result, np.ones((2, 3)))
+    assert all(threads == 1 for threads in seen[0])
 
 
 def test_an_empty_map_gives_zeros() -> None:
