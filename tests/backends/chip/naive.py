@@ -20,6 +20,7 @@ from tests.reference.interpreter import sequence, wires_of
 from tests.reference.neuron import Neuron
 
 Delivery = tuple[int, int, int]  # the cycle within the step, the core, the axon
+Times = tuple[int, int]  # of a delivery: when its packet was put into its first buffer, and until when the unit is busy
 Rows = list[list[int]]
 
 
@@ -27,12 +28,13 @@ Rows = list[list[int]]
 class Seen:
     """One sample: by model step the spikes and membranes (after the reset), by chip step everything else.
 
-    `events` are counted as the energies of a chip's file are named. `sends` counts packets by sender and core.
+    `events` are counted as the energies of a chip's file are named.
     """
 
     spikes: dict[str, Rows] = field(default_factory=dict)
     membranes: dict[str, Rows] = field(default_factory=dict)
     deliveries: list[list[Delivery]] = field(default_factory=list)
+    times: list[list[Times]] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
     events: list[Counter[str]] = field(default_factory=list)
     steps: list[Done] = field(default_factory=list)
@@ -75,6 +77,7 @@ class NaiveChip:
         """All neurons first: what they send in this step arrives in a later one, whenever in this step it does."""
         self.now, self.open, self.values = now, set[str](), dict[str, list[int]]()
         self.seen.deliveries.append([])
+        self.seen.times.append([])
         self.seen.events.append(Counter())
         for name in self.order:
             if name in self.populations:
@@ -85,9 +88,9 @@ class NaiveChip:
                 self.tell_the_host(name)
         programmes = [self.neuron_programme(own) for own in self.layout.neurons]
         done = Mesh(self.chip, programmes, self.host_programme(), self.deliver).run()
-        for (_, port), moves in done.moves.items():
+        for _, _, port in done.moves:
             if port < FIRST_CORE:
-                self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical"] += moves
+                self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical"] += 1
         self.seen.cycles.append(done.end + self.barrier())
         self.seen.steps.append(done)
 
@@ -147,7 +150,6 @@ class NaiveChip:
 
     def deliver(self, cycle: int, packet: Packet) -> int:
         """A synapse unit takes a packet; returns for how long it is busy then."""
-        self.seen.deliveries[-1].append((cycle, packet.axon.core, packet.axon.number))
         self.events["delivery"] += 1
         busy = cycles_of(self.timing, "axon")
         for block in packet.axon.blocks:
@@ -155,6 +157,8 @@ class NaiveChip:
             self.events[f"synapse_{block.form}"] += block.synapses
             for touch in block.touches:
                 self.add(touch.population, touch.index, self.now + touch.delay, touch.weight * packet.value)
+        self.seen.deliveries[-1].append((cycle, packet.axon.core, packet.axon.number))
+        self.seen.times[-1].append((packet.put, cycle + busy))
         return busy
 
     def barrier(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from snncc.chip import Chip, Timing
+from snncc.mapping import HOST
 from tests.backends.chip.naive_parts import Buffer, Outlet, Packet, Part, SynapseUnit, Unit, Work
 
 NORTH, EAST, SOUTH, WEST, FIRST_CORE = range(5)  # the numbers of the ports; the host's is the last
@@ -17,10 +18,13 @@ Place = tuple[int, int]  # a tile's column and row
 
 @dataclass(frozen=True)
 class Done:
-    """What a step leaves behind: its end before the barrier, and numbers by (tile, port), by core, or in all."""
+    """What a step leaves behind: its end before the barrier, moves as (cycle, tile, port), and other numbers.
+
+    `peaks` are by tile and port, `queue_peaks` by core, `stalled` by core or HOST: cycles in which its unit waited.
+    """
 
     end: int
-    moves: Counter[tuple[int, int]]
+    moves: list[tuple[int, int, int]]
     peaks: dict[tuple[int, int], int]
     queue_peaks: list[int]
     stalled: dict[int, int]
@@ -77,10 +81,10 @@ class Mesh:
         number = {tile: place for place, tile in enumerate(self.tiles)}
         return Done(
             max(*clocks, *(unit.busy for unit in self.synapse_units)),
-            Counter({(number[tile], port): outlet.moves for (tile, port), outlet in self.outlets.items()}),
+            sorted((at, number[tile], port) for (tile, port), outlet in self.outlets.items() for at in outlet.moves),
             {(number[tile], port): each.peak for tile in self.tiles for port, each in enumerate(self.inlets[tile])},
             [queue.peak for queue in self.queues],
-            {-1: self.host_port.stalled, **{core: unit.stalled for core, unit in enumerate(self.neuron_units)}},
+            {HOST: self.host_port.stalled, **{core: unit.stalled for core, unit in enumerate(self.neuron_units)}},
             self.hardship,
         )
 

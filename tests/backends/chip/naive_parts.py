@@ -30,12 +30,13 @@ class Part:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Packet:
-    """One value on its way to one axon of one core."""
+    """One value on its way to one axon of one core, and the cycle in which it was put into its first buffer."""
 
     axon: Axon
     value: int
+    put: int = -1
 
 
 @dataclass(eq=False)
@@ -118,6 +119,8 @@ class Unit(Part):
 
     def commit(self, cycle: int) -> None:
         if self.sends:
+            assert self.packet is not None
+            self.packet.put = cycle
             self.clock, self.packet, self.sends = cycle, None, False
 
     def finished(self, cycle: int) -> bool:
@@ -136,7 +139,7 @@ class Outlet(Part):
     free: int = 0
     pointer: int = 0
     chosen: int | None = None
-    moves: int = 0
+    moves: list[int] = field(default_factory=list)  # the cycle of each
 
     def decide(self, cycle: int) -> None:
         ready: dict[int, Packet] = {}
@@ -163,7 +166,7 @@ class Outlet(Part):
     def commit(self, cycle: int) -> None:
         if self.chosen is not None:
             self.free, self.pointer = cycle + self.link, (self.chosen + 1) % len(self.inlets)
-            self.moves += 1
+            self.moves.append(cycle)
             self.chosen = None
 
     def finished(self, cycle: int) -> bool:

@@ -99,7 +99,8 @@ def test_packets_go_to_their_column_first() -> None:
     seen = run(network({"x": Source((1,)), "a": neurons(1)}, ("x", "a", ones(1, 1), 1)), on, {"a": [3]}, [1])
     assert seen.deliveries == [[(15, 3, 0)]]
     assert seen.cycles == [16]
-    assert +seen.steps[0].moves == {(0, 1): 1, (1, 2): 1, (3, 4): 1}
+    assert seen.steps[0].moves == [(3, 0, 1), (7, 1, 2), (13, 3, 4)]  # cycle, tile, port
+    assert seen.times == [[(1, 16)]]
     assert seen.counts()["hop_horizontal"] == seen.counts()["hop_vertical"] == 1
 
 
@@ -107,7 +108,7 @@ def test_packets_go_west_and_north_too() -> None:
     on = chip(2, 2, at=(1, 1))
     seen = run(network({"x": Source((1,)), "a": neurons(1)}, ("x", "a", ones(1, 1), 1)), on, {"a": [0]}, [1])
     assert seen.deliveries == [[(5, 0, 0)]]
-    assert +seen.steps[0].moves == {(3, 3): 1, (2, 0): 1, (0, 4): 1}
+    assert seen.steps[0].moves == [(2, 3, 3), (3, 2, 0), (4, 0, 4)]
 
 
 def three_cores() -> Network:
