@@ -95,7 +95,7 @@ def _values(model: ModelProto, rng: random.Random) -> None:
         values = numpy_helper.to_array(tensor).copy()
     except (ValueError, TypeError, KeyError, AttributeError):  # it was damaged before
         return
-    if not values.size or values.dtype.kind not in "fiu":
+    if not values.size or values.ndim > 8 or values.dtype.kind not in "fiu":
         return
     with np.errstate(all="ignore"):
         if values.dtype.kind != "f":

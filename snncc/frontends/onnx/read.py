@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.model import Model
 from snncc.frontends.onnx.build import Interface, build
@@ -129,7 +131,8 @@ def _identified(regions: Sequence[Region]) -> list[Fit]:
 
 
 def _spike_tensors(regions: Sequence[Region], fits: Sequence[Fit]) -> Iterator[tuple[str, str]]:
+    """The tensors that are not 0 just where a neuron fires; spikes of height 0, or turned around, are others."""
     for region, fit in zip(regions, fits, strict=True):
         for tensor, meaning in fit.meanings.items():
-            if meaning == "spikes":
+            if meaning == "spikes" and np.all(fit.scales.get(tensor, 1.0)) and not np.any(fit.offsets.get(tensor, 0.0)):
                 yield region.name, tensor
