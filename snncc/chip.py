@@ -202,6 +202,13 @@ class Compiler:
 
 
 @dataclass(frozen=True)
+class Lava:
+    """How Lava is told to simulate the chip."""
+
+    run_config: Literal["Loihi1SimCfg", "Loihi2SimCfg"]
+
+
+@dataclass(frozen=True)
 class Chip:
     """A target: everything that the passes and backends may know of it."""
 
@@ -216,6 +223,7 @@ class Chip:
     current: StateArithmetic
     membrane: StateArithmetic
     compiler: Compiler | None = None
+    lava: Lava | None = None
     mesh: Mesh | None = None
     core: Core | None = None
     packing: Packing | None = None

@@ -1,0 +1,10 @@
+"""The Lava backend: a Lava program of stock processes where they are exact, and of its own where they are not."""
+
+from __future__ import annotations
+
+from snncc.backends.base import Backend
+from snncc.backends.lava.emit import emit
+from snncc.backends.lava.run import run
+from snncc.backends.lava.validate import validate
+
+BACKEND = Backend(name="lava", validate=validate, emit=emit, run=run)

@@ -1,0 +1,196 @@
+"""Writes the Lava program of an integer network: what the templates need, in the words of the templates."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.base import Job
+from snncc.backends.lava.environment import PYTHON, REQUIREMENTS
+from snncc.backends.lava.names import text
+from snncc.backends.lava.plan import Cells, Plan
+from snncc.backends.lava.synapses import Connection, message_bits
+from snncc.integers import Output, Population, source_of
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("snncc.backends.lava"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+    autoescape=False,  # noqa: S701 - Python and Markdown, not HTML; every name has passed through names.py
+)
+
+
+def emit(job: Job) -> Mapping[str, bytes]:
+    """The artefact's files by relative path; the same job gives the same bytes."""
+    plan = Plan(job.network, job.proof)
+    files: dict[str, bytes] = {}
+    context = _context(job, plan, files)
+    names = ["network.py", "recorder.py", "run.py", "README.md", *(["neurons.py"] if plan.kinds else [])]
+    return {**{name: _render(name, context) for name in names}, **files}
+
+
+def _render(name: str, context: Mapping[str, Any]) -> bytes:
+    lines = (each.rstrip() for each in _ENVIRONMENT.get_template(f"{name}.j2").render(context).splitlines())
+    return "".join(_squeezed(lines, 2 if name.endswith(".py") else 1)).encode("ascii")
+
+
+def _squeezed(lines: Iterable[str], most: int) -> Iterator[str]:
+    """Lines without more than so many blank ones in a row, and none at the end of the file."""
+    blank = 0
+    for line in lines:
+        if line:
+            yield "\n" * min(blank, most) + f"{line}\n"
+        blank = 0 if line else blank + 1
+
+
+def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
+    config = job.chip.lava
+    connections = [_connection(each, plan, files) for each in plan.connections]
+    cells = [_cells(each, plan, files) for each in plan.cells]
+    return {
+        "title": text(job.title),
+        "chip": text(job.chip.name),
+        "config": config.run_config if config else "Loihi2SimCfg",
+        "python": PYTHON,
+        "requirements": REQUIREMENTS,
+        "source": _source(plan),
+        "connections": connections,
+        "forms": sorted({each["form"] for each in connections}),
+        "cells": cells,
+        "stock": [each for each in cells if each["stock"]],
+        "own": [each for each in cells if not each["stock"]],
+        "uses_files": any("load(" in value for each in (*connections, *cells) for _, value in each["arguments"]),
+        "kinds": [(name, kind) for kind, name in plan.kinds.items()],
+        "roundings": sorted({each for kind in plan.kinds for each in kind.rounding}),
+        "fits": sorted({each for kind in plan.kinds for each in kind.fits}),
+        "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
+        "timing": plan.timing,
+        "last_start": plan.last_start,
+    }
+
+
+def _source(plan: Plan) -> Mapping[str, Any]:
+    op, layout = plan.source, plan.layouts[plan.source_name]
+    return {
+        "ident": plan.ident[plan.source_name],
+        "name": text(plan.source_name),
+        "shape": op.shape,
+        "layout": layout,
+        "lowest": op.lowest,
+        "highest": op.highest,
+        "scale": op.scale,
+        "graded": message_bits(plan.network, plan.source_name) > 0,
+        "readers": [each.ident for each in plan.connections if each.source == plan.source_name],
+    }
+
+
+def _connection(each: Connection, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
+    arrays = {role: _load(f"{each.ident}.{role}", array, files) for role, array in each.arrays.items()}
+    ends = plan.layouts[each.source], plan.layouts[each.target]
+    return {
+        "ident": each.ident,
+        "form": each.form,
+        "comment": f"{text(each.name)}: {text(each.source)} to {text(each.target)}",
+        "source": plan.ident[each.source],
+        "target": plan.ident[each.target],
+        "arguments": list(_arguments(each, arrays)),
+        "before": "" if ends[0].flat or each.convolution else ".flatten()",
+        "after": "" if ends[1].flat or each.convolution else f".reshape({ends[1].shape})",
+        "buffer": "a_buf" if each.convolution else "a_buff",
+    }
+
+
+def _arguments(each: Connection, arrays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if each.convolution:
+        conv = each.convolution
+        yield "weight", f"{arrays['weight']}.astype(np.int32)"
+        yield "input_shape", str(conv.in_shape[::-1])
+        yield "padding", str(conv.padding[:2][::-1])
+        yield "stride", str(conv.stride[::-1])
+        yield "dilation", str(conv.dilation[::-1])
+        yield "groups", str(conv.groups)
+        yield "num_message_bits", str(each.message_bits)
+        return
+    rows = [arrays[role] for role in ("data", "indices", "indptr", "delays") if role in arrays] if each.sparse else []
+    if each.sparse:
+        yield "weights", f"matrix({rows[0]}, {rows[1]}, {rows[2]}, {each.shape})"
+    else:
+        yield "weights", f"{arrays['weights']}.astype(np.int32)"
+    if each.delayed:
+        listed = arrays.get("delays", str(each.max_delay))
+        if each.sparse:
+            yield "delays", f"matrix({listed}, {rows[1]}, {rows[2]}, {each.shape}, int)"
+        else:
+            yield "delays", f"{listed}.astype(int)" if "delays" in arrays else listed
+        yield "max_delay", str(each.max_delay)
+    yield "weight_exp", str(each.weight_exp)
+    yield "sign_mode", f"SignMode.{each.sign_mode}"
+    yield "num_message_bits", str(each.message_bits)
+
+
+def _load(name: str, array: Array, files: dict[str, bytes]) -> str:
+    """Python that loads an array from the file which it puts among `files`."""
+    packed = io.BytesIO()
+    np.lib.format.write_array(packed, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    files[f"weights/{name}.npy"] = packed.getvalue()
+    return f'load("{name}")'
+
+
+def _value(name: str, value: Array, files: dict[str, bytes]) -> str:
+    """Python for a parameter: a number, or an array from a file."""
+    return str(int(value)) if value.ndim == 0 else _load(name, value, files)
+
+
+def _cells(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
+    shape, stock, own = each.layout.shape, each.stock, each.own
+    arguments: list[tuple[str, str]] = [("shape", str(shape))]
+    if stock:
+        bias = {"bias_mant": stock.bias_mant, "bias_exp": stock.bias_exp} if stock.bias_mant.any() else {}
+        arguments += [("du", str(stock.du)), ("dv", str(stock.dv)), ("vth", str(stock.vth))]
+        for role, value in bias.items():
+            arranged = value if value.ndim == 0 else each.layout.arrange(value)
+            arguments.append((role, _value(f"{each.ident}.{role}", arranged, files)))
+        arguments += [("reset_interval", "interval"), ("reset_offset", str(each.op.start + 1))]
+    else:
+        assert own is not None
+        for role, value in own.parameters.items():
+            arguments.append((role, _value(f"{each.ident}.{role}", value, files)))
+        arguments += [("interval", "interval"), ("steps", "steps"), ("start", str(each.op.start))]
+    return {
+        "ident": each.ident,
+        "name": text(each.name),
+        "process": "LIFReset" if stock else plan.kinds[own.kind],  # pyright: ignore[reportOptionalMemberAccess]
+        "stock": stock is not None,
+        "why": each.why,
+        "comment": f"{text(each.name)}: {' x '.join(map(str, each.op.shape))} neurons",
+        "shape": shape,
+        "network_shape": each.op.shape,
+        "turned": each.layout.turned,
+        "size": each.op.size,
+        "start": each.op.start,
+        "arguments": arguments,
+        "before": bool(own and own.kind.before),
+    }
+
+
+def _output(plan: Plan, name: str, op: Output) -> Mapping[str, Any]:
+    population = source_of(plan.network, name)[0]
+    cells = next(each for each in plan.cells if each.name == population)
+    before = bool(cells.own and cells.own.kind.before) and (op.value, op.when) == ("membrane", "before")
+    assert isinstance(cells.op, Population)
+    return {
+        "ident": plan.ident[name],
+        "name": text(name),
+        "tape": f"{cells.ident}_{'s' if op.value == 'spikes' else 'before' if before else 'v'}",
+        "latency": op.latency,
+        "decoder": op.decoder,
+        "value": op.value,
+        "population": text(population),
+    }

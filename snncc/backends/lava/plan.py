@@ -1,0 +1,162 @@
+"""The integer network in Lava's terms: a process for each source, synapse and population; templates spell it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from snncc.analysis.proof import Proof
+from snncc.backends.lava.layout import Layout, convolution_of, layouts
+from snncc.backends.lava.names import identifiers
+from snncc.backends.lava.neurons import Kind, Neurons, neurons
+from snncc.backends.lava.stock import Lif, lif
+from snncc.backends.lava.synapses import connection
+from snncc.integers import Network, Output, Population, Source, Synapse, source_of
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A population in Lava: a stock LIF, or neurons of our own and why."""
+
+    name: str
+    ident: str
+    op: Population
+    layout: Layout
+    stock: Lif | None
+    own: Neurons | None
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lag:
+    """The least and the greatest delay of a synapse as the model has it: without the start steps."""
+
+    source: str
+    target: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How samples follow one another: each takes `steps + gap` steps, and all start `last_start` steps apart at most.
+
+    `pause` if the run has to stop after each sample so that what is on its way can be taken out of the delay lines.
+    """
+
+    gap: int
+    pause: bool
+
+
+class Plan:
+    """Everything that the templates spell out."""
+
+    def __init__(self, network: Network, proof: Proof) -> None:
+        self.network, self.proof = network, proof
+        self.ident = identifiers(network.ops)
+        synapses = network.of_kind(Synapse)
+        self.layouts = layouts(network, frozenset(name for name in synapses if convolution_of(network, name)))
+        stock = {name: self._stock(name) for name in network.of_kind(Population)}
+        own = self._loud_after_the_end(stock)
+        self.cells = tuple(self._cells(name, stock[name], own) for name in self._ordered())
+        self.connections = tuple(connection(network, name, self.ident[name], self.layouts) for name in synapses)
+
+    @cached_property
+    def source_name(self) -> str:
+        return next(iter(self.network.of_kind(Source)))
+
+    @property
+    def source(self) -> Source:
+        op = self.network[self.source_name]
+        assert isinstance(op, Source)
+        return op
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Output]:
+        return self.network.of_kind(Output)
+
+    @cached_property
+    def last_start(self) -> int:
+        return max((each.op.start for each in self.cells), default=0)
+
+    @cached_property
+    def kinds(self) -> Mapping[Kind, str]:
+        """The classes of neurons of our own, by name, numbered where several have the same title."""
+        found = list(dict.fromkeys(each.own.kind for each in self.cells if each.own))
+        names: dict[Kind, str] = {}
+        for kind in found:
+            alike = sum(each.title == kind.title for each in names)
+            names[kind] = kind.title + (f"{alike + 1}" if alike else "")
+        return names
+
+    @cached_property
+    def timing(self) -> Timing:
+        """Samples follow one another without a pause where nothing of one can reach the next."""
+        stock = {each.name for each in self.cells if each.stock}
+        pause = any(each.source in stock and each.most > 0 for each in self.lags)
+        gap = max((each.most for each in self.lags if each.source not in stock), default=0)
+        return Timing(max(gap, self.last_start) if pause else gap, pause)
+
+    @cached_property
+    def lags(self) -> tuple[Lag, ...]:
+        """The delays of all synapses."""
+        return tuple(lag(self.network, name) for name in self.network.of_kind(Synapse))
+
+    def _ordered(self) -> list[str]:
+        return [name for name in self.network.order() if isinstance(self.network[name], Population)]
+
+    def _stock(self, name: str) -> Lif | tuple[str, ...]:
+        op = self.network[name]
+        assert isinstance(op, Population)
+        found = lif(op, self.proof.populations[name])
+        if self._reads_before(name) and op.fire and op.reset:
+            reason = "an output reads its membrane before the reset"
+            return (*found, reason) if isinstance(found, tuple) else (reason,)
+        return found
+
+    def _reads_before(self, population: str) -> bool:
+        readers = [self.network[edge.target] for edge in self.network.outgoing(population)]
+        return any(isinstance(op, Output) and (op.value, op.when) == ("membrane", "before") for op in readers)
+
+    def _loud_after_the_end(self, stock: Mapping[str, Lif | tuple[str, ...]]) -> frozenset[str]:
+        """Stock populations that must not be: before their start they would fire, into the steps that count.
+
+        A stock population integrates its bias before its start step. What it sends then arrives in its target's window
+        only through a synapse with a delay of the model's own; nothing takes it out there.
+        """
+        driven = any(
+            not isinstance(found, tuple) and found.bias_mant.any() and self._start(name) > 0
+            for name, found in stock.items()
+        )
+        if not driven:
+            return frozenset()
+        return frozenset(each.source for each in self.lags if each.most > 0 and self._start(each.source) > 0)
+
+    def _start(self, name: str) -> int:
+        op = self.network[name]
+        return op.start if isinstance(op, Population) else 0
+
+    def _cells(self, name: str, found: Lif | tuple[str, ...], loud: frozenset[str]) -> Cells:
+        op, layout = self.network[name], self.layouts[name]
+        assert isinstance(op, Population)
+        if not isinstance(found, tuple) and name in loud:
+            found = ("it feeds back, and a bias drives it or its inputs before its start step",)
+        if isinstance(found, tuple):
+            own = neurons(op, self.proof.populations[name], layout, reads_before=self._reads_before(name))
+            return Cells(name, self.ident[name], op, layout, None, own, found)
+        return Cells(name, self.ident[name], op, layout, found, None, ())
+
+
+def lag(network: Network, name: str) -> Lag:
+    """The delays of one synapse."""
+    op = network[name]
+    assert isinstance(op, Synapse)
+    source, delay = source_of(network, name)
+    target = network.outgoing(name)[0].target
+    own = np.zeros(1, np.int64) if op.axon_delays is None or not op.axon_delays.size else op.axon_delays
+    before, after = (each.start if isinstance(each, Population) else 0 for each in (network[source], network[target]))
+    delay += before - after
+    return Lag(source, target, delay + int(own.min()), delay + int(own.max()))

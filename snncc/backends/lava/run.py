@@ -1,0 +1,119 @@
+"""Runs an emitted Lava program in the environment that Lava needs, under watch."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.base import Batch, Result
+from snncc.backends.lava.environment import environment
+from snncc.backends.lava.names import identifiers
+from snncc.backends.lava.supervise import Ended, supervise
+from snncc.chip import Chip
+from snncc.diagnostics import CompileError, fault
+from snncc.integers import Network, Output, Population, Source, Synapse
+from snncc.linear import synapse_count
+from snncc.runner import Trace
+
+TIMEOUT_VARIABLE = "SNNCC_LAVA_TIMEOUT"
+_SILENCE = 120.0  # seconds without a step done, for any program
+_SLOWEST = 1e6  # synapses per second
+_PER_PROCESS = 0.02  # seconds that a process may take for a step
+_PARTS = 100  # reports of progress in a run
+
+
+def run(
+    folder: Path,
+    network: Network,
+    chip: Chip,  # noqa: ARG001 - part of the interface
+    batch: Batch,
+    record: bool,
+    *,
+    config: str | None = None,
+    python: str | None = None,
+) -> Result:
+    """Run the artefact's own run.py on a batch; `config` is Lava's run configuration, `python` a Python 3.10.
+
+    The figures are the seconds that it took and `hardware`, 1 if it ran on a chip. Raises CompileError:
+    `lava-environment`, `lava-failed`.
+    """
+    lava = environment(python)
+    samples, steps = batch.x.shape[:2]
+    shape = next(iter(network.of_kind(Source).values())).shape
+    with TemporaryDirectory(prefix="snncc-lava-") as scratch:
+        given, taken = Path(scratch, "input.npz"), Path(scratch, "result.npz")
+        np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths)
+        command = [str(lava.python), str(folder.resolve() / "run.py"), str(given), str(taken), "--integers"]
+        command += ["--record"] * record + (["--config", config] if config else [])
+        said = _Said()
+        begun = time.perf_counter()
+        ended = supervise(
+            command,
+            limit=float("inf"),
+            silence=_patience(network, samples, steps),
+            folder=Path(scratch),
+            variables={"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": scratch, "PYTHONNOUSERSITE": "1"},
+            line=said,
+        )
+        seconds = time.perf_counter() - begun
+        if ended.why:
+            raise _failed(ended, folder)
+        trace = _read(taken, network, record, ended)
+    return Result(trace, {"seconds": seconds, "hardware": float(said.machine == "Loihi2HwCfg")})
+
+
+class _Said:
+    """Listens to run.py's lines: `machine NAME` says what it runs on."""
+
+    def __init__(self) -> None:
+        self.machine = ""
+
+    def __call__(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == "machine":
+            self.machine = rest.strip()
+
+
+def _patience(network: Network, samples: int, steps: int) -> float:
+    """Seconds that may pass without a part of the steps being done."""
+    own = os.environ.get(TIMEOUT_VARIABLE)
+    if own:
+        try:
+            return float(own)
+        except ValueError as error:
+            message = f"{own!r} is no number of seconds"
+            raise fault("lava-environment", TIMEOUT_VARIABLE, message, "give a number, such as 600") from error
+    synapses = sum(synapse_count(op.map) for op in network.of_kind(Synapse).values())
+    a_step = _PER_PROCESS * len(network.ops) + synapses / _SLOWEST
+    return _SILENCE + a_step * (steps + samples * steps / _PARTS)
+
+
+def _failed(ended: Ended, folder: Path) -> CompileError:
+    hint = f"run it yourself to see all of it: uv run {folder / 'run.py'} DATA.npz RESULT.npz"
+    if "sign of life" in ended.why:
+        hint = f"if the machine is only slow, set {TIMEOUT_VARIABLE} to a number of seconds; else {hint}"
+    return fault("lava-failed", str(folder), f"Lava did not finish, and there is no result: {ended.summary}", hint)
+
+
+def _read(path: Path, network: Network, record: bool, ended: Ended) -> Trace:
+    """The result file as a trace; names in it are the program's own."""
+    ident = identifiers(network.ops)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name].astype(np.int64) for name in arrays}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise fault(
+            "lava-failed", path.name, f"Lava left no result that can be read: {ended.summary or error}"
+        ) from error
+
+    def named(kind: str, names: list[str]) -> dict[str, Array]:
+        return {name: found[f"{kind}/{ident[name]}"] for name in names}
+
+    kept = list(network.of_kind(Population)) if record else []
+    return Trace(named("out", list(network.of_kind(Output))), named("spikes", kept), named("v", kept))
