@@ -235,7 +235,12 @@ def to_integers(source: Source, x: Array) -> Ints:
 
 
 def parts(data: Data, values_per_step: int) -> Iterator[Data]:
-    """Consecutive parts of a data set, each small enough that recording `values_per_step` values fits in memory."""
+    """Consecutive parts of a data set, each small enough that recording `values_per_step` values fits in memory.
+
+    Raises CompileError (`bad-data`) where there is no sample.
+    """
+    if len(data.x) == 0:
+        raise fault("bad-data", "x", "x holds no sample", "it needs one at least")
     size = max(1, _PART // max(1, values_per_step * data.steps))
     for start in range(0, len(data.x), size):
         yield data.part(start, start + size)

@@ -27,6 +27,33 @@ def test_a_shipped_model_verifies_and_keeps_its_classes(name: str) -> None:
     assert np.mean(program.simulate(data).classes == reference.classes) >= 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_model_verifies_over_its_whole_test_file(name: str, bits: int) -> None:
+    samples = MODELS / f"{name}.samples.npz"
+    program = snncc.compile(MODELS / f"{name}.onnx", samples=samples, weight_bits=bits)
+    verdict = program.verify(MODELS / f"{name}.npz")
+    assert verdict.equal, str(verdict.difference)
+
+
+@pytest.mark.parametrize("name", ["digits_dense", "vowels_rnn"])
+def test_no_sample_is_told_wherever_it_is_run(name: str) -> None:
+    model = snncc.import_model(MODELS / f"{name}.onnx")
+    program = snncc.compile(MODELS / f"{name}.onnx")
+    none = program.data(MODELS / f"{name}.npz", limit=0)
+    runs = (
+        lambda: program.simulate(none),
+        lambda: program.simulate(none, record=True),
+        lambda: program.verify(none),
+        lambda: snncc.simulate_float(model, none),
+        lambda: program.data(none.x),
+    )
+    for each in runs:
+        with pytest.raises(snncc.CompileError, match="x holds no sample"):
+            each()
+
+
 def test_a_written_program_reads_back_and_gives_the_same(tmp_path: Path) -> None:
     program = snncc.compile(MODELS / "digits_dense.onnx").write(tmp_path / "out")
     again = snncc.open_program(tmp_path / "out")
