@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from onnx import ModelProto
 
+from snncc.compiler import import_model
 from snncc.diagnostics import CompileError
 from snncc.frontends.onnx import read
 from snncc.frontends.onnx.states import Pairing
@@ -42,7 +43,7 @@ def differing(seed: int, path: Path, paired: list[Pairing]) -> int | None:
     vandalise(model, rng)
     path.write_bytes(model.SerializeToString())
     try:
-        found = read.read_onnx(path)
+        found = import_model(path)
     except CompileError:
         return None
     (source,) = found.graph.of_kind(Input).values()

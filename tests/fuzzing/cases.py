@@ -1,4 +1,7 @@
-"""What is damaged, and which commands are then run: a case is a kind and a seed, and is the same every time."""
+"""What is damaged, and which commands are then run: a case is a kind and a seed, and is the same every time.
+
+The next command of a case is asked for only if the last one succeeded.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +37,7 @@ COMPILED = [*SMALL, *(each for each in CELLS if each.stem in _KNOWN)]  # those t
 Command = Sequence[str]
 
 
-def model(folder: Path, rng: random.Random) -> list[Command]:
+def model(folder: Path, rng: random.Random) -> Iterator[Command]:
     """A damaged ONNX file, checked, compiled or run."""
     source = rng.choice([*CELLS, *CELLS, *SMALL] if rng.random() < 0.97 else MODELS)
     path = folder / "net.onnx"
@@ -52,12 +55,22 @@ def model(folder: Path, rng: random.Random) -> list[Command]:
     options += rng.choice([[], [], ["--dump", str(folder / "dump")], ["--json"]])
     chosen = rng.randrange(10)
     if chosen == 0:
-        return [["check", str(path), *rng.choice([[], ["--json"]])]]
-    if chosen == 1:
+        yield ["check", str(path), *rng.choice([[], ["--json"]])]
+    elif chosen == 1:
         shape = (2, *rng.choice([(4,), (1, 5), (16, 64)]))
         np.savez(folder / "data.npz", x=np.ones(shape, np.float32))
-        return [["simulate", str(path), "-i", str(folder / "data.npz")]]
-    return [["compile", str(path), "-o", str(folder / "out"), *options]]
+        yield ["simulate", str(path), "-i", str(folder / "data.npz")]
+    else:
+        yield ["compile", str(path), "-o", str(folder / "out"), *options]
+        if rng.random() < 0.1:
+            yield _verify(folder, rng)
+
+
+def _verify(folder: Path, rng: random.Random) -> Command:
+    """What was just compiled gives the reference's bits."""
+    shape = snncc.open_program(folder / "out").source.shape
+    np.savez(folder / "data.npz", **_data(shape, 4, rng))
+    return ["verify", str(folder / "out"), "-i", str(folder / "data.npz")]
 
 
 def _beside(folder: Path, source: Path, rng: random.Random) -> None:
@@ -90,7 +103,7 @@ def _data(shape: tuple[int, ...], steps: int, rng: random.Random) -> dict[str, n
     }
 
 
-def artefact(folder: Path, rng: random.Random) -> list[Command]:
+def artefact(folder: Path, rng: random.Random) -> Iterator[Command]:
     """An artefact with a damaged reference, whose digest is put right, or with other files damaged."""
     source = _compiled(rng.choice(COMPILED))
     place = folder / "out"
@@ -108,7 +121,7 @@ def artefact(folder: Path, rng: random.Random) -> list[Command]:
     _repair(place, source, rng)
     np.savez(folder / "data.npz", **_data(shape, 3, rng))
     command = rng.choice(["simulate", "verify"])
-    return [[command, str(place), "-i", str(folder / "data.npz"), *rng.choice([[], ["--json"]])]]
+    yield [command, str(place), "-i", str(folder / "data.npz"), *rng.choice([[], ["--json"]])]
 
 
 def _repair(place: Path, source: Path, rng: random.Random) -> None:
@@ -128,7 +141,7 @@ def _repair(place: Path, source: Path, rng: random.Random) -> None:
     (place / "reference/artefact.json").write_text(json.dumps(manifest))
 
 
-def data(folder: Path, rng: random.Random) -> list[Command]:
+def data(folder: Path, rng: random.Random) -> Iterator[Command]:
     """Damaged .npz files, given to every command that reads one."""
     source = rng.choice(COMPILED)
     place = _compiled(source)
@@ -141,19 +154,17 @@ def data(folder: Path, rng: random.Random) -> list[Command]:
         path.write_bytes(bad_bytes(path.read_bytes(), path.read_bytes(), rng))
     given = ["-i", str(path), *rng.choice([[], ["--steps", "2"], ["--limit", "2"], ["--json"]])]
     record = rng.choice([[], ["--record", str(folder / "trace.npz"), "--record-all"]])
-    return [
-        rng.choice(
-            [
-                ["simulate", str(place), *given, *record],
-                ["simulate", str(source), *given, *record],
-                ["verify", str(place), *given],
-                ["compile", str(source), "-o", str(folder / "out"), "--samples", str(path)],
-            ]
-        )
-    ]
+    yield rng.choice(
+        [
+            ["simulate", str(place), *given, *record],
+            ["simulate", str(source), *given, *record],
+            ["verify", str(place), *given],
+            ["compile", str(source), "-o", str(folder / "out"), "--samples", str(path)],
+        ]
+    )
 
 
-def chip(folder: Path, rng: random.Random) -> list[Command]:
+def chip(folder: Path, rng: random.Random) -> Iterator[Command]:
     """A damaged chip file; what compiles for it must then verify."""
     path = folder / "chip.toml"
     text = (ROOT / "targets" / "host.toml").read_text()
@@ -162,15 +173,12 @@ def chip(folder: Path, rng: random.Random) -> list[Command]:
     else:
         path.write_text(bad_toml(text, rng))
     source = rng.choice(COMPILED)
-    compile_ = ["compile", str(source), "-t", str(path), "-o", str(folder / "out")]
-    if b'command = "cc"\n# not -O3' not in path.read_bytes() or rng.random() < 0.9:
-        return [compile_]
-    shape = snncc.open_program(_compiled(source)).source.shape
-    np.savez(folder / "data.npz", **_data(shape, 4, rng))
-    return [compile_, ["verify", str(folder / "out"), "-i", str(folder / "data.npz")]]
+    yield ["compile", str(source), "-t", str(path), "-o", str(folder / "out")]
+    if b'command = "cc"\n# not -O3' in path.read_bytes() and rng.random() < 0.2:
+        yield _verify(folder, rng)
 
 
-KINDS: dict[str, Callable[[Path, random.Random], list[Command]]] = {
+KINDS: dict[str, Callable[[Path, random.Random], Iterator[Command]]] = {
     "model": model,
     "artefact": artefact,
     "data": data,

@@ -42,6 +42,7 @@ def escapes(kind: str, seed: int) -> Iterator[str]:
     with TemporaryDirectory(prefix="snncc-fuzz-") as scratch:
         folder = Path(scratch, "case")
         folder.mkdir()
+        before = ""
         for command in KINDS[kind](folder, rng):
             signal.alarm(PATIENCE)
             try:
@@ -52,8 +53,11 @@ def escapes(kind: str, seed: int) -> Iterator[str]:
             finally:
                 signal.alarm(0)
             yield from (f"{command}: {each}" for each in _wrong(command, done, folder))
+            if before == "compile" and done.exit_code:
+                yield f"{command}: what was compiled does not verify: {done.stdout}{done.stderr}"
             if done.exit_code:
                 break
+            before = command[0]
         if {each.name for each in Path(scratch).iterdir()} != {"case"}:
             yield "wrote outside its folder"
 
