@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snncc.analysis.proof import Proof
-from snncc.arrays import Array
+from snncc.arrays import Array, Ints
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
@@ -39,10 +39,15 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What the target gave. With `record`, the trace holds the spikes and membranes of every population."""
+    """What the target gave. With `record`, the trace holds the spikes and membranes of every population.
+
+    Over batches `figures` and `counts` add up, and of `peaks` the greatest stay.
+    """
 
     trace: Trace
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    counts: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
+    peaks: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
 
 
 @dataclass(frozen=True)
