@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
-from snncc.diagnostics import CompileError
+from snncc.diagnostics import CompileError, printable
 
 if TYPE_CHECKING:
     from snncc.layers import Decoder
@@ -60,6 +71,7 @@ Partition = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
 
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
+_WIDE = 400  # columns of a table that no person reads on a terminal: it is not folded
 _PATIENCE = 1.0  # seconds after which whatever is going on shows a progress bar
 
 
@@ -76,7 +88,7 @@ class Screen:
             return
         console = Console()
         if not console.is_terminal:
-            console = Console(width=160)
+            console = Console(width=_WIDE)
         for view in views:
             for each in view.shown:
                 console.print(each)
@@ -85,38 +97,67 @@ class Screen:
         """Show the views there are, and every diagnostic, and end."""
         from snncc import views
 
-        if self.json:
-            self.show(*before, views.diagnostics(error.diagnostics))
-        else:
-            self.show(*before)
-            console = Console(stderr=True, soft_wrap=True)
-            for each in views.diagnostics(error.diagnostics).shown:
-                console.print(each)
+        found = views.diagnostics(error.diagnostics)
+        self.show(*before, *[found] * self.json)
+        if not self.json:
+            console = Console(stderr=True)
+            for each in found.shown:
+                _print_wrapped(console, each)
         raise typer.Exit(status) from error
 
-    def progress(self, name: str) -> Any:
-        """A function of (done, of) that shows a bar once the work has taken a second."""
-        bar = Progress(
-            TextColumn(name),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        task = bar.add_task(name)
-        begin = time.monotonic()
+    @contextmanager
+    def progress(self, name: str) -> Generator[Shown]:
+        """Shows what is going on, on a terminal, once that has taken a second."""
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        shown = Shown(bar, bar.add_task(name, total=None))
+        timer = Timer(_PATIENCE, shown.start)
+        timer.daemon = True
+        if console.is_terminal and not self.json:
+            timer.start()
+        try:
+            yield shown
+        finally:
+            timer.cancel()
+            shown.stop()
 
-        def update(done: int, of: int) -> None:
-            if self.json or not bar.console.is_terminal:
-                return
-            bar.update(task, completed=done, total=of)
-            if done >= of:
-                bar.stop()
-            elif time.monotonic() - begin > _PATIENCE:
-                bar.start()
 
-        return update
+def _print_wrapped(console: Console, text: Any) -> None:
+    """Print a text between words, with a hanging indent; as it is where no person reads it."""
+    for line in text.split():
+        wrapped = line.wrap(console, console.width - 4) if console.is_terminal else [line]
+        for number, each in enumerate(wrapped):
+            console.print(Text("    " * (number > 0)) + each, soft_wrap=True)
+
+
+@dataclass
+class Shown:
+    """A progress bar that may not be there yet, or not any more."""
+
+    bar: Progress
+    task: TaskID
+    lock: Any = field(default_factory=Lock)
+    over: bool = False
+
+    def start(self) -> None:
+        with self.lock:
+            if not self.over:
+                self.bar.start()
+
+    def stop(self) -> None:
+        with self.lock:
+            self.over = True
+            if self.bar.live.is_started:
+                self.bar.stop()
+
+    def stage(self, name: str) -> None:
+        """Something else is going on, and nobody knows for how long."""
+        self.bar.update(self.task, description=name, total=None)
+
+    def count(self, done: int, of: int) -> None:
+        """`done` of `of` samples are through."""
+        self.bar.update(self.task, completed=done, total=of)
 
 
 @app.command()
@@ -127,8 +168,10 @@ def check(model: Model, target: Target = "host", state: States = None, json_: Js
     screen = Screen(json_)
     found: list[views.View] = []
     try:
-        found.append(views.recognised(compiler.import_model(model, _pairs(state))))
-        found.append(views.compiled(compiler.compile(model, target, states=_pairs(state)), None))
+        with screen.progress("check") as shown:
+            found.append(views.recognised(compiler.import_model(model, _pairs(state))))
+            program = compiler.compile(model, target, states=_pairs(state), stage=shown.stage)
+            found.append(views.compiled(program, None))
     except CompileError as error:
         screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)
     screen.show(*found)
@@ -157,10 +200,9 @@ def compile_(
     from snncc import artefact, compiler, views
 
     screen = Screen(json_)
-    status = Console(stderr=True, quiet=json_).status("compile")
     try:
         artefact.place_for(output)
-        with status:
+        with screen.progress("compile") as shown:
             program = compiler.compile(
                 model,
                 target,
@@ -173,17 +215,18 @@ def compile_(
                 require_proof=require_proof,
                 partition=_partition(partition),
                 seed=seed,
-                stage=status.update,
+                stage=shown.stage,
             )
             if dump is not None:
                 program.dump(dump)
-            status.update("write")
+            shown.stage("write")
             program.write(output)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.compiled(program, output))
     if not json_:
-        typer.echo(f"wrote {output}; next: snncc simulate {output} --input DATA.npz")
+        place = printable(str(output))
+        typer.echo(f"wrote {place}; next: snncc simulate {place} --input DATA.npz")
 
 
 @app.command()
@@ -206,23 +249,24 @@ def simulate(
     from snncc.data import save_trace
 
     screen = Screen(json_)
-    progress = screen.progress("simulate")
     if record_all and record is None:
         raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
     try:
         if record is not None:
             files.place_for_file(record)
-        if files.kind(what) == "folder":
-            _only_for_models({"--decoder": decoder, "--state": state})
-            program = open_program(what)
-            data = program.data(input_, steps=steps, limit=limit)
-            run = program.simulate(data, record=record_all, progress=progress)
-        else:
-            model = import_model(what, _pairs(state))
-            data = model_data(model, input_, steps=steps, limit=limit)
-            run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=progress)
-        if record is not None:
-            save_trace(record, run.trace)
+        with screen.progress("simulate") as shown:
+            if files.kind(what) == "folder":
+                _only_for_models({"--decoder": decoder, "--state": state})
+                program = open_program(what)
+                data = program.data(input_, steps=steps, limit=limit)
+                run = program.simulate(data, record=record_all, progress=shown.count)
+            else:
+                model = import_model(what, _pairs(state))
+                data = model_data(model, input_, steps=steps, limit=limit)
+                run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=shown.count)
+            if record is not None:
+                shown.stage("write")
+                save_trace(record, run.trace)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.simulated(what, run))
@@ -236,9 +280,10 @@ def verify(folder: Folder, input_: DataFile, limit: Limit = None, steps: Steps =
 
     screen = Screen(json_)
     try:
-        program = open_program(folder)
-        data = program.data(input_, steps=steps, limit=limit)
-        verdict = program.verify(data, progress=screen.progress("verify"))
+        with screen.progress("verify") as shown:
+            program = open_program(folder)
+            data = program.data(input_, steps=steps, limit=limit)
+            verdict = program.verify(data, progress=shown.count)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.verified(verdict))

@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from snncc.analysis.metrics import Run
-from snncc.analysis.reports import report
+from snncc.analysis.reports import Report, report
 from snncc.arrays import Shape
 from snncc.chip import Chip
+from snncc.describe import details, kind
 from snncc.diagnostics import Diagnostic, printable
 from snncc.frontends import Model
-from snncc.graph import Graph, op_text
-from snncc.layers import Layer, Neuron
+from snncc.graph import Graph
+from snncc.layers import Layer
 from snncc.program import Program
 from snncc.verify import Verification
+
+_NAME = 24  # characters of a name that stay on one line, however narrow the terminal
 
 
 @dataclass(frozen=True)
@@ -56,26 +58,37 @@ def _diagnostic(each: Diagnostic, where: str) -> Text:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table whose columns are right-aligned where their heading starts with `#`."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="", box=None, pad_edge=False)
+    """A table whose columns are right-aligned where their heading starts with `#`; headings may have line breaks."""
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", header_style="", box=None, pad_edge=False
+    )
+    lines = max((column.count("\n") for column in columns), default=0)
     for column in columns:
-        table.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="fold")
+        heading = "\n" * (lines - column.count("\n")) + column.lstrip("#")
+        table.add_column(Text(heading), justify="right" if column.startswith("#") else "left", overflow="fold")
     return table
 
 
+def _row(table: Table, *cells: object) -> None:
+    """Add cells as they are: names from files are neither markup nor control sequences. The first one is a name."""
+    texts = [printable(str(each)) for each in cells]
+    first = table.columns[0]
+    first.min_width = max(first.min_width or 0, min(len(texts[0]), _NAME))
+    table.add_row(*map(Text, texts))
+
+
 def _shape(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "1"
+    return "×".join(map(str, shape)) or "1"
 
 
 def recognised(model: Model) -> View:
     """What each node of the model was recognised as."""
-    table = _table(
-        f"{escape(printable(model.name))}: what was recognised", "node", "is", "shape", "reads", "parameters"
-    )
+    columns = ("node", "is", "shape", "reads", "parameters")
+    table = _table(f"{printable(model.name)}: what was recognised", *columns)
     rows = [_layer(model.graph, name, op) for name, op in model.graph.ops.items()]
     for row in rows:
-        table.add_row(*(escape(printable(str(row[key]))) for key in ("node", "is", "shape", "reads", "parameters")))
-    return View({"layers": rows}, [table])
+        _row(table, *(row[key] for key in columns))
+    return View({"layers": rows}, [table, ""])
 
 
 def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
@@ -85,40 +98,13 @@ def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
         + (f" * {edge.gain:g}" if edge.gain != 1 else "")
         for edge in graph.incoming(name)
     ]
-    shape = getattr(op, "shape", ())
-    text = op_text(op)
-    inner = text[text.index("(") + 1 : -1]
-    parameters = inner.partition("), ")[2] if inner.startswith("shape=") else inner
-    return {
-        "node": name,
-        "is": type(op).__name__ if not isinstance(op, Neuron) else _neuron(op),
-        "shape": _shape(shape),
-        "reads": ", ".join(reads),
-        "parameters": parameters,
-    }
-
-
-def _neuron(op: Neuron) -> str:
-    if op.threshold is None:
-        return "leaky integrator"
-    leak = "IF" if bool((op.decay == 1).all()) else "threshold" if not op.decay.any() else "LIF"
-    return f"CUBA {leak} neuron" if op.current else f"{leak} neuron"
+    shape = _shape(op.shape)
+    return {"node": name, "is": kind(op), "shape": shape, "reads": ", ".join(reads), "parameters": details(op)}
 
 
 def compiled(program: Program, folder: Path | None) -> View:
-    """The tables of a compile: populations, synapses, totals, and what to do next."""
+    """The tables of a compile: populations, synapses, totals, warnings."""
     result = report(program.network, program.proof)
-    populations = _table(
-        "populations", "name", "#neurons", "neuron", "#threshold", "#sum bits", "#state bits", "registers proved"
-    )
-    for row in result.populations:
-        bits = ", ".join(map(str, row.state_bits))
-        cells = (row.name, f"{row.neurons:,}", row.kind, row.threshold, row.accumulator_bits, bits, row.verdict)
-        populations.add_row(*(escape(printable(str(cell))) for cell in cells))
-    synapses = _table("synapses", "name", "from", "to", "form", "#synapses", "#weights", "#bits", "#bytes", "#delay")
-    for row in result.synapses:
-        cells = (row.name, row.source, row.target, row.form, f"{row.synapses:,}", f"{row.weights:,}", row.weight_bits)
-        synapses.add_row(*(escape(printable(str(cell))) for cell in (*cells, f"{row.bytes:,}", row.delay)))
     steps = f"{program.steps} steps" if program.steps else "steps as the data have"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {result.weight_bytes:,} bytes of weights"
     plain = {
@@ -130,21 +116,40 @@ def compiled(program: Program, folder: Path | None) -> View:
         "warnings": [dataclasses.asdict(each) for each in program.warnings],
         **dataclasses.asdict(result),
     }
-    shown = [populations, "", synapses, "", Text(f"{size}; {steps}"), *_shown(program.warnings)]
-    return View(plain, shown)
+    tables = [_populations(result), "", _synapses(result), "", Text(f"{size}; {steps}")]
+    return View(plain, [*tables, *_shown(program.warnings)])
+
+
+def _populations(result: Report) -> Table:
+    columns = ("#neurons", "neuron", "#threshold", "#sum\nbits", "#state\nbits", "registers")
+    table = _table("populations", "name", *columns)
+    for row in result.populations:
+        bits = ", ".join(map(str, row.state_bits))
+        _row(table, row.name, f"{row.neurons:,}", row.kind, row.threshold, row.accumulator_bits, bits, row.verdict)
+    return table
+
+
+def _synapses(result: Report) -> Table:
+    delayed = any(row.delay for row in result.synapses)
+    columns = ("from", "to", "form", "#synapses", "#weights", "#bits", *["#delay"] * delayed)
+    table = _table("synapses", "name", *columns)
+    for row in result.synapses:
+        counts = (f"{row.synapses:,}", f"{row.weights:,}", row.weight_bits, *[row.delay] * delayed)
+        _row(table, row.name, row.source, row.target, row.form, *counts)
+    return table
 
 
 def simulated(what: Path, run: Run) -> View:
     """Accuracy, classes and firing rates of a run."""
     table = _table("", "", "#")
     table.show_header = False
-    table.add_row("samples", f"{run.samples:,}")
+    _row(table, "samples", f"{run.samples:,}")
     if run.accuracy is not None:
-        table.add_row("accuracy", f"{run.accuracy:.2%}")
+        _row(table, "accuracy", f"{run.accuracy:.2%}")
     if run.seconds:
-        table.add_row("time on target", f"{run.seconds:.3g} s, {run.seconds / run.samples:.3g} s a sample")
+        _row(table, "time on target", f"{run.seconds:.3g} s, {run.seconds / run.samples:.3g} s a sample")
     for name, rate in run.rates.items():
-        table.add_row(f"spikes a step, {escape(printable(name))}", f"{rate:.4f} a neuron")
+        _row(table, f"spikes a step, {name}", f"{rate:.4f} a neuron")
     plain = {
         "what": str(what),
         "samples": run.samples,
@@ -176,6 +181,6 @@ def targets(chips: Sequence[Chip]) -> View:
             else "spikes"
         )
         low, high = chip.delay.steps
-        cells = (chip.name, chip.backend, str(chip.weight.bits), graded, f"{low}..{high}", str(chip.membrane.bits))
-        table.add_row(*(escape(cell) for cell in (*cells, chip.description)))
+        limits = (chip.weight.bits, graded, f"{low}..{high}", chip.membrane.bits)
+        _row(table, chip.name, chip.backend, *limits, chip.description)
     return View({"targets": [dataclasses.asdict(chip) for chip in chips]}, [table])

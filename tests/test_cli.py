@@ -131,7 +131,7 @@ def test_bad_use_has_status_2(arguments: tuple[str, ...]) -> None:
 
 def test_targets_are_listed() -> None:
     done = snncc("targets", "--json")
-    assert [each["name"] for each in json.loads(done.output)["targets"]] == ["host"]
+    assert "host" in [each["name"] for each in json.loads(done.output)["targets"]]
 
 
 def test_dump_writes_each_stage(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
         from snncc.frontends.onnx.read import read_onnx
 
         return read_onnx(path, states)
-    if kind(path) == "nothing":
+    if not suffix and kind(path) == "nothing":
         raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx files")
     if kind(path) == "folder":
         raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx file")

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snncc.arrays import Array, Floats, Shape
+from snncc.describe import number
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine
 from snncc.frontends.onnx.forest import Leaf, is_zero
 from snncc.frontends.onnx.hypothesis import Behaviour, Firing, MisfitError, Reading
-from snncc.frontends.onnx.words import number
 from snncc.layers import Adapt, Current, HardReset, Neuron, SoftReset
 
 _ZERO = np.zeros(())

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from snncc.arrays import Floats
+from snncc.describe import number
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Form
 from snncc.frontends.onnx.forest import Forest, Leaf, Tree, branches, is_zero, leaf, leaves
 from snncc.frontends.onnx.hypothesis import UNBOUNDED, Behaviour, Firing, MisfitError
-from snncc.frontends.onnx.words import number
 
 
 def floor_arguments(forest: Forest, form: Form) -> list[Affine]:

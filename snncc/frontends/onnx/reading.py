@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from snncc.arrays import Floats
+from snncc.describe import number
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine
 from snncc.frontends.onnx.firing import fired_tree, firings, floor_arguments, negative_spikes
 from snncc.frontends.onnx.forest import FALSE, TRUE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaves
 from snncc.frontends.onnx.hypothesis import Behaviour, Exported, Firing, MisfitError, Reading, Reset
-from snncc.frontends.onnx.words import number, product
+from snncc.frontends.onnx.words import product
 
 
 def readings(behaviour: Behaviour) -> Iterator[Reading | MisfitError]:

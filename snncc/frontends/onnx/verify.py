@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 
 from snncc.arrays import Array, Floats, Shape
+from snncc.describe import sentence
 from snncc.frontends.onnx import affine, elementwise
 from snncc.frontends.onnx.assemble import Candidate, View, fires
 from snncc.frontends.onnx.hypothesis import Export, MisfitError
 from snncc.frontends.onnx.region import Node, Region
-from snncc.frontends.onnx.words import sentence
 from snncc.semantics import float_rest, float_step
 
 Values = Mapping[str, Array]
