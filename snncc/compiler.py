@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from snncc import artefact, contracts
 from snncc import chip as chips
@@ -53,13 +54,12 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     seed: int = 0,
     stage: Stage = no_stage,
 ) -> Program:
-    """Compile a trained model for a target.
+    """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
 
-    `target` is a name from `targets/` or the path of a chip's TOML file. `samples` (a data file or an array) choose
-    the scales. `steps` and `decoder` default to what the model's metadata say. `states` pairs state inputs with
-    outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow. `partition` cuts
-    a network into cores, where the target has many; the same `seed` gives the same cut.
-    Raises CompileError with everything that is wrong with the model, the target or the samples.
+    `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
+    say. `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose
+    registers may overflow. `partition` cuts a network into cores, where the target has many; the same `seed` gives the
+    same cut. Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
     chip = chips.load(Path(target))
     machine = backend_named(backend or chip.backend)
@@ -86,8 +86,12 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     stage("map")
     mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
-    stages = {"1-imported": imported.graph.text(), "2-legal": legal.text(), "3-integer": network.text()}
-    return Program(imported.name, network, proof, chip, machine, steps, warnings, stages, mapping)
+    base = imported.name, chip, steps, warnings, _texts(imported.graph, legal, network)
+    return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
+
+
+def _texts(imported: Graph[Layer], legal: Graph[Layer], network: Graph[Any]) -> dict[str, str]:
+    return {"1-imported": imported.text(), "2-legal": legal.text(), "3-integer": network.text()}
 
 
 def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
@@ -111,7 +115,8 @@ def open_program(folder: Path_) -> Program:
     proof = prove(network, manifest.steps)
     check(contracts.quantised(network, manifest.chip, proof))
     machine = backend_named(manifest.backend)
-    return Program(manifest.title, network, proof, manifest.chip, machine, manifest.steps, folder=Path(folder))
+    base = manifest.title, manifest.chip, manifest.steps
+    return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
 
 
 def import_model(model: Path_, states: Sequence[tuple[str, str]] = ()) -> Model:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from snncc import artefact, files, verify
 from snncc import data as datasets
-from snncc.analysis.metrics import Run, summarise
+from snncc.analysis.metrics import Reading, Run, summarise
 from snncc.analysis.proof import Proof
+from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result
 from snncc.chip import Chip
 from snncc.data import Data
@@ -23,10 +26,12 @@ from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Output, Population, Source
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
+from snncc.runner import Trace
 from snncc.semantics import run
 
 Progress = Callable[[int, int], None]
 DataLike = Data | npt.ArrayLike | str | os.PathLike[str]
+C = TypeVar("C", bound="Compiled")
 
 
 def no_progress(done: int, of: int) -> None:
@@ -34,42 +39,53 @@ def no_progress(done: int, of: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
-    """An integer network, the proof about it, and the target that it is compiled for.
+class Compiled(ABC):
+    """What every compiled model can do, of whatever kind its network is.
 
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
-    text after each stage of the compiler. `mapping` says where the network lies on a chip of many cores; an artefact
-    that is opened keeps it to its target. `folder` is where the artefact lies, if it was written or read.
+    text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read.
     """
 
     title: str
-    network: Network
-    proof: Proof
     chip: Chip
-    backend: Backend
     steps: int | None = None
     warnings: tuple[Diagnostic, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict[str, str])
-    mapping: Mapping_ | None = None
     folder: Path | None = None
 
     @property
+    @abstractmethod
     def source(self) -> Source:
         """The network's input."""
-        return next(iter(self.network.of_kind(Source).values()))
 
     @property
+    @abstractmethod
     def decoders(self) -> Mapping[str, Decoder]:
         """How each output's values become scores; the first output classifies."""
-        return {name: op.decoder for name, op in self.network.of_kind(Output).items()}
 
+    @property
+    @abstractmethod
+    def read(self) -> Collection[str]:
+        """The populations that the outputs read."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> Mapping[str, int]:
+        """The neurons of each population, in the order in which a step is computed."""
+
+    @abstractmethod
     def files(self) -> Mapping[str, bytes]:
         """The artefact, by relative path."""
-        job = Job(self.title, self.network, self.proof, self.chip, self.mapping)
-        reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
-        return {**self.backend.emit(job), **reference}
 
-    def write(self, folder: str | os.PathLike[str]) -> Program:
+    @abstractmethod
+    def expected(self, x: Array, lengths: Array) -> Trace:
+        """What the reference gives for integers `x` (samples, steps, *shape), everything recorded."""
+
+    @abstractmethod
+    def found(self, folder: Path, batch: Batch, record: bool) -> Result:
+        """What the artefact in `folder` gives on the target's own machine."""
+
+    def write(self: C, folder: str | os.PathLike[str]) -> C:
         """Write the artefact, whole or not at all, and return the program that lies there.
 
         Raises CompileError: `output-exists`, `cannot-write`.
@@ -101,36 +117,37 @@ class Program:
     def simulate(self, data: DataLike, *, record: bool = False, progress: Progress = no_progress) -> Run:
         """Run on the target's own machine: scores and classes; with `record` every spike and membrane too."""
         data = data if isinstance(data, Data) else self.data(data)
-        traces, seconds = [], 0.0
+        results: list[Result] = []
         with self._placed() as folder:
             for done, result in self._results(folder, data, record):
-                traces.append(result.trace)
-                seconds += result.figures.get("seconds", 0.0)
+                results.append(result)
                 progress(done, len(data.x))
-        return summarise(traces, data.lengths, data.y, self.decoders, seconds)
+        seconds = sum(each.figures.get("seconds", 0.0) for each in results)
+        run = summarise([each.trace for each in results], data.lengths, data.y, self.decoders, seconds)
+        return replace(run, readings=self.readings(results, run.samples))
+
+    def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:  # noqa: ARG002
+        """What the target measured while it ran `samples` samples, for people and machines."""
+        return ()
 
     def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
         """Compare the target with the reference: every spike, membrane and output of every step."""
         data = data if isinstance(data, Data) else self.data(data)
-        names = tuple(self.network.of_kind(Population))
-        ordered = tuple(name for name in self.network.order() if name in names)
+        ordered = tuple(self.sizes)
         verdicts: list[verify.Verification] = []
         first = 0
         with self._placed() as folder:
             batches = self._batches(data, record=True)
             for batch, (done, result) in zip(batches, self._results(folder, data, record=True), strict=True):
                 x = batch.x.reshape(*batch.x.shape[:2], *self.source.shape)
-                expected = run(self.network, x, lengths=batch.lengths, record=names)
-                verdicts.append(verify.compare(expected, result.trace, ordered, first))
+                verdicts.append(verify.compare(self.expected(x, batch.lengths), result.trace, ordered, first))
                 first = done
                 progress(done, len(data.x))
         return verify.joined(verdicts)
 
     def _batches(self, data: Data, *, record: bool) -> Iterator[Batch]:
-        outputs = [self.network.incoming(name)[0].source for name in self.network.of_kind(Output)]
-        populations = self.network.of_kind(Population)
-        kept = populations if record else outputs
-        per_step = size(self.source.shape) + sum(2 * populations[name].size for name in kept)
+        kept = self.sizes if record else self.read
+        per_step = size(self.source.shape) + sum(2 * self.sizes[name] for name in kept)
         for part in datasets.parts(data, per_step):
             x = datasets.to_integers(self.source, part.x)
             steps = part.steps
@@ -142,7 +159,7 @@ class Program:
         """The target's results, batch after batch, each with the number of samples done so far."""
         done = 0
         for batch in self._batches(data, record=record):
-            result = self.backend.run(folder, self.network, self.chip, batch, record)
+            result = self.found(folder, batch, record)
             done += len(next(iter(result.trace.outputs.values())))
             yield done, result
 
@@ -154,6 +171,46 @@ class Program:
             return
         with TemporaryDirectory(prefix="snncc-") as scratch:
             yield self.write(Path(scratch, "program")).folder or Path(scratch)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program(Compiled):
+    """An integer network, the proof about it, and the target that it is compiled for.
+
+    `mapping` says where the network lies on a chip of many cores; an artefact that is opened keeps it to its target.
+    """
+
+    network: Network
+    proof: Proof
+    backend: Backend
+    mapping: Mapping_ | None = None
+
+    @property
+    def source(self) -> Source:
+        return next(iter(self.network.of_kind(Source).values()))
+
+    @property
+    def decoders(self) -> Mapping[str, Decoder]:
+        return {name: op.decoder for name, op in self.network.of_kind(Output).items()}
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return {name: op.size for name in self.network.order() if isinstance(op := self.network[name], Population)}
+
+    @property
+    def read(self) -> Collection[str]:
+        return [self.network.incoming(name)[0].source for name in self.network.of_kind(Output)]
+
+    def files(self) -> Mapping[str, bytes]:
+        job = Job(self.title, self.network, self.proof, self.chip, self.mapping)
+        reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
+        return {**self.backend.emit(job), **reference}
+
+    def expected(self, x: Array, lengths: Array) -> Trace:
+        return run(self.network, x, lengths=lengths, record=tuple(self.sizes))
+
+    def found(self, folder: Path, batch: Batch, record: bool) -> Result:
+        return self.backend.run(folder, self.network, self.chip, batch, record)
 
 
 def as_data(

@@ -150,6 +150,8 @@ def simulated(what: Path, run: Run) -> View:
         _row(table, "time on target", f"{run.seconds:.3g} s, {run.seconds / run.samples:.3g} s a sample")
     for name, rate in run.rates.items():
         _row(table, f"spikes a step, {name}", f"{rate:.4f} a neuron")
+    for each in run.readings:
+        _row(table, each.label, each.text)
     plain = {
         "what": str(what),
         "samples": run.samples,
@@ -157,6 +159,7 @@ def simulated(what: Path, run: Run) -> View:
         "seconds": run.seconds,
         "rates": dict(run.rates),
         "classes": run.classes.tolist(),
+        **{each.key: each.value for each in run.readings},
     }
     return View(plain, [table])
 

@@ -13,13 +13,23 @@ from snncc.runner import Trace
 from snncc.semantics import decode
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A figure that a target gives of a run: `key` and `value` for machines, `label` and `text` for people."""
+
+    key: str
+    value: float
+    label: str
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The result of simulating a data set.
 
     `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
     the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
-    spikes were recorded; `trace` holds all outputs, and what else was recorded.
+    spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's own.
     """
 
     samples: int
@@ -29,6 +39,7 @@ class Run:
     seconds: float
     rates: Mapping[str, float]
     trace: Trace
+    readings: tuple[Reading, ...] = ()
 
 
 def summarise(
