@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from snncc.backends.base import Backend
 from snncc.backends.c import BACKEND as C
+from snncc.backends.lava import BACKEND as LAVA
 from snncc.diagnostics import fault
 
-BACKENDS = (C,)
+BACKENDS = (C, LAVA)
 
 
 def backend_named(name: str) -> Backend:
