@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
@@ -15,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TaskID,
@@ -87,11 +87,15 @@ class Screen:
             typer.echo(json.dumps({key: value for view in views for key, value in view.plain.items()}))
             return
         console = Console()
-        if not console.is_terminal:
-            console = Console(width=_WIDE)
-        for view in views:
-            for each in view.shown:
+        for each in (each for view in views for each in view.shown):
+            if isinstance(each, Text):
+                _print_wrapped(console, each)
+            elif console.is_terminal:
                 console.print(each)
+            else:  # without the spaces that fill a table's lines
+                text = StringIO()
+                Console(width=_WIDE, file=text).print(each)
+                typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
     def fail(self, error: CompileError, status: int, *before: Any) -> NoReturn:
         """Show the views there are, and every diagnostic, and end."""
@@ -109,9 +113,9 @@ class Screen:
     def progress(self, name: str) -> Generator[Shown]:
         """Shows what is going on, on a terminal, once that has taken a second."""
         console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"))
         bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-        shown = Shown(bar, bar.add_task(name, total=None))
+        shown = Shown(bar, bar.add_task(name, total=None, count=""))
         timer = Timer(_PATIENCE, shown.start)
         timer.daemon = True
         if console.is_terminal and not self.json:
@@ -153,11 +157,11 @@ class Shown:
 
     def stage(self, name: str) -> None:
         """Something else is going on, and nobody knows for how long."""
-        self.bar.update(self.task, description=name, total=None)
+        self.bar.update(self.task, description=name, total=None, count="")
 
     def count(self, done: int, of: int) -> None:
         """`done` of `of` samples are through."""
-        self.bar.update(self.task, completed=done, total=of)
+        self.bar.update(self.task, completed=done, total=of, count=f"{done:,} of {of:,} samples")
 
 
 @app.command()
@@ -345,5 +349,8 @@ def _only_for_models(options: dict[str, Any]) -> None:
 
 def main() -> NoReturn:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without arrows gets question marks
     app()
     sys.exit(0)

@@ -13,14 +13,14 @@ from snncc import chip as chips
 from snncc import data as datasets
 from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.proof import diagnostics as proof_diagnostics
-from snncc.analysis.proof import prove
+from snncc.analysis.proof import doubtful, margins, prove
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import check
 from snncc.frontends import Model, read_model
 from snncc.graph import Graph
-from snncc.integers import Network
+from snncc.integers import Network, Population, Source
 from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
 from snncc.mapping import Mapping, Method
 from snncc.passes.host import on_the_host
@@ -81,13 +81,27 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     stage("prove")
     proof = prove(network, steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
-    warnings += check((*faults, *proof_diagnostics(proof, require_proof)))
+    seen = _margins(network, chosen) if chosen and doubtful(proof) else None
+    warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
 
     stage("map")
     mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = imported.name, chip, steps, warnings, _texts(imported.graph, legal, network)
     return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
+
+
+def _margins(network: Network, samples: Data) -> dict[str, tuple[int, int]]:
+    """What each population's membrane held on the samples."""
+    (source,) = network.of_kind(Source).values()
+    per_step = size(source.shape) + sum(3 * each.size for each in network.of_kind(Population).values())
+    found: dict[str, tuple[int, int]] = {}
+    for part in datasets.parts(samples, per_step):
+        x = datasets.to_integers(source, part.x)
+        for name, (low, high) in margins(network, x, part.steps, part.lengths).items():
+            least, most = found.get(name, (low, high))
+            found[name] = min(least, low), max(most, high)
+    return found
 
 
 def _texts(imported: Graph[Layer], legal: Graph[Layer], network: Graph[Any]) -> dict[str, str]:

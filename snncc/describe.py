@@ -44,7 +44,7 @@ def _reset(neuron: Neuron) -> str:
         amount = "the threshold" if neuron.reset.adaptive else number(neuron.reset.amount)
         return f"reset by {amount}{late}"
     assert isinstance(neuron.reset, HardReset)
-    held = f", then {neuron.refractory} steps of rest" if neuron.refractory else ""
+    held = f", then {neuron.refractory} step{'s' * (neuron.refractory > 1)} of rest" if neuron.refractory else ""
     return f"reset to {number(neuron.reset.value)}{late}{held}"
 
 

@@ -105,7 +105,7 @@ def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
 def compiled(program: Program, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
     result = report(program.network, program.proof)
-    steps = f"{program.steps} steps" if program.steps else "steps as the data have"
+    steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {result.weight_bytes:,} bytes of weights"
     plain = {
         "title": program.title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from snncc.cli import app
 
 MODELS = Path(__file__).parents[1] / "models"
+CELLS = Path(__file__).parent / "data" / "onnx_cells"
 DENSE = str(MODELS / "digits_dense.onnx")
 DATA = str(MODELS / "digits_dense.npz")
 SAMPLES = str(MODELS / "digits_dense.samples.npz")
@@ -138,3 +140,75 @@ def test_dump_writes_each_stage(tmp_path: Path) -> None:
     assert snncc("compile", DENSE, "-o", tmp_path / "out", "--dump", tmp_path / "dump").exit_code == 0
     names = sorted(path.name for path in (tmp_path / "dump").iterdir())
     assert names == ["1-imported.txt", "2-legal.txt", "3-integer.txt"]
+
+
+def overflowing(folder: Path, *options: str) -> Any:
+    """An integrate-and-fire neuron without a lower bound, for more steps than any register takes."""
+    np.savez(folder / "samples.npz", x=np.full((2, 30, 5), -0.5, np.float32))
+    given = ("--steps", "1000000", "--samples", folder / "samples.npz", *options)
+    return snncc("compile", CELLS / "sj_if_soft_dyn.onnx", "-o", folder / "out", *given)
+
+
+def test_what_may_overflow_is_a_warning_with_witness_and_margin(tmp_path: Path) -> None:
+    done = overflowing(tmp_path)
+    assert done.exit_code == 0
+    assert "  may overflow\n" in done.stdout
+    assert re.search(
+        r"\nwarning\[may-overflow\]: v: its membrane may overflow: [\d,]+ steps of any input are proved safe; then "
+        r"neuron 0 may pass -[\d,]+ by its bias, its resets or negative input; on the samples it held -[\d,]+\.\.-?[\d,]+, "
+        r"\d+% of that\n  = hint: declare at most [\d,]+ steps with --steps\n",
+        done.stdout,
+    ), done.stdout
+
+
+def test_a_proof_that_is_required_and_not_there_is_an_error(tmp_path: Path) -> None:
+    done = overflowing(tmp_path, "--require-proof")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error[may-overflow]: v: its membrane may overflow: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_that_are_piped_have_no_trailing_space() -> None:
+    lines = snncc("check", DENSE).stdout.splitlines()
+    assert all(line == line.rstrip() for line in lines)
+    assert "lif1  LIF neuron  128    fc1    v <- 0.9 v + x; s = v > 1; reset by 1 a step later" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "none.onnx"), "error[cannot-read]: none.onnx: No such file or directory\n"),
+        (("check", "none"), "error[cannot-read]: none: No such file or directory\n  = hint: models are .onnx files\n"),
+        (("check", MODELS), "error[cannot-read]: models: is a folder\n  = hint: give a model, an .onnx file\n"),
+        (("check", DENSE, "-t", "hots"), "error[unknown-target]: hots: there is no such target\n"),
+        (
+            ("compile", DENSE, "-o", MODELS),
+            f"error[output-exists]: {MODELS}: is there already and is no snncc artefact\n"
+            "  = hint: choose another folder, or empty it first\n",
+        ),
+        (
+            ("simulate", DENSE, "-i", DATA, "--record", "none/trace.npz"),
+            f"error[cannot-write]: none/trace.npz: there is no folder {Path.cwd() / 'none'}\n"
+            "  = hint: make that folder first\n",
+        ),
+        (
+            ("simulate", MODELS, "-i", DATA),
+            f"error[not-an-artefact]: {MODELS}: has no reference/artefact.json\n"
+            "  = hint: compile a model: snncc compile MODEL -o DIR\n",
+        ),
+        (
+            ("verify", "x" * 300, "-i", DATA),
+            f"error[not-an-artefact]: {'x' * 300}: is not there\n"
+            "  = hint: compile a model: snncc compile MODEL -o DIR\n",
+        ),
+        (
+            ("simulate", DENSE, "-i", MODELS),
+            f"error[bad-data]: {MODELS}: cannot be read: it is a folder\n  = hint: data files are .npz files\n",
+        ),
+    ],
+)
+def test_places_that_are_no_good_have_status_2(arguments: tuple[str | Path, ...], said: str) -> None:
+    done = snncc(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(said)

@@ -30,13 +30,14 @@ class Verdict:
     `reach` encloses every value that the register can hold when it is read (after `fit`), for samples of any length.
     `safe`: no input ever drives a value out. `safe for steps`: none does within the program's declared number of
     steps. For that kind and for `may overflow`, `steps` is how many steps of a sample are safe, and `witness`
-    describes the first neuron that may be driven out, and by which input.
+    describes the first neuron that may be driven out, and by which input: it passes `limit`, an end of the register.
     """
 
     kind: Kind
     reach: Span
     steps: int | None = None
     witness: str = ""
+    limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _verdict(
     cause = "if it fires at every step" if by_spikes else _cause(network, name, neuron, positive=side == "above")
     witness = f"neuron {neuron} may pass {limit:,} {cause}"
     kind: Kind = "safe for steps" if steps is not None and steps <= safe else "may overflow"
-    return Verdict(kind, reach, safe, witness)
+    return Verdict(kind, reach, safe, witness, limit)
 
 
 def _cause(network: Network, name: str, neuron: int, *, positive: bool) -> str:
@@ -148,6 +149,11 @@ def margins(network: Network, x: Array, steps: int | None = None, lengths: Array
     return found
 
 
+def doubtful(proof: Proof) -> bool:
+    """Whether some register may overflow, so that it is worth knowing what it held on samples."""
+    return any(each.kind == "may overflow" for own in proof.populations.values() for each in own.verdicts.values())
+
+
 def diagnostics(proof: Proof, require: bool, seen: Mapping[str, Span] | None = None) -> Iterator[Diagnostic]:
     """A warning, or an error if `require`, for each register that may overflow; `seen` comes from `margins`."""
     for name, population in proof.populations.items():
@@ -161,7 +167,8 @@ def _overflow(name: str, state: State, verdict: Verdict, require: bool, seen: Sp
     steps = safe.get(verdict.steps, f"{verdict.steps:,} steps of any input are")
     message = f"its {state} may overflow: {steps} proved safe; then {verdict.witness}"
     if seen is not None and state == "membrane":
-        message += f"; on the samples it held {seen[0]:,}..{seen[1]:,}"
+        share = (seen[1] if verdict.limit > 0 else seen[0]) / (verdict.limit or 1)
+        message += f"; on the samples it held {seen[0]:,}..{seen[1]:,}, {max(0.0, share):.0%} of that"
     limit = "one step" if verdict.steps == 1 else f"{verdict.steps:,} steps"
     hint = f"declare at most {limit} with --steps" if verdict.steps else ""
     return Diagnostic("may-overflow", name, message, hint, "error" if require else "warning")

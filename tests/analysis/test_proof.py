@@ -326,7 +326,7 @@ def test_what_may_overflow_is_said() -> None:
     )
     (found,) = diagnostics(overflowing(), require=True, seen={"p": (-30, 100)})
     assert found.severity == "error"
-    assert found.message.endswith("active and no other; on the samples it held -30..100")
+    assert found.message.endswith("active and no other; on the samples it held -30..100, 79% of that")
 
 
 def test_nothing_is_said_of_what_is_safe() -> None:
