@@ -155,8 +155,8 @@ def test_what_may_overflow_is_a_warning_with_witness_and_margin(tmp_path: Path) 
     assert "  may overflow\n" in done.stdout
     assert re.search(
         r"\nwarning\[may-overflow\]: v: its membrane may overflow: [\d,]+ steps of any input are proved safe; then "
-        r"neuron 0 may pass -[\d,]+ by its bias, its resets or negative input; on the samples it held -[\d,]+\.\.-?[\d,]+, "
-        r"\d+% of that\n  = hint: declare at most [\d,]+ steps with --steps\n",
+        r"neuron 0 may pass -[\d,]+ by its bias, its resets or negative input; on the samples it held "
+        r"-[\d,]+\.\.-?[\d,]+, \d+% of that\n  = hint: declare at most [\d,]+ steps with --steps\n",
         done.stdout,
     ), done.stdout
 
