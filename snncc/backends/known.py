@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from snncc.backends.base import Backend
 from snncc.backends.c import BACKEND as C
+from snncc.backends.chip import BACKEND as CHIP
 from snncc.backends.lava import BACKEND as LAVA
 from snncc.diagnostics import fault
 
-BACKENDS = (C, LAVA)
+BACKENDS = (C, CHIP, LAVA)
 
 
 def backend_named(name: str) -> Backend:

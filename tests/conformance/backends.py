@@ -17,13 +17,17 @@ from snncc.analysis.proof import prove
 from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result
 from snncc.backends.c import BACKEND as C
+from snncc.backends.chip import BACKEND as CHIP
 from snncc.backends.lava import BACKEND as LAVA
 from snncc.chip import Chip, Compiler, Delay
 from snncc.integers import Network, Population
+from snncc.mapping import Mapping, cores_of, frozen_cores
 from snncc.passes.retime import retime
+from snncc.passes.route import route
 from snncc.runner import Trace
 from snncc.semantics import run
 from snncc.verify import compare
+from tests.chips import mesh_chip
 from tests.reference.interpreter import interpret
 
 STRICT = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -58,6 +62,7 @@ INTERPRETER = Backend("interpreter", lambda network, chip: (), lambda job: {"REA
 CANDIDATES = (
     Candidate("interpreter", INTERPRETER, HOST, slow=True),
     Candidate("c", C, _built_with(HOST, STRICT)),
+    Candidate("chip", CHIP, mesh_chip(3, 2, 2, host=(1, 1))),
     Candidate("lava", LAVA, LATE, slow=True),
 )
 SLOWLY_BUILT = (
@@ -99,10 +104,19 @@ def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
     network = retime(network, chip)
     refused = list(backend.validate(network, chip))
     assert not refused, refused
-    files = backend.emit(Job("conformance", network, prove(network), chip))
+    mapping = _dealt(network, chip) if backend.mapped else None
+    files = backend.emit(Job("conformance", network, prove(network), chip, mapping))
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return backend.run(folder, network, chip, batch, True).trace
+
+
+def _dealt(network: Network, chip: Chip) -> Mapping:
+    """Neurons dealt out to all cores, so that almost every synapse leads from one core to another."""
+    assert chip.mesh
+    cores = cores_of(chip.mesh)
+    populations = network.of_kind(Population).items()
+    return route(network, frozen_cores({name: (np.arange(op.size) % cores).astype(np.int32) for name, op in populations}))
