@@ -117,6 +117,5 @@ def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
 def _dealt(network: Network, chip: Chip) -> Mapping:
     """Neurons dealt out to all cores, so that almost every synapse leads from one core to another."""
     assert chip.mesh
-    cores = cores_of(chip.mesh)
-    populations = network.of_kind(Population).items()
-    return route(network, frozen_cores({name: (np.arange(op.size) % cores).astype(np.int32) for name, op in populations}))
+    homes = {name: np.arange(op.size) % cores_of(chip.mesh) for name, op in network.of_kind(Population).items()}
+    return route(network, frozen_cores({name: home.astype(np.int32) for name, home in homes.items()}))
