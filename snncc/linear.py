@@ -130,39 +130,48 @@ def _operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], 
 
 def _convolution(conv: Conv, weight: Array) -> Callable[[Array], Array]:
     """A product of the kernel and of patches, copied out of the input along its channels or along its rows."""
-    channels, height, width = conv.in_shape
-    top, left, bottom, right = conv.padding
     out_channels, positions = len(weight), conv.out_size // len(weight)
-    by_channels = conv.groups == 1 and channels > conv.out_shape[2]  # the longer of the two is the faster to copy
+    by_channels = conv.groups == 1 and conv.in_shape[0] > conv.out_shape[2]  # the longer one is the faster to copy
     if by_channels:
         kernel = weight.transpose(2, 3, 1, 0).reshape(-1, out_channels)
     else:
         kernel = weight.reshape(conv.groups, out_channels // conv.groups, -1)
 
-    def products(part: Array) -> Array:
+    def products(windows: Array) -> Array:
+        batch = len(windows)
         if by_channels:  # a row of the matrix for each position of each sample
-            padded = np.pad(part.transpose(0, 2, 3, 1), ((0, 0), (top, bottom), (left, right), (0, 0)))
-            patches = _patches(conv, padded.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 4, 5, 1)
-            found = patches.reshape(len(part) * positions, -1) @ kernel
-            return found.reshape(len(part), positions, out_channels).transpose(0, 2, 1)
-        padded = np.pad(part, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        patches = _patches(conv, padded).transpose(0, 1, 4, 5, 2, 3)
-        found = np.matmul(kernel, patches.reshape(len(part), conv.groups, -1, positions))
-        return found.reshape(len(part), out_channels, positions)
+            patches = windows.transpose(0, 2, 3, 4, 5, 1).reshape(batch * positions, -1)
+            return (patches @ kernel).reshape(batch, positions, out_channels).transpose(0, 2, 1)
+        patches = windows.transpose(0, 1, 4, 5, 2, 3).reshape(batch, conv.groups, -1, positions)
+        return np.matmul(kernel, patches).reshape(batch, out_channels, positions)
 
     def convolve(x: Array) -> Array:
+        windows = _windows(conv, _padded(conv, x, channels_last=by_channels))
         result = np.empty((len(x), out_channels, positions), weight.dtype)
-        batch = max(1, _CHUNK // max(1, channels * weight[0, 0].size * positions))
+        batch = max(1, _CHUNK // max(1, windows[:1].size))
         for start in range(0, len(x), batch):
             rows = slice(start, start + batch)
-            result[rows] = products(x[rows].reshape(-1, channels, height, width))
+            result[rows] = products(windows[rows])
         return result.reshape(len(x), conv.out_size)
 
     return convolve
 
 
-def _patches(conv: Conv, padded: Array) -> Array:
-    """A view of the padded input: (batch, channels, out height, out width, kernel height, kernel width)."""
+def _padded(conv: Conv, x: Array, *, channels_last: bool) -> Array:
+    """(batch, channels, height, width) with zeros around; in memory, channels may come last."""
+    channels, height, width = conv.in_shape
+    top, left, bottom, right = conv.padding
+    around = (top + height + bottom, left + width + right)
+    if channels_last:
+        result = np.zeros((len(x), *around, channels), x.dtype).transpose(0, 3, 1, 2)
+    else:
+        result = np.zeros((len(x), channels, *around), x.dtype)
+    result[:, :, top : top + height, left : left + width] = x.reshape(-1, channels, height, width)
+    return result
+
+
+def _windows(conv: Conv, padded: Array) -> Array:
+    """What each output position sees: a view (batch, channels, out height, out width, kernel height, kernel width)."""
     (step_y, step_x), (gap_y, gap_x) = conv.stride, conv.dilation
     kernel_height, kernel_width = conv.weight.shape[2:]
     extent = ((kernel_height - 1) * gap_y + 1, (kernel_width - 1) * gap_x + 1)
