@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snncc import records
+from snncc.arithmetic import Overflow, Rounding
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
-from snncc.integers import Overflow, Rounding
 from snncc.records import Range, Reader, Steps
 
 Capability = Literal[

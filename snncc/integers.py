@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from snncc.arithmetic import Register, Rounding
 from snncc.arrays import Array, Shape, frozen
 from snncc.graph import Graph
 from snncc.layers import Decoder, Readout, When
 from snncc.linear import LinearMap
-
-Rounding = Literal["zero", "floor", "nearest"]
-Overflow = Literal["saturate", "wrap"]
 
 
 def _zero() -> Array:
@@ -30,20 +27,6 @@ def _freeze(record: object, *names: str) -> None:
         value = getattr(record, name)
         if value is not None:
             object.__setattr__(record, name, frozen(value, np.int64))
-
-
-@dataclass(frozen=True)
-class Register:
-    """A state register that holds lo..hi, 0 among them. `saturate` clips; `wrap` adds or subtracts its span once.
-
-    The span is `hi - lo + 1`; an excursion of more than that escapes a wrapping register, as on Loihi. `fit`
-    below is what the register does. With a reset of delay 0, v passes it twice in every step, fired or not.
-    Initial states, reset values and minima lie in their register.
-    """
-
-    lo: int
-    hi: int
-    overflow: Overflow = "saturate"
 
 
 @dataclass(frozen=True, eq=False)

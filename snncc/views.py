@@ -6,23 +6,24 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from snncc.analysis.metrics import Run
-from snncc.analysis.reports import Report, report
-from snncc.arrays import Shape
-from snncc.chip import Chip
-from snncc.describe import details, kind
 from snncc.diagnostics import Diagnostic, printable
-from snncc.frontends import Model
-from snncc.graph import Graph
-from snncc.layers import Layer
-from snncc.program import Program
-from snncc.verify import Verification
+
+if TYPE_CHECKING:
+    from snncc.analysis.metrics import Run
+    from snncc.analysis.reports import Report
+    from snncc.arrays import Shape
+    from snncc.chip import Chip
+    from snncc.frontends import Model
+    from snncc.graph import Graph
+    from snncc.layers import Layer
+    from snncc.program import Program
+    from snncc.verify import Verification
 
 _NAME = 24  # characters of a name that stay on one line, however narrow the terminal
 
@@ -98,12 +99,16 @@ def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
         + (f" * {edge.gain:g}" if edge.gain != 1 else "")
         for edge in graph.incoming(name)
     ]
+    from snncc.describe import details, kind
+
     shape = _shape(op.shape)
     return {"node": name, "is": kind(op), "shape": shape, "reads": ", ".join(reads), "parameters": details(op)}
 
 
 def compiled(program: Program, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
+    from snncc.analysis.reports import report
+
     result = report(program.network, program.proof)
     steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {result.weight_bytes:,} bytes of weights"
