@@ -146,7 +146,9 @@ class Timing:
     host: Figure
     axon: Figure
     word: Figure
-    synapse: Figure
+    synapse_dense: Figure
+    synapse_sparse: Figure
+    synapse_shared: Figure
     hop_horizontal: Figure
     hop_vertical: Figure
     hop_local: Figure

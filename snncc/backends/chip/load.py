@@ -147,7 +147,8 @@ def _costs(image: Image, timing: Timing) -> tuple[Ints, Ints, Ints]:
     """Of each axon: the cycles of its synapse unit, the synapses read in each form, and those that are not 0."""
     blocks = image.blocks
     read = np.where(blocks.form == DENSE, blocks.count, blocks.synapses).astype(np.int64)
-    busy = blocks.words.astype(np.int64) * int(timing.word.value) + read * int(timing.synapse.value)
+    cycles = [int(each.value) for each in (timing.synapse_sparse, timing.synapse_dense, timing.synapse_shared)]
+    busy = blocks.words.astype(np.int64) * int(timing.word.value) + read * np.array(cycles)[blocks.form]
     service = int(timing.axon.value) + _summed(busy, image.starts)
     if service.max(initial=0) >= 1 << 31:
         raise damaged("has axons that a core is busy with for longer than it can count")

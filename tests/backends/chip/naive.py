@@ -153,7 +153,8 @@ class NaiveChip:
         self.events["delivery"] += 1
         busy = cycles_of(self.timing, "axon")
         for block in packet.axon.blocks:
-            busy += block.words * cycles_of(self.timing, "word") + block.synapses * cycles_of(self.timing, "synapse")
+            busy += block.words * cycles_of(self.timing, "word")
+            busy += block.synapses * cycles_of(self.timing, f"synapse_{block.form}")
             self.events[f"synapse_{block.form}"] += block.synapses
             for touch in block.touches:
                 self.add(touch.population, touch.index, self.now + touch.delay, touch.weight * packet.value)

@@ -18,7 +18,8 @@ from tests.backends.chip.naive_layout import layout_of
 
 CYCLES = dict.fromkeys(("clock_ns", "packet", "host", "axon", "link"), 1)
 CYCLES |= dict.fromkeys(("hop_horizontal", "hop_vertical", "hop_local"), 1)
-CYCLES |= {"neuron": 0, "spike": 0, "word": 0, "synapse": 0, "buffer": 9, "queue": 9}
+CYCLES |= dict.fromkeys(("neuron", "spike", "word", "synapse_dense", "synapse_sparse", "synapse_shared"), 0)
+CYCLES |= {"buffer": 9, "queue": 9}
 
 
 def chip(
@@ -72,7 +73,8 @@ def run(net: Network, on: Chip, cores: Mapping[str, Sequence[int]], *frames: Seq
 
 def test_a_value_of_the_input_wakes_a_neuron_in_the_next_step() -> None:
     """The host puts at 5, ripe at 8, to the queue at 8, ripe at 11; busy for 7 + 2 words + 1 synapse, until 23."""
-    on = chip(neuron=3, spike=2, packet=4, host=5, axon=7, word=2, synapse=1, hop_local=3, barrier=((0, 1), (1, 100)))
+    costs = {"neuron": 3, "spike": 2, "packet": 4, "host": 5, "axon": 7, "word": 2, "synapse_dense": 1, "hop_local": 3}
+    on = chip(**costs, barrier=((0, 1), (1, 100)))
     seen = run(network({"x": Source((1,)), "a": neurons(1)}, ("x", "a", ones(1, 1), 1)), on, {"a": [0]}, [1], [0])
     assert seen.deliveries == [[(11, 0, 0)], []]
     assert seen.cycles == [123, 105]  # the neuron fires in the second step: 3 + 2, though nothing listens
