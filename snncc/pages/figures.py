@@ -189,7 +189,7 @@ def _grid_axes() -> Mapping[str, Any]:
 
 
 def _grid_height(shape: tuple[int, ...]) -> int:
-    return int(np.clip(30 * shape[0] + 60, 180, 520))
+    return int(np.clip(22 * shape[0] + 60, 220, 420))
 
 
 def raster(spikes: Mapping[str, Array]) -> Figure:

@@ -1,0 +1,138 @@
+"""The page of a simulation: what was decided, what the network did, and where on the chip it cost what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from snncc.analysis.metrics import Reading, Run
+from snncc.analysis.usage import Usage
+from snncc.arrays import Array, Ints
+from snncc.chip import Chip, Fabric
+from snncc.integers import Network
+from snncc.mapping import HOST
+from snncc.mapping import Mapping as Placed
+from snncc.pages import figures
+from snncc.pages.page import Section, Table, render
+
+_DECISIONS = 50  # classes; with more, a table of decisions is too fine to be read
+_RESOURCES = ("neurons", "synapse_words", "axons_in", "axons_out", "routes")
+NORTH, EAST, SOUTH, WEST = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Cores:
+    """What only a chip of many cores has: where neurons lie, what each core uses, and the machine's counters."""
+
+    fabric: Fabric
+    mapping: Placed
+    usage: Usage
+    counts: Mapping[str, Ints]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a page is about; `labels` (samples,) if the data have any, `energy` in pJ a sample by kind of event."""
+
+    title: str
+    network: Network
+    chip: Chip
+    run: Run
+    labels: Ints | None
+    readings: tuple[Reading, ...] = ()
+    energy: Mapping[str, float] | None = None
+    energy_notes: Mapping[str, str] | None = None
+    cores: Cores | None = None
+
+
+def page(subject: Subject) -> bytes:
+    """The page, which stands alone."""
+    run = subject.run
+    facts = [("samples", f"{run.samples:,}")]
+    if run.accuracy is not None:
+        facts.append(("accuracy", f"{run.accuracy:.2%}"))
+    facts += [(each.label, each.text) for each in subject.readings]
+    return render(f"{subject.title} on {subject.chip.name}", subject.chip.description, facts, list(_sections(subject)))
+
+
+def _sections(subject: Subject) -> Iterator[Section]:
+    run = subject.run
+    note = "Populations and, between them, synapse groups; dotted where they feed back."
+    yield Section("Network", note, figures.network(subject.network), wide=True)
+    if subject.cores:
+        yield from _on_cores(subject.cores)
+    if run.trace.spikes and run.samples:
+        first = {name: each[0] for name, each in run.trace.spikes.items()}
+        yield Section("Spikes", "Of the first sample, population by population.", figures.raster(first), wide=True)
+    if subject.energy:
+        notes = subject.energy_notes or {}
+        yield Section("Energy", "Of a sample, by kind of event.", figures.bars(subject.energy, "pJ", notes))
+    if subject.labels is not None and run.samples and int(max(subject.labels.max(), run.classes.max())) < _DECISIONS:
+        yield Section("Decisions", "Samples by label and decision.", figures.confusion(subject.labels, run.classes))
+    if run.rates:
+        rows = tuple((name, f"{rate:.2%}") for name, rate in run.rates.items())
+        head = ("population", "neurons that fire in a step")
+        yield Section("Activity", "Over all samples and steps.", Table(head, rows))
+
+
+def _on_cores(cores: Cores) -> Iterator[Section]:
+    fabric, usage = cores.fabric, cores.usage
+    count = len(usage.neurons)
+    limits = {key: getattr(fabric.core, key) for key in _RESOURCES}
+    used = {key: getattr(usage, key) for key, limit in limits.items() if limit is not None}
+    fill = np.max([each / limits[key].value for key, each in used.items()], axis=0)
+    hover = [_held(core, cores, used) for core in range(count)]
+    yield Section("Cores", "How full the fullest resource of each core is.", figures.cores(fabric.mesh, fill, hover))
+    note = "Packets through each router and over each link, both ways, of all samples."
+    yield Section("Traffic", note, figures.traffic(fabric.mesh, *_links(fabric, cores.counts)))
+    rows = tuple(_resource(key, each, limits[key].value) for key, each in used.items())
+    head = ("resource", "fullest core", "a core holds", "all cores")
+    yield Section("Resources", "Used and allowed.", Table(head, rows))
+    busy = cores.counts["neuron_busy"][:count] + cores.counts["synapse_busy"][:count]
+    steps = max(1, int(cores.counts["steps"][0]))
+    order = [int(core) for core in np.argsort(-busy, kind="stable")[:5] if busy[core]]
+    rows = tuple(_busy(core, cores, steps) for core in order)
+    head = ("core", "neurons", "synapses", "waiting for the mesh")
+    yield Section("Busiest cores", "Cycles a step in which their units work, or wait.", Table(head, rows))
+
+
+def _held(core: int, cores: Cores, used: Mapping[str, Array]) -> str:
+    """What a core holds, in lines of HTML."""
+    lines = [f"<b>core {core}</b>"]
+    for name, where in cores.mapping.placement.cores.items():
+        here = int(np.count_nonzero(where == core)) if where.size and where[0] != HOST else 0
+        if here:
+            lines.append(f"{escape(name)}: {here:,} neurons")
+    lines += [f"{_words(key)}: {int(each[core]):,}" for key, each in used.items() if key != "neurons"]
+    return "<br>".join(lines)
+
+
+def _words(key: str) -> str:
+    return {"routes": "cores that a neuron sends to", "synapse_words": "words of synapses"}.get(
+        key, key.replace("_", " ")
+    )
+
+
+def _resource(key: str, used: Array, limit: float) -> tuple[str, ...]:
+    worst = int(used.max(initial=0))
+    total = "" if key == "routes" else f"{int(used.sum()):,}"
+    return _words(key), f"{worst:,} ({worst / limit:.0%})", f"{limit:,.0f}", total
+
+
+def _busy(core: int, cores: Cores, steps: int) -> tuple[str, ...]:
+    values = (cores.counts[key][core] / steps for key in ("neuron_busy", "synapse_busy", "neuron_stalled"))
+    return (str(core), *(f"{each:,.1f}" for each in values))
+
+
+def _links(fabric: Fabric, counts: Mapping[str, Ints]) -> tuple[Ints, Ints, Ints]:
+    """Packets that left each tile's router, over the links to the east, and to the south, both ways together."""
+    mesh = fabric.mesh
+    hops = counts["hops"].reshape(mesh.rows, mesh.columns, 4)
+    delivered = counts["deliveries"][: mesh.rows * mesh.columns * mesh.cores]
+    tiles = hops.sum(axis=2) + delivered.reshape(mesh.rows, mesh.columns, mesh.cores).sum(axis=2)
+    east = hops[:, :-1, EAST] + hops[:, 1:, WEST]
+    south = hops[:-1, :, SOUTH] + hops[1:, :, NORTH]
+    return tiles, east, south

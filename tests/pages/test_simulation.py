@@ -1,0 +1,65 @@
+"""The page of a simulation: its sections, and the numbers that it takes from a machine's counters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import snncc
+from snncc.analysis.usage import Usage
+from snncc.chip import Mesh, load
+from snncc.mapping import Mapping, frozen_cores
+from snncc.pages import simulation
+from snncc.pages.page import Table
+from snncc.pages.simulation import Cores, Subject, page
+
+MODELS = Path(__file__).parents[2] / "models"
+MESH = Mesh(2, 2, 2, (0, 0))
+
+
+def cores() -> Cores:
+    fabric = load("mesh64").fabric
+    assert fabric is not None
+    counts = {
+        "steps": np.array([2]),
+        "neuron_busy": np.array([10, 0, 0, 4, 0, 0, 0, 0, 9]),
+        "synapse_busy": np.array([0, 0, 2, 8, 0, 0, 0, 0, 0]),
+        "neuron_stalled": np.arange(9),
+        "deliveries": np.array([1, 2, 0, 0, 0, 0, 0, 4, 0]),
+        "hops": np.array([[0, 5, 7, 0], [0, 0, 1, 3], [2, 0, 0, 0], [4, 0, 0, 6]]),
+    }
+    one = np.array([1, 0, 0, 5, 0, 0, 0, 0])
+    usage = Usage(np.array([1, 0, 0, 512, 0, 0, 0, 0]), one, one, one, one)
+    mapping = Mapping(frozen_cores({"lif": np.array([0, 3, 3])}), {}, {})
+    return Cores(type(fabric)(MESH, fabric.core, fabric.packing, fabric.timing, None), mapping, usage, counts)
+
+
+def test_links_are_summed_both_ways() -> None:
+    tiles, east, south = simulation._links(cores().fabric, cores().counts)
+    assert tiles.tolist() == [[15, 4], [2, 14]]
+    assert east.tolist() == [[8], [6]]
+    assert south.tolist() == [[9, 5]]
+
+
+def test_the_fullest_and_the_busiest_cores() -> None:
+    sections = {each.heading: each.content for each in simulation._on_cores(cores())}
+    resources, busiest = sections["Resources"], sections["Busiest cores"]
+    assert isinstance(resources, Table)
+    assert isinstance(busiest, Table)
+    assert resources.rows[0] == ("neurons", "512 (50%)", "1,024", "513")
+    assert busiest.rows == (("3", "2.0", "4.0", "1.5"), ("0", "5.0", "0.0", "0.0"), ("2", "0.0", "1.0", "1.0"))
+    picture = sections["Cores"]
+    assert not isinstance(picture, Table)
+    assert "lif: 2 neurons" in picture["data"][0]["text"][1][1]
+
+
+def test_a_program_on_one_core_has_a_page_too() -> None:
+    program = snncc.compile(MODELS / "digits_dense.onnx", "host")
+    data = program.data(MODELS / "digits_dense.npz", limit=5)
+    run = program.simulate(data, record=True)
+    text = page(Subject(program.title, program.network, program.chip, run, data.y)).decode()
+    assert "<h1>digits_dense on host</h1>" in text
+    for heading in ("Network", "Spikes", "Decisions", "Activity"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "<h2>Cores</h2>" not in text
