@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +19,10 @@ from snncc import files as files_
 from snncc import records
 from snncc.chip import Chip
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
+from snncc.events.ops import EventNetwork, EventOp, EventPopulation, EventSource
+from snncc.events.wellformed import malformed as malformed_events
 from snncc.graph import Edge, Graph
-from snncc.integers import IntOp, Network, Population, Source, Synapse
+from snncc.integers import IntOp, Network, Output, Population, Source, Synapse
 from snncc.linear import malformed
 from snncc.serial import Reader, Writer
 from snncc.wellformed import malformed as malformed_network
@@ -29,6 +31,7 @@ FORMAT = 1
 _MARK = "reference/artefact.json"
 _AGAIN = "compile the model again"
 MOST_STEPS = 1_000_000
+_LONGEST_NAME = 255
 _MOST_NEURONS = 1 << 28  # more would not fit any machine that runs the reference
 
 
@@ -53,7 +56,12 @@ class Link:
     delay: int
 
 
-def reference_files(title: str, backend: str, chip: Chip, steps: int | None, network: Network) -> Mapping[str, bytes]:
+AnyNetwork = Network | EventNetwork
+
+
+def reference_files(
+    title: str, backend: str, chip: Chip, steps: int | None, network: AnyNetwork
+) -> Mapping[str, bytes]:
     """The files under `reference/`, by relative path."""
     writer = Writer()
     plain = {
@@ -83,7 +91,7 @@ def place_for(folder: Path) -> None:
     files_.place_for_folder(folder, _MARK)
 
 
-def read(folder: Path) -> tuple[Manifest, Network]:
+def read(folder: Path) -> tuple[Manifest, AnyNetwork]:
     """The manifest and the network of an artefact.
 
     Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
@@ -117,34 +125,54 @@ def _bare(plain: Any) -> Any:
     return [_bare(each) for each in cast("list[Any]", plain)] if isinstance(plain, list) else plain
 
 
-def _network(plain: Any, blob: bytes) -> Network:
+def _network(plain: Any, blob: bytes) -> AnyNetwork:
     reader = Reader("reference/network.json", blob)
     if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) != {"ops", "edges"}:
         raise _damaged("reference/network.json", "must hold ops and edges")
     ops_plain, edges_plain = cast("dict[str, Any]", plain)["ops"], cast("dict[str, Any]", plain)["edges"]
     if not isinstance(ops_plain, dict) or not isinstance(edges_plain, list):
         raise _damaged("reference/network.json", "must hold ops by name and a list of edges")
-    ops: dict[str, IntOp] = {
-        name: reader.value(IntOp, each, name) for name, each in cast("dict[str, Any]", ops_plain).items()
+    ops: dict[str, IntOp | EventOp] = {
+        name: reader.value(IntOp | EventOp, each, name) for name, each in cast("dict[str, Any]", ops_plain).items()
     }
+    for name in ops:
+        if not _is_name(name):
+            raise _damaged("reference/network.json", f"has an op with the name {name[:60]!r}")
     links: list[Link] = [reader.value(Link, each, "edges") for each in cast("list[Any]", edges_plain)]
     for name, op in ops.items():
         reason = malformed(op.map) if isinstance(op, Synapse) else None
         if reason:
             raise _damaged("reference/network.json", f"{name}: {reason}")
-    neurons = sum(math.prod(op.shape) for op in ops.values() if isinstance(op, (Source, Population)))
+    neurons = sum(math.prod(op.shape) for op in ops.values() if isinstance(op, (Source, Population, EventPopulation)))
     outputs = sum(op.map.out_size for op in ops.values() if isinstance(op, Synapse))
     if neurons + outputs > _MOST_NEURONS:
         raise _damaged("reference/network.json", f"has {neurons + outputs:,} neurons")
     try:
-        network = Graph(ops, (Edge(link.source, link.target, link.delay) for link in links))
+        return _joined(ops, [Edge(link.source, link.target, link.delay) for link in links])
     except ValueError as error:
         raise _damaged("reference/network.json", str(error)) from error
+
+
+def _joined(ops: Mapping[str, IntOp | EventOp], edges: Sequence[Edge]) -> AnyNetwork:
+    """A network of one kind or the other; a ValueError if no ops can be joined so."""
+    events = {name: op for name, op in ops.items() if isinstance(op, (EventSource, EventPopulation, Synapse, Output))}
+    if len(events) == len(ops):
+        network = EventNetwork(events, edges)
+        faults = malformed_events(network)
+    else:
+        integers = {name: op for name, op in ops.items() if not isinstance(op, (EventPopulation, EventSource))}
+        network = Graph(integers, edges)
+        faults = malformed_network(network)
     check(
-        Diagnostic("damaged-artefact", "reference/network.json", f"{where}: {message}", _AGAIN)
-        for where, message in malformed_network(network)
+        Diagnostic("damaged-artefact", "reference/network.json", f"{at}: {message}", _AGAIN) for at, message in faults
     )
     return network
+
+
+def _is_name(name: str) -> bool:
+    """Whether an op may be called that: what is recorded of it is saved under its name."""
+    parts = name.replace("\\", "/").split("/")
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and not {"", ".", ".."} & set(parts)
 
 
 def _bytes(folder: Path, name: str) -> bytes:
