@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snncc import records
-from snncc.arithmetic import Overflow, Rounding
+from snncc.arithmetic import Overflow, Register, Rounding
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.records import Range, Reader, Steps
 
@@ -78,7 +78,8 @@ class Accumulator:
 class StateArithmetic:
     """A state register: its greatest width, how its decay is quantised and rounded, what happens at its ends.
 
-    The product of a state and its decay factor must fit `product_bits`, signed.
+    The product of a state and its decay factor must fit `product_bits`, signed. A register that is not of two's
+    complement leaves the lowest value out (`symmetric`), and may have one more at the top instead (`shifted`).
     """
 
     bits: int
@@ -86,6 +87,14 @@ class StateArithmetic:
     product_bits: int
     rounding: Rounding
     overflow: Overflow
+    ends: Literal["twos-complement", "symmetric", "shifted"] = "twos-complement"
+
+    @property
+    def register(self) -> Register:
+        """The widest register."""
+        highest = (1 << (self.bits - 1)) - 1
+        lowest = -highest - (self.ends == "twos-complement")
+        return Register(lowest, highest + (self.ends == "shifted"), self.overflow)
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,19 @@ class Compiler:
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """What a neuron's parameters can be: a threshold is an unsigned number of `threshold_bits` << `threshold_shift`.
+
+    A bias is a signed mantissa of `bias_bits` << one of `bias_exponent`.
+    """
+
+    threshold_bits: int
+    threshold_shift: int
+    bias_bits: int
+    bias_exponent: Range
+
+
+@dataclass(frozen=True)
 class Lava:
     """How Lava is told to simulate the chip."""
 
@@ -225,6 +247,7 @@ class Chip:
     current: StateArithmetic
     membrane: StateArithmetic
     compiler: Compiler | None = None
+    parameters: Parameters | None = None
     lava: Lava | None = None
     mesh: Mesh | None = None
     core: Core | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,19 @@ from snncc import data as datasets
 from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import doubtful, margins, prove
+from snncc.backends.base import Backend, EventBackend
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import check
+from snncc.diagnostics import Diagnostic, check, fault
+from snncc.event_program import EventProgram
+from snncc.events.ops import EventNetwork
 from snncc.frontends import Model, read_model
 from snncc.graph import Graph
 from snncc.integers import Network, Population, Source
 from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
 from snncc.mapping import Mapping, Method
+from snncc.passes.express import express
 from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
 from snncc.passes.quantise import Options, Samples, quantise
@@ -53,7 +57,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     partition: Method = "auto",
     seed: int = 0,
     stage: Stage = no_stage,
-) -> Program:
+) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
 
     `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
@@ -62,7 +66,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     same cut. Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
     chip = chips.load(Path(target))
-    machine = backend_named(backend or chip.backend)
+    machine = _machine(chip, backend or chip.backend)
 
     stage("read")
     imported = read_model(Path(model), states)
@@ -73,13 +77,59 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     legal = legalise(imported.graph)
     warnings += check(contracts.legal(legal))
 
-    stage("quantise")
     chosen = None if samples is None else _samples(samples, legal, steps)
     options = Options(weight_bits=weight_bits or chip.weight.bits, decoder=decoder or imported.decoder, steps=steps)
-    network = retime(quantise(legal, chip, options, chosen and Samples(chosen.x, chosen.lengths)), chip)
+    given = _Legal(imported, legal, chip, options, chosen, warnings)
+    if isinstance(machine, EventBackend):
+        return _on_events(given, machine, require_proof, stage)
+    return _on_steps(given, machine, require_proof, partition, seed, stage)
+
+
+@dataclass(frozen=True, eq=False)
+class _Legal:
+    """A model in legal form, with what all kinds of targets go on from."""
+
+    model: Model
+    graph: Graph[Layer]
+    chip: Chip
+    options: Options
+    samples: Data | None
+    warnings: tuple[Diagnostic, ...]
+
+
+def _machine(chip: Chip, name: str) -> Backend | EventBackend:
+    """The backend of a name; raises CompileError (`wrong-backend`) if it is for chips of another kind."""
+    machine = backend_named(name)
+    if isinstance(machine, EventBackend) != (chip.crossbar is not None):
+        kinds = ("event by event", "step by step")
+        theirs, own = kinds if isinstance(machine, EventBackend) else kinds[::-1]
+        message = f"runs networks {theirs}; {chip.name} works {own}"
+        raise fault("wrong-backend", name, message, f"leave out --backend: {chip.name} has {chip.backend}")
+    return machine
+
+
+def _on_events(given: _Legal, machine: EventBackend, require_proof: bool, stage: Stage) -> EventProgram:
+    """For a chip that acts event by event."""
+    stage("events")
+    lowered = machine.lower(given.graph, given.chip, given.options, given.samples)
+    network, fidelity = lowered.network, lowered.fidelity
+    warnings = (*given.warnings, *check((*lowered.warnings, *machine.validate(network, given.chip, require_proof))))
+    texts = _texts(given.model.graph, given.graph, network)
+    base = given.model.name, given.chip, given.options.steps, warnings, texts
+    return EventProgram(*base, network=network, backend=machine, fidelity=fidelity)
+
+
+def _on_steps(
+    given: _Legal, machine: Backend, require_proof: bool, partition: Method, seed: int, stage: Stage
+) -> Program:
+    """For all that computes in steps, by way of an integer network."""
+    legal, chip, options, chosen, warnings = given.graph, given.chip, given.options, given.samples, given.warnings
+    stage("quantise")
+    network = quantise(legal, chip, options, chosen and Samples(chosen.x, chosen.lengths))
+    network = express(retime(network, chip), chip)
 
     stage("prove")
-    proof = prove(network, steps)
+    proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
     warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
@@ -87,7 +137,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     stage("map")
     mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
-    base = imported.name, chip, steps, warnings, _texts(imported.graph, legal, network)
+    base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
     return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
 
 
@@ -120,16 +170,22 @@ def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, 
     return map_network(network, chip, samples and activity(network, samples), method, seed)
 
 
-def open_program(folder: Path_) -> Program:
+def open_program(folder: Path_) -> Program | EventProgram:
     """The program of an artefact that `snncc compile` wrote.
 
     Raises CompileError: `not-an-artefact`, `damaged-artefact`.
     """
     manifest, network = artefact.read(Path(folder))
+    machine = _machine(manifest.chip, manifest.backend)
+    base = manifest.title, manifest.chip, manifest.steps
+    if isinstance(network, EventNetwork) and isinstance(machine, EventBackend):
+        check(machine.validate(network, manifest.chip, False))
+        return EventProgram(*base, folder=Path(folder), network=network, backend=machine)
+    if isinstance(network, EventNetwork) or isinstance(machine, EventBackend):
+        message = f"is a network of another kind than {manifest.backend} runs"
+        raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
     proof = prove(network, manifest.steps)
     check(contracts.quantised(network, manifest.chip, proof))
-    machine = backend_named(manifest.backend)
-    base = manifest.title, manifest.chip, manifest.steps
     return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
 
 

@@ -286,7 +286,8 @@ def _states(population: Population, chip: Chip) -> Iterator[tuple[str, Decay, Re
 
 
 def _misfits(decay: Decay, register: Register, arithmetic: StateArithmetic) -> Iterator[str]:
-    bits, (low, high) = _width((register.lo, register.hi)), arithmetic.decay_bits
+    ends = register.lo, register.hi - (arithmetic.ends == "shifted")
+    bits, (low, high) = _width(ends), arithmetic.decay_bits
     if bits > arithmetic.bits:
         yield f"needs {_bits(bits)}; there are {arithmetic.bits}"
     if not low <= decay.bits <= high:

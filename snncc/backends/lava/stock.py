@@ -18,15 +18,16 @@ import numpy as np
 from snncc.analysis.intervals import spread
 from snncc.analysis.proof import PopulationProof, Verdict
 from snncc.arrays import Array, Ints
+from snncc.chip import Parameters
 from snncc.integers import Decay, HardReset, Population, Register
+from snncc.passes.express import split
 
 SHIFT = 6  # of the summed input and of the threshold
 DECAY_BITS = 12
 U = Register(-(1 << 23) + 1, 1 << 23, "wrap")
 V = Register(-(1 << 23) + 1, (1 << 23) - 1, "saturate")
 MOST_THRESHOLD = (1 << 17) - 1
-MANTISSA = (-(1 << 12), (1 << 12) - 1)
-MOST_EXPONENT = 7
+GRID = Parameters(threshold_bits=17, threshold_shift=SHIFT, bias_bits=13, bias_exponent=(0, 7))
 _UNITY = 1 << DECAY_BITS
 
 
@@ -46,7 +47,7 @@ def lif(op: Population, proof: PopulationProof) -> Lif | tuple[str, ...]:
     why = (*_structure(op), *_states(op, proof), *_threshold(op, proof), *_bias(op))
     if why:
         return why
-    mantissa, exponent = split_bias(_plain(op.membrane.bias, op))
+    mantissa, exponent = split(_plain(op.membrane.bias, op), GRID)
     return Lif(
         du=(_amount(op.current.decay) if op.current else _UNITY) - 1,
         dv=min(_amount(op.membrane.decay), _UNITY - 1),
@@ -142,25 +143,9 @@ def _threshold(op: Population, proof: PopulationProof) -> Iterator[str]:
 
 
 def _bias(op: Population) -> Iterator[str]:
-    mantissa, exponent = split_bias(op.membrane.bias)
+    mantissa, exponent = split(op.membrane.bias, GRID)
     if ((mantissa << exponent) != op.membrane.bias).any():
         yield "its biases are not of the form mantissa (13 bits) << exponent (0 to 7)"
-
-
-def split_bias(bias: Array) -> tuple[Ints, Ints]:
-    """Mantissas and exponents, each of the bias's shape, that come closest to a bias; exact where that is possible."""
-    bias = np.asarray(bias, np.int64)
-    exponent = np.full_like(bias, MOST_EXPONENT)
-    for each in range(MOST_EXPONENT - 1, -1, -1):  # down to the smallest exponent whose mantissa has room
-        fits = (nearest(bias, each) >= MANTISSA[0]) & (nearest(bias, each) <= MANTISSA[1])
-        exponent = np.where(fits, each, exponent)
-    mantissa = np.clip(nearest(bias, exponent), *MANTISSA)
-    return mantissa, np.where(mantissa == 0, 0, exponent)
-
-
-def nearest(value: Array, shift: Array | int) -> Ints:
-    """value / 2**shift, to the nearest integer."""
-    return (value + ((np.int64(1) << shift) >> 1)) >> shift
 
 
 def _amount(decay: Decay) -> int:

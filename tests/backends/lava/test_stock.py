@@ -14,7 +14,7 @@ from snncc.analysis.proof import prove
 from snncc.arrays import Array
 from snncc.backends.lava import BACKEND
 from snncc.backends.lava.plan import Plan
-from snncc.backends.lava.stock import lif, split_bias
+from snncc.backends.lava.stock import lif
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Output, Population, Source, Synapse
 from snncc.linear import Sparse
@@ -103,10 +103,3 @@ def test_random_networks_of_stock_processes() -> None:
 @pytest.mark.slow
 def test_many_random_networks_of_stock_processes() -> None:
     holds(300)
-
-
-def test_a_bias_is_split_exactly_or_to_the_nearest() -> None:
-    bias = np.array([0, 4095, -4096, 4096, -4097, 4098, 4095 << 7, (4095 << 7) + 1, -4096 << 7, 5 << 20])
-    mantissa, exponent = split_bias(bias)
-    assert mantissa.tolist() == [0, 4095, -4096, 2048, -2048, 2049, 4095, 4095, -4096, 4095]
-    assert exponent.tolist() == [0, 0, 0, 1, 1, 1, 7, 7, 7, 7]
