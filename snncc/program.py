@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from snncc import artefact, files, verify
 from snncc import data as datasets
+from snncc.analysis.costs import Spent, added, greatest, spent
 from snncc.analysis.metrics import Reading, Run, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
@@ -124,7 +125,11 @@ class Compiled(ABC):
                 progress(done, len(data.x))
         seconds = sum(each.figures.get("seconds", 0.0) for each in results)
         run = summarise([each.trace for each in results], data.lengths, data.y, self.decoders, seconds)
-        return replace(run, readings=self.readings(results, run.samples))
+        return replace(run, readings=self.readings(results, run.samples), spent=self.spent(results, data))
+
+    def spent(self, results: Sequence[Result], data: Data) -> Spent | None:  # noqa: ARG002
+        """What the target took for a run, where it counts that."""
+        return None
 
     def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:  # noqa: ARG002
         """What the target measured while it ran `samples` samples, for people and machines."""
@@ -211,6 +216,12 @@ class Program(Compiled):
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         return self.backend.run(folder, self.network, self.chip, batch, record)
+
+    def spent(self, results: Sequence[Result], data: Data) -> Spent | None:
+        if not results[0].counts:
+            return None
+        counts, peaks = added([each.counts for each in results]), greatest([each.peaks for each in results])
+        return spent(self.network, self.chip, counts, peaks, len(data.x), int(data.lengths.sum()))
 
 
 def as_data(

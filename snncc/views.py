@@ -15,6 +15,7 @@ from rich.text import Text
 from snncc.diagnostics import Diagnostic, printable
 
 if TYPE_CHECKING:
+    from snncc.analysis.costs import Estimate, Spent
     from snncc.analysis.metrics import Run
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
@@ -166,7 +167,63 @@ def simulated(what: Path, run: Run) -> View:
         "classes": run.classes.tolist(),
         **{each.key: each.value for each in run.readings},
     }
-    return View(plain, [table])
+    if run.spent is None:
+        return View(plain, [table])
+    taken = _spent(run.spent)
+    return View({**plain, **taken.plain}, [table, *taken.shown])
+
+
+def _spent(spent: Spent) -> View:
+    """What a run took on a chip of many cores, a sample."""
+    table = _table("a sample took", "", "#")
+    table.show_header = False
+    _row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
+    _row(table, "time", f"{_unit(spent.seconds.value, 's')} ({_origin(spent.seconds)})")
+    if spent.joules:
+        _row(table, "energy", f"{_unit(spent.joules.value, 'J')} ({_origin(spent.joules)})")
+        for name, part in sorted(spent.joules.parts.items(), key=lambda each: -each[1]):
+            if part:
+                _row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
+    _row(table, "spikes, packets, hops", f"{spent.spikes:,.1f}, {spent.packets:,.1f}, {spent.hops:,.1f}")
+    _row(table, "synapses read", f"{spent.synapses:,.1f}")
+    bench = spent.bench
+    operations = f"{bench.effective_acs:,.1f} AC, {bench.effective_macs:,.1f} MAC, of {bench.dense:,.1f}"
+    _row(table, "effective synaptic operations", operations)
+    sparsity = f"{bench.activation_sparsity:.2%}, {bench.connection_sparsity:.2%}"
+    _row(table, "sparsity of activations, connections", sparsity)
+    _row(table, "footprint", f"{bench.footprint:,} bytes")
+    _row(table, "fullest buffer, queue", f"{spent.buffer} packets, {spent.queue} packets")
+    plain = {"spent": dataclasses.asdict(spent)}
+    busiest = [_busiest_cores(spent), *([""] + [_busiest_links(spent)] if spent.links else [])]
+    return View(plain, ["", table, "", *busiest])
+
+
+def _busiest_cores(spent: Spent) -> Table:
+    table = _table("busiest cores", "core", "column, row", "#neurons", "#waiting", "#synapses")
+    for core in spent.cores:
+        shares = (f"{share:.1%}" for share in (core.neurons, core.waiting, core.synapses))
+        _row(table, core.core, "{}, {}".format(*core.tile), *shares)
+    return table
+
+
+def _busiest_links(spent: Spent) -> Table:
+    table = _table("busiest links", "from column, row", "to the", "#packets", "#busy")
+    for link in spent.links:
+        _row(table, "{}, {}".format(*link.tile), link.direction, f"{link.packets:,.1f}", f"{link.busy:.1%}")
+    return table
+
+
+def _origin(estimate: Estimate) -> str:
+    """Where the numbers behind a figure come from."""
+    return f"of {estimate.published} published and {estimate.assumed} assumed numbers"
+
+
+def _unit(value: float, unit: str) -> str:
+    """A quantity with a prefix that leaves one to three digits before the point."""
+    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value * 1e12:.3g} p{unit}"
 
 
 def verified(verdict: Verification) -> View:

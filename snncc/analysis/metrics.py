@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncc.analysis.costs import Spent
 from snncc.arrays import Array, Floats, Ints
 from snncc.layers import Decoder
 from snncc.runner import Trace
@@ -29,7 +30,8 @@ class Run:
 
     `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
     the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
-    spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's own.
+    spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's
+    own; `spent` is what a chip of many cores took.
     """
 
     samples: int
@@ -40,6 +42,7 @@ class Run:
     rates: Mapping[str, float]
     trace: Trace
     readings: tuple[Reading, ...] = ()
+    spent: Spent | None = None
 
 
 def summarise(

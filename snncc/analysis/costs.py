@@ -1,0 +1,170 @@
+"""What a run took on a chip of many cores: time and energy from counted events, and the busiest cores and links."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from snncc.analysis.neurobench import NeuroBench, neurobench
+from snncc.arrays import Ints
+from snncc.chip import Chip, Energy, Figure, Mesh, Timing
+from snncc.integers import Network
+from snncc.mapping import tile_of
+
+SHOWN = 5  # cores, and links, that are called the busiest
+DIRECTIONS = ("north", "east", "south", "west")
+_FORMS = ("sparse", "dense", "shared")
+Counts = Mapping[str, Ints]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure per inference, its parts, and of how many published and how many assumed numbers it is made."""
+
+    value: float
+    parts: Mapping[str, float]
+    published: int
+    assumed: int
+
+
+@dataclass(frozen=True)
+class CoreLoad:
+    """How busy a core was, as shares of all cycles: its neuron unit at work and waiting, its synapse unit."""
+
+    core: int
+    tile: tuple[int, int]
+    neurons: float
+    waiting: float
+    synapses: float
+
+
+@dataclass(frozen=True)
+class LinkLoad:
+    """How many packets a link took per inference, from a tile in a direction, and its share of all cycles."""
+
+    tile: tuple[int, int]
+    direction: str
+    packets: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Per inference, on average: steps, cycles, spikes of neurons on cores, packets, hops, synapses read.
+
+    `seconds`, and `joules` where the chip's file has energies. `buffer` and `queue` are the most packets that were in
+    one of each at once.
+    """
+
+    steps: float
+    cycles: float
+    spikes: float
+    packets: float
+    hops: float
+    synapses: float
+    seconds: Estimate
+    joules: Estimate | None
+    cores: tuple[CoreLoad, ...]
+    links: tuple[LinkLoad, ...]
+    buffer: int
+    queue: int
+    bench: NeuroBench
+
+
+def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: int, model_steps: int) -> Spent:
+    """What `samples` inferences took, which had `model_steps` steps in all.
+
+    The counters are named as `backends/chip/counts.py` says.
+    """
+    fabric = chip.fabric
+    assert fabric is not None, "a chip without cores"
+    total = {name: float(values.sum()) for name, values in counts.items()}
+    return Spent(
+        total["steps"] / samples,
+        total["cycles"] / samples,
+        total["spikes"] / samples,
+        total["packets"] / samples,
+        total["hops"] / samples,
+        total["synapses"] / samples,
+        _seconds(counts, fabric.timing, samples),
+        None if fabric.energy is None else _joules(counts, fabric.energy, samples),
+        _busiest_cores(counts, fabric.mesh),
+        _busiest_links(counts, fabric.mesh, fabric.timing, samples),
+        int(peaks["buffers"].max(initial=0)),
+        int(peaks["queues"].max(initial=0)),
+        neurobench(network, counts["fired"], counts["operations"], samples, model_steps),
+    )
+
+
+def added(parts: Sequence[Counts]) -> Counts:
+    """The counters of consecutive parts of a run."""
+    return {name: np.sum([each[name] for each in parts], axis=0) for name in (parts[0] if parts else ())}
+
+
+def greatest(parts: Sequence[Counts]) -> Counts:
+    """The peaks of consecutive parts of a run."""
+    return {name: np.max([each[name] for each in parts], axis=0) for name in (parts[0] if parts else ())}
+
+
+def _seconds(counts: Counts, timing: Timing, samples: int) -> Estimate:
+    value = float(counts["cycles"].sum()) * timing.clock_ns.value * 1e-9 / samples
+    published, assumed = _sources(timing)
+    barrier = bool(timing.barrier_source)
+    return Estimate(value, {}, published + barrier, assumed + (not barrier))
+
+
+def _joules(counts: Counts, energy: Energy, samples: int) -> Estimate:
+    synapses = counts["synapses"].sum(axis=0)
+    hops = dict(zip(DIRECTIONS, counts["hops"].sum(axis=0).tolist(), strict=True))
+    events = {
+        "neuron": counts["neurons"].sum(),
+        "spike": counts["spikes"].sum(),
+        "packet": counts["packets"].sum(),
+        "delivery": counts["deliveries"].sum(),
+        **{f"synapse_{form}": synapses[index] for index, form in enumerate(_FORMS)},
+        "hop_horizontal": hops["east"] + hops["west"],
+        "hop_vertical": hops["north"] + hops["south"],
+    }
+    parts = {name: float(count) * getattr(energy, name).value * 1e-12 / samples for name, count in events.items()}
+    return Estimate(sum(parts.values()), parts, *_sources(energy))
+
+
+def _sources(table: Timing | Energy) -> tuple[int, int]:
+    """How many figures of a table are published, and how many are assumed."""
+    figures = [value for each in fields(table) if isinstance(value := getattr(table, each.name), Figure)]
+    assumed = sum(each.assumed for each in figures)
+    return len(figures) - assumed, assumed
+
+
+def _busiest_cores(counts: Counts, mesh: Mesh) -> tuple[CoreLoad, ...]:
+    cycles = max(1, int(counts["cycles"].sum()))
+    neurons, waiting, synapses = (counts[name][:-1] for name in ("neuron_busy", "neuron_stalled", "synapse_busy"))
+    order = np.argsort(-(neurons + synapses), kind="stable")[:SHOWN]
+    return tuple(
+        CoreLoad(
+            core,
+            tile_of(core, mesh),
+            int(neurons[core]) / cycles,
+            int(waiting[core]) / cycles,
+            int(synapses[core]) / cycles,
+        )
+        for core in order.tolist()
+        if neurons[core] + synapses[core]
+    )
+
+
+def _busiest_links(counts: Counts, mesh: Mesh, timing: Timing, samples: int) -> tuple[LinkLoad, ...]:
+    hops, cycles = counts["hops"].reshape(-1), max(1, int(counts["cycles"].sum()))
+    order = np.argsort(-hops, kind="stable")[:SHOWN]
+    return tuple(
+        LinkLoad(
+            tile_of(link // 4 * mesh.cores, mesh),
+            DIRECTIONS[link % 4],
+            int(hops[link]) / samples,
+            int(hops[link]) * timing.link.value / cycles,
+        )
+        for link in order.tolist()
+        if hops[link]
+    )
