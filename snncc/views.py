@@ -194,7 +194,7 @@ def _spent(spent: Spent) -> View:
     _row(table, "footprint", f"{bench.footprint:,} bytes")
     _row(table, "fullest buffer, queue", f"{spent.buffer} packets, {spent.queue} packets")
     plain = {"spent": dataclasses.asdict(spent)}
-    busiest = [_busiest_cores(spent), *([""] + [_busiest_links(spent)] if spent.links else [])]
+    busiest = [_busiest_cores(spent), *(["", _busiest_links(spent)] if spent.links else [])]
     return View(plain, ["", table, "", *busiest])
 
 

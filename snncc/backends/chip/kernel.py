@@ -167,6 +167,8 @@ def _travel(tables: Tables, state: State, log: Log, n: Numbers, sample: int) -> 
 def _attempt(tables: Tables, state: State, log: Log, n: Numbers, sample: int, number: int, now: int) -> int:
     """An output port takes the packet whose turn it is, if there is one and it has room; returns when to try again."""
     port = state.ports[number]
+    if port.free > now:  # the wheel was too short to wait until then
+        return port.free
     pointer = port.pointer if port.free > state.time[0].begin else 0
     chosen, best, later = -1, n.ports, NEVER
     waiting, index = port.waiting, 0
