@@ -238,14 +238,11 @@ def verified(verdict: Verification) -> View:
 
 def targets(chips: Sequence[Chip]) -> View:
     """The chips and their limits."""
-    table = _table("targets", "name", "backend", "#weight bits", "input", "#delays", "#state bits", "description")
+    columns = ("backend", "#weight\nbits", "input\nbits", "#delays", "#state\nbits", "description")
+    table = _table("targets", "name", *columns)
     for chip in chips:
-        graded = (
-            f"{'signed' if chip.input.signed else 'unsigned'} {chip.input.bits} bits"
-            if chip.input.bits > 1
-            else "spikes"
-        )
+        graded = f"{'signed' if chip.input.signed else 'unsigned'} {chip.input.bits}"
         low, high = chip.delay.steps
-        limits = (chip.weight.bits, graded, f"{low}..{high}", chip.membrane.bits)
+        limits = (chip.weight.bits, graded if chip.input.bits > 1 else "spikes", f"{low}..{high}", chip.membrane.bits)
         _row(table, chip.name, chip.backend, *limits, chip.description)
     return View({"targets": [dataclasses.asdict(chip) for chip in chips]}, [table])
