@@ -195,6 +195,12 @@ def compile_(
     decoder: DecoderName = None,
     state: States = None,
     require_proof: RequireProof = False,
+    stock_only: Annotated[
+        bool, typer.Option("--stock-only", help="Refuse neurons that need microcode on Loihi (backend lava).")
+    ] = False,
+    allow_hard_reset: Annotated[
+        bool, typer.Option("--allow-hard-reset", help="Reset to 0 where the model subtracts; prints what it costs.")
+    ] = False,
     partition: Partition = "auto",
     seed: Seed = 0,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
@@ -217,6 +223,8 @@ def compile_(
                 states=_pairs(state),
                 backend=backend,
                 require_proof=require_proof,
+                stock_only=stock_only,
+                allow_hard_reset=allow_hard_reset,
                 partition=_partition(partition),
                 seed=seed,
                 stage=shown.stage,

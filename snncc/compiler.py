@@ -30,6 +30,7 @@ from snncc.passes.express import express
 from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
 from snncc.passes.quantise import Options, Samples, quantise
+from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
 from snncc.program import DataLike, Program, Progress, as_data, no_progress
 from snncc.runner import Trace
@@ -54,6 +55,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     states: Sequence[tuple[str, str]] = (),
     backend: str | None = None,
     require_proof: bool = False,
+    stock_only: bool = False,
+    allow_hard_reset: bool = False,
     partition: Method = "auto",
     seed: int = 0,
     stage: Stage = no_stage,
@@ -63,7 +66,10 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
     say. `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose
     registers may overflow. `partition` cuts a network into cores, where the target has many; the same `seed` gives the
-    same cut. Raises CompileError with everything that is wrong with the model, the target or the samples.
+    same cut. `stock_only` refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft
+    resets by those that it has.
+
+    Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
     chip = chips.load(Path(target))
     machine = _machine(chip, backend or chip.backend)
@@ -78,11 +84,16 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     warnings += check(contracts.legal(legal))
 
     chosen = None if samples is None else _samples(samples, legal, steps)
+    if allow_hard_reset and softly_reset(legal):
+        warnings += (cost(legal, chosen, decoder or imported.decoder),)
+        legal = hardly_reset(legal)
     options = Options(weight_bits=weight_bits or chip.weight.bits, decoder=decoder or imported.decoder, steps=steps)
     given = _Legal(imported, legal, chip, options, chosen, warnings)
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, require_proof, stage)
-    return _on_steps(given, machine, require_proof, partition, seed, stage)
+    if stock_only and machine.notes is None:
+        raise fault("bad-option", "--stock-only", f"the {machine.name} backend knows no stock neurons")
+    return _on_steps(given, machine, require_proof, stock_only, partition, seed, stage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,17 +131,25 @@ def _on_events(given: _Legal, machine: EventBackend, require_proof: bool, stage:
 
 
 def _on_steps(
-    given: _Legal, machine: Backend, require_proof: bool, partition: Method, seed: int, stage: Stage
+    given: _Legal,
+    machine: Backend,
+    require_proof: bool,
+    stock_only: bool,
+    partition: Method,
+    seed: int,
+    stage: Stage,
 ) -> Program:
     """For all that computes in steps, by way of an integer network."""
     legal, chip, options, chosen, warnings = given.graph, given.chip, given.options, given.samples, given.warnings
     stage("quantise")
-    network = quantise(legal, chip, options, chosen and Samples(chosen.x, chosen.lengths))
+    tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
+    network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
     network = express(retime(network, chip), chip)
 
     stage("prove")
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
+    faults += tuple(machine.notes(network, proof, stock_only)) if machine.notes else ()
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
     warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
 

@@ -1,17 +1,24 @@
-"""What a backend is: four functions over an integer network, and nothing that the rest of the compiler must know."""
+"""What a backend is: a few functions over a network, and nothing else that the rest of the compiler must know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snncc.analysis.metrics import Fidelity, Reading
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array, Ints
-from snncc.chip import Chip
+from snncc.chip import Capability, Chip
+from snncc.data import Data
 from snncc.diagnostics import Diagnostic
+from snncc.events.ops import EventNetwork
+from snncc.graph import Graph
 from snncc.integers import Network
+from snncc.layers import Layer
 from snncc.mapping import Mapping as Mapping_
+from snncc.mapping import Placement
+from snncc.passes.quantise import Options
 from snncc.runner import Trace
 
 
@@ -50,12 +57,22 @@ class Result:
     peaks: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
 
 
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """A trace for Chrome or Perfetto; `steps` of `of` are in it, as a browser opens only so much."""
+
+    content: bytes
+    steps: int
+    of: int
+
+
 @dataclass(frozen=True)
 class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
     `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
-    `mapped` needs to know on which core each neuron lies.
+    `mapped` needs to know on which core each neuron lies. `notes(network, proof, strict)` says what the target's own
+    neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     """
 
     name: str
@@ -63,3 +80,34 @@ class Backend:
     emit: Callable[[Job], Mapping[str, bytes]]
     run: Callable[[Path, Network, Chip, Batch, bool], Result]
     mapped: bool = False
+    placed: Callable[[Path], Placement] | None = None
+    timeline: Callable[[Path, Network, Chip, Batch], Timeline] | None = None
+    notes: Callable[[Network, Proof, bool], Iterable[Diagnostic]] | None = None
+    shuns: tuple[Capability, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """An event-driven network made for a chip, and what each stage on the way there cost on the samples."""
+
+    network: EventNetwork
+    fidelity: tuple[Fidelity, ...]
+    warnings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class EventBackend:
+    """A target without steps of its own, which reads an event-driven network instead of an integer network.
+
+    `lower(graph, chip, options, samples)` makes that network from a legal graph. `validate(network, chip,
+    require_proof)` yields why a network does not fit the chip, or is not proved to. `emit(title, network, chip, steps)`
+    and `run(folder, network, batch, record)` are as a `Backend` has them; `readings(results, chip, samples)` says what
+    a run took.
+    """
+
+    name: str
+    lower: Callable[[Graph[Layer], Chip, Options, Data | None], Lowered]
+    validate: Callable[[EventNetwork, Chip, bool], Iterable[Diagnostic]]
+    emit: Callable[[str, EventNetwork, Chip, int | None], Mapping[str, bytes]]
+    run: Callable[[Path, EventNetwork, Batch, bool], Result]
+    readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]]

@@ -1,0 +1,33 @@
+"""Says which populations Loihi runs as they are, with Lava's own neurons, and which need microcode there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snncc.analysis.proof import Proof
+from snncc.backends.lava.plan import Cells, Plan
+from snncc.diagnostics import Diagnostic
+from snncc.integers import Network
+
+_WAYS_OUT = {
+    "soft reset": "compile with --allow-hard-reset, or train with hard resets to 0",
+    "reset acts a step later": "compile with --allow-hard-reset, or train with resets that act at once",
+    "wrap in Lava's current": "compile with fewer --weight-bits",
+    "forgotten at once": "train with a membrane that decays more slowly",
+    "threshold differs": "train one threshold a layer",
+    "decays differently": "train one decay a layer",
+}
+
+
+def notes(network: Network, proof: Proof, strict: bool) -> Iterator[Diagnostic]:
+    """A warning for each population that is not stock; an error if `strict`."""
+    for each in Plan(network, proof).cells:
+        if each.own:
+            rule, severity = ("not-stock", "error") if strict else ("microcode", "warning")
+            message = f"needs microcode on Loihi, as Lava's LIF has no such neuron: {'; '.join(each.why)}"
+            yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]
+
+
+def _hint(cells: Cells) -> str:
+    ways = [way for part, way in _WAYS_OUT.items() if any(part in reason for reason in cells.why)]
+    return "; ".join(dict.fromkeys(ways))
