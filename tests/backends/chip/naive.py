@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from snncc.chip import Chip
 from snncc.integers import Network, Population, Source
-from snncc.mapping import Placement
+from snncc.mapping import HOST, Placement
 from tests.backends.chip.naive_layout import Sender, layout_of
 from tests.backends.chip.naive_mesh import EAST, FIRST_CORE, WEST, Done, Mesh, cycles_of
 from tests.backends.chip.naive_parts import Packet, Work
@@ -28,20 +28,30 @@ Rows = list[list[int]]
 class Seen:
     """One sample: by model step the spikes and membranes (after the reset), by chip step everything else.
 
-    `events` are counted as the energies of a chip's file are named.
+    `sent` are the values of the input and of all populations.
+    `events` are counted by core or HOST (those of routers by tile), as the energies of a chip's file are named.
     """
 
     spikes: dict[str, Rows] = field(default_factory=dict)
     membranes: dict[str, Rows] = field(default_factory=dict)
+    sent: list[dict[str, list[int]]] = field(default_factory=list)
     deliveries: list[list[Delivery]] = field(default_factory=list)
     times: list[list[Times]] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
-    events: list[Counter[str]] = field(default_factory=list)
+    events: list[Counter[tuple[str, int]]] = field(default_factory=list)
     steps: list[Done] = field(default_factory=list)
 
     def counts(self) -> Counter[str]:
         """The events of the whole sample."""
-        return sum(self.events, Counter())
+        counts: Counter[str] = Counter()
+        for events in self.events:
+            for (name, _), count in events.items():
+                counts[name] += count
+        return counts
+
+    def of(self, name: str, places: int) -> list[int]:
+        """How often something happened in the whole sample, by place, the host being one more at the end."""
+        return [sum(events[name, place] for events in self.events) for place in (*range(places), HOST)]
 
     def hardship(self) -> Counter[str]:
         """How often packets were in each other's way."""
@@ -76,6 +86,7 @@ class NaiveChip:
     def step(self, now: int, frames: Sequence[Sequence[int]]) -> None:
         """All neurons first: what they send in this step arrives in a later one, whenever in this step it does."""
         self.now, self.open, self.values = now, set[str](), dict[str, list[int]]()
+        self.seen.sent.append(self.values)
         self.seen.deliveries.append([])
         self.seen.times.append([])
         self.seen.events.append(Counter())
@@ -86,16 +97,16 @@ class NaiveChip:
                 self.values[name] = list(frames[now]) if now < len(frames) else []
             if name in self.layout.host or isinstance(self.network[name], Source):
                 self.tell_the_host(name)
-        programmes = [self.neuron_programme(own) for own in self.layout.neurons]
+        programmes = [self.neuron_programme(core, own) for core, own in enumerate(self.layout.neurons)]
         done = Mesh(self.chip, programmes, self.host_programme(), self.deliver).run()
-        for _, _, port in done.moves:
+        for _, tile, port in done.moves:
             if port < FIRST_CORE:
-                self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical"] += 1
+                self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical", tile] += 1
         self.seen.cycles.append(done.end + self.barrier())
         self.seen.steps.append(done)
 
     @property
-    def events(self) -> Counter[str]:
+    def events(self) -> Counter[tuple[str, int]]:
         return self.seen.events[-1]
 
     def update(self, name: str, now: int, length: int) -> None:
@@ -124,16 +135,16 @@ class NaiveChip:
         box = self.boxes.setdefault((population, step), [0] * self.populations[population].size)
         box[index] += value
 
-    def neuron_programme(self, own: list[Sender]) -> Iterator[Work]:
+    def neuron_programme(self, core: int, own: list[Sender]) -> Iterator[Work]:
         """What the neuron unit of a core has to do in this step."""
         for name, index in own:
             if name in self.open:
-                self.events["neuron"] += 1
+                self.events["neuron", core] += 1
                 yield Work(cycles_of(self.timing, "neuron"))
                 if self.values[name][index]:
-                    self.events["spike"] += 1
+                    self.events["spike", core] += 1
                     yield Work(cycles_of(self.timing, "spike"))
-                    yield from self.packets((name, index), "packet")
+                    yield from self.packets((name, index), core, "packet")
 
     def host_programme(self) -> Iterator[Work]:
         """What the host's port has to send in this step."""
@@ -141,21 +152,21 @@ class NaiveChip:
         for name in (*inputs, *self.layout.host):
             for index, value in enumerate(self.values[name]):
                 if value:
-                    yield from self.packets((name, index), "host")
+                    yield from self.packets((name, index), HOST, "host")
 
-    def packets(self, sender: Sender, cost: str) -> Iterator[Work]:
+    def packets(self, sender: Sender, place: int, cost: str) -> Iterator[Work]:
         for axon in self.layout.routes[sender]:
-            self.events["packet"] += 1
+            self.events["packet", place] += 1
             yield Work(cycles_of(self.timing, cost), Packet(axon, self.values[sender[0]][sender[1]]))
 
     def deliver(self, cycle: int, packet: Packet) -> int:
         """A synapse unit takes a packet; returns for how long it is busy then."""
-        self.events["delivery"] += 1
+        self.events["delivery", packet.axon.core] += 1
         busy = cycles_of(self.timing, "axon")
         for block in packet.axon.blocks:
             busy += block.words * cycles_of(self.timing, "word")
             busy += block.synapses * cycles_of(self.timing, f"synapse_{block.form}")
-            self.events[f"synapse_{block.form}"] += block.synapses
+            self.events[f"synapse_{block.form}", packet.axon.core] += block.synapses
             for touch in block.touches:
                 self.add(touch.population, touch.index, self.now + touch.delay, touch.weight * packet.value)
         self.seen.deliveries[-1].append((cycle, packet.axon.core, packet.axon.number))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from snncc.chip import Chip, Timing
-from snncc.mapping import HOST
 from tests.backends.chip.naive_parts import Buffer, Outlet, Packet, Part, SynapseUnit, Unit, Work
 
 NORTH, EAST, SOUTH, WEST, FIRST_CORE = range(5)  # the numbers of the ports; the host's is the last
@@ -20,14 +19,16 @@ Place = tuple[int, int]  # a tile's column and row
 class Done:
     """What a step leaves behind: its end before the barrier, moves as (cycle, tile, port), and other numbers.
 
-    `peaks` are by tile and port, `queue_peaks` by core, `stalled` by core or HOST: cycles in which its unit waited.
+    `peaks` are by tile and port, `queue_peaks` by core; by core, the host being one more at the end, `worked` and
+    `stalled` are the cycles in which its unit worked, and waited for room.
     """
 
     end: int
     moves: list[tuple[int, int, int]]
     peaks: dict[tuple[int, int], int]
     queue_peaks: list[int]
-    stalled: dict[int, int]
+    worked: list[int]
+    stalled: list[int]
     hardship: Counter[str]
 
 
@@ -77,14 +78,15 @@ class Mesh:
             for part in self.parts:
                 part.commit(cycle)
             cycle += 1
-        clocks = [unit.clock for unit in (*self.neuron_units, self.host_port)]
+        units = (*self.neuron_units, self.host_port)
         number = {tile: place for place, tile in enumerate(self.tiles)}
         return Done(
-            max(*clocks, *(unit.busy for unit in self.synapse_units)),
+            max(*(unit.clock for unit in units), *(unit.busy for unit in self.synapse_units)),
             sorted((at, number[tile], port) for (tile, port), outlet in self.outlets.items() for at in outlet.moves),
             {(number[tile], port): each.peak for tile in self.tiles for port, each in enumerate(self.inlets[tile])},
             [queue.peak for queue in self.queues],
-            {HOST: self.host_port.stalled, **{core: unit.stalled for core, unit in enumerate(self.neuron_units)}},
+            [unit.worked for unit in units],
+            [unit.stalled for unit in units],
             self.hardship,
         )
 

@@ -100,6 +100,7 @@ class Unit(Part):
     packet: Packet | None = None
     sends: bool = False
     done: bool = False
+    worked: int = 0
     stalled: int = 0
 
     def decide(self, cycle: int) -> None:
@@ -109,6 +110,7 @@ class Unit(Part):
                 self.done = True
             else:
                 self.clock, self.packet = self.clock + work.cycles, work.packet
+                self.worked += work.cycles
         if self.packet is not None and self.clock <= cycle:
             self.sends = self.port.room()
             if self.sends:

@@ -1,0 +1,97 @@
+"""The fast machine and the naive chip agree on random chips, networks and placements, in everything that there is.
+
+Spikes, membranes, the cycle of every move and of every delivery, the cycles of every step, all counts and peaks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from snncc.chip import Figure, Mesh
+from snncc.graph import Edge, Graph
+from snncc.integers import Output, Population, Source
+from snncc.mapping import frozen_cores
+from tests.backends.chip.naive import Seen
+from tests.backends.chip.naive_compare import first_difference
+from tests.backends.chip.random_chips import Setup, setups
+from tests.backends.chip.test_naive import chip, network, neurons, ones
+
+HARDSHIPS = (
+    "a packet waits for a link",
+    "a packet waits for its synapse unit",
+    "a unit waits for its buffer",
+    "no room on the other side",
+    "ports compete",
+    "the pointer decides",
+)
+EVENTS = ("hop_horizontal", "hop_vertical", "spike", "synapse_dense", "synapse_shared", "synapse_sparse")
+OTHERS = ("late start", "lengths differ", "populations on the host", "negative values", "several spikes")
+
+
+def agree(examples: int) -> Counter[str]:
+    """How many examples there were (`all`), and how many of them had what could go wrong."""
+    found: Counter[str] = Counter()
+
+    @settings(max_examples=examples)
+    @given(setups())
+    def same(setup: Setup) -> None:
+        difference, seen = first_difference(setup)
+        assert not difference, difference
+        found.update(["all", *features(setup, seen)])
+
+    same()
+    return found
+
+
+def features(setup: Setup, seen: list[Seen]) -> Iterator[str]:
+    for each in (*HARDSHIPS, *EVENTS):
+        if any(one.hardship()[each] or one.counts()[each] for one in seen):
+            yield each
+    populations = setup.network.of_kind(Population)
+    values = [value for one in seen for sent in one.sent for name in sent for value in sent[name]]
+    ((_, source),) = setup.network.of_kind(Source).items()
+    had = {
+        "late start": any(op.start for op in populations.values()),
+        "lengths differ": len(set(setup.lengths.tolist())) > 1,
+        "populations on the host": any((cores < 0).any() for cores in setup.placement.cores.values()),
+        "negative values": min(values) < 0,
+        "several spikes": max(values) > max(source.highest, 1),
+    }
+    yield from (name for name in OTHERS if had[name])
+
+
+def test_random_chips_agree_and_are_crowded() -> None:
+    found = agree(50)
+    few = {name: found[name] for name in HARDSHIPS if found[name] < 0.15 * found["all"]}
+    assert not few, f"of {found['all']} examples too few have {few}"
+    rare = {name for name in (*EVENTS, *OTHERS) if not found[name]}
+    assert not rare, f"no example has {rare}"
+
+
+@pytest.mark.slow
+def test_many_random_chips_agree() -> None:
+    agree(1000)
+
+
+@pytest.mark.parametrize("cost", ["axon", "host", "neuron", "hop_local", "hop_horizontal", "link", "packet"])
+def test_costs_of_thousands_of_cycles(cost: str) -> None:
+    """A machine that skips idle time may keep a calendar of a fixed length; these go beyond any sensible one."""
+    net = network(
+        {"x": Source((2,)), "a": neurons(2, bias=1), "b": neurons(1)},
+        ("x", "a", ones(2, 2), 1),
+        ("a", "b", ones(1, 2), 2),
+    )
+    net = Graph({**net.ops, "y": Output("spikes", "after", "count")}, [*net.edges, Edge("b", "y")])
+    slow = replace(chip(2, buffer=2, queue=1, synapse_dense=3), mesh=Mesh(2, 1, 1, (1, 0)))
+    assert slow.timing
+    slow = replace(slow, timing=replace(slow.timing, **{cost: Figure(5000, assumed=True)}))
+    placement = frozen_cores({"a": np.array([0, 1]), "b": np.array([0])})
+    x = np.ones((2, 1, 2), np.int64)
+    difference, _ = first_difference(Setup(net, slow, placement, x, np.array([1, 1])))
+    assert not difference, difference
