@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
     from snncc.chip import Chip
+    from snncc.event_program import EventProgram
     from snncc.frontends import Model
     from snncc.graph import Graph
     from snncc.layers import Layer
@@ -106,11 +107,9 @@ def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
     return {"node": name, "is": kind(op), "shape": shape, "reads": ", ".join(reads), "parameters": details(op)}
 
 
-def compiled(program: Program, folder: Path | None) -> View:
+def compiled(program: Program | EventProgram, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
-    from snncc.analysis.reports import report
-
-    result = report(program.network, program.proof)
+    result = _report(program)
     steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {result.weight_bytes:,} bytes of weights"
     plain = {
@@ -123,7 +122,30 @@ def compiled(program: Program, folder: Path | None) -> View:
         **dataclasses.asdict(result),
     }
     tables = [_populations(result), "", _synapses(result), "", Text(f"{size}; {steps}")]
-    return View(plain, [*tables, *_shown(program.warnings)])
+    left = _fidelity(program)
+    return View({**plain, **left.plain}, [*tables, *left.shown, *_shown(program.warnings)])
+
+
+def _report(program: Program | EventProgram) -> Report:
+    from snncc.analysis.event_reports import event_report
+    from snncc.analysis.reports import report
+    from snncc.event_program import EventProgram
+
+    if isinstance(program, EventProgram):
+        return event_report(program.network)
+    return report(program.network, program.proof)
+
+
+def _fidelity(program: Program | EventProgram) -> View:
+    """What is left of the trained model after each stage, where that was measured."""
+    rows = getattr(program, "fidelity", ())
+    if not rows:
+        return View({}, [])
+    table = _table("on the samples, after each stage", "stage", "#accuracy", "#classes changed")
+    for row in rows:
+        accuracy = "" if row.accuracy is None else f"{row.accuracy:.2%}"
+        _row(table, row.stage, accuracy, f"{row.changed:.2%}")
+    return View({"fidelity": [dataclasses.asdict(row) for row in rows]}, ["", table])
 
 
 def _populations(result: Report) -> Table:

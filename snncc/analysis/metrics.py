@@ -24,6 +24,18 @@ class Reading:
     text: str
 
 
+@dataclass(frozen=True)
+class Fidelity:
+    """What is left on the samples after a stage of compiling, each stage with one approximation more.
+
+    `accuracy` where the samples have labels; `changed` is the share of them whose class is not the trained model's.
+    """
+
+    stage: str
+    accuracy: float | None
+    changed: float
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The result of simulating a data set.

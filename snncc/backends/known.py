@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from snncc.backends.base import Backend
+from snncc.backends.base import Backend, EventBackend
 from snncc.backends.c import BACKEND as C
 from snncc.backends.chip import BACKEND as CHIP
 from snncc.backends.lava import BACKEND as LAVA
+from snncc.backends.tinyodin.backend import BACKEND as TINYODIN
 from snncc.diagnostics import fault
 
-BACKENDS = (C, CHIP, LAVA)
+BACKENDS: tuple[Backend | EventBackend, ...] = (C, CHIP, LAVA, TINYODIN)
 
 
-def backend_named(name: str) -> Backend:
+def backend_named(name: str) -> Backend | EventBackend:
     """The backend of a name; raises CompileError (`unknown-backend`)."""
     for backend in BACKENDS:
         if backend.name == name:

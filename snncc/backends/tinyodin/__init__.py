@@ -1,1 +1,1 @@
-"""tinyODIN, an open-source event-driven chip of 256 neurons: the machine that reproduces it cycle by cycle."""
+"""tinyODIN, an open-source event-driven chip: the machine that reproduces it cycle by cycle, and a compiler for it."""

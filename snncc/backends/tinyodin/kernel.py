@@ -7,15 +7,12 @@ by one would be counted as references at every call, which took longer than the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 
 from snncc.arrays import Array
-
-F = TypeVar("F", bound=Callable[..., Any])
+from snncc.jit import compiled
 
 RUNNING, IDLE, CUT, LIMIT = range(4)
 NEVER = np.int64(1 << 62)
@@ -26,7 +23,7 @@ _QUEUE, _VIRTUAL_BIT, _LEAK_BIT, _ALL = 128, 1 << 9, 1 << 8, 255
 
 _NUMBERS = (
     # registers and world; hold is how long the output port is busy, 2k+6
-    *("last", "open_loop", "source_control", "gap", "drop", "hold", "stop", "limit"),
+    *("last", "open_loop", "source_control", "gap", "drop", "hold", "stop", "limit", "settle"),
     # the cycle in which IDLE is entered, the first in which BUSY is 0 again, the one in which REQ rises
     *("cycle", "free", "request"),
     # the queue; the event that is or will be requested
@@ -62,19 +59,12 @@ MACHINE = np.dtype(
 EVENT = np.dtype([(name, np.int64) for name in ("word", "not_before", "checkpoint", "request", "ack", "ack_fall")])
 
 
-def _compiled(function: F) -> F:
-    try:
-        return cast("F", numba.njit(cache=True)(function))
-    except RuntimeError:  # there is no folder that numba may keep its code in
-        return cast("F", numba.njit()(function))
-
-
-@_compiled
+@compiled
 def advance(machine: Array, events: Array, snapshots: Array) -> None:
     """Run to the end, or until the log must be emptied."""
     m = machine[0]
     while m.end == RUNNING and m.outs + _ROOM <= CHUNK and max(m.words, m.idles) < CHUNK:
-        cycle = _decision(m, events.size)
+        cycle = _decision(m, events)
         if m.end != RUNNING:
             m.end_cycle = cycle
         elif m.fill < _QUEUE and m.request + 2 <= cycle:
@@ -85,26 +75,30 @@ def advance(machine: Array, events: Array, snapshots: Array) -> None:
                     snapshots[event.checkpoint, neuron] = m.v[neuron]
             m.event += 1
             m.request = NEVER
-            if m.event < events.size:
+            if m.event < events.size and not m.settle:
                 following: Any = events[m.event]
                 m.request = max(following.not_before, event.ack_fall + m.gap)
         else:
             _execute_head(m, cycle)
 
 
-@_compiled
-def _decision(m: Any, events: int) -> int:
+@compiled
+def _decision(m: Any, events: Array) -> int:
     """Section 5, IDLE, and the end of the run (section 9): the cycle in which something starts, or the last one."""
     cycle = max(m.cycle, m.free)
     if max(m.cycle, m.stop) < cycle:
         m.end = CUT
         return max(m.cycle, m.stop)
+    if m.settle and m.request == NEVER and m.fill == 0 and m.event < events.size:
+        # The chip rests, and its host, who counts the words, knows it.
+        waiting: Any = events[m.event]
+        m.request = max(waiting.not_before, cycle + m.gap)
     seen = m.request + 2  # the first cycle with RQ = 1
     if m.fill == 0 and seen > cycle:
         if cycle > 0:
             m.idle_cycle[m.idles] = cycle
             m.idles += 1
-        if m.event == events:
+        if m.event == events.size:
             m.end = IDLE
             return cycle
         if m.stop <= seen:
@@ -118,7 +112,7 @@ def _decision(m: Any, events: int) -> int:
     return cycle
 
 
-@_compiled
+@compiled
 def _execute(m: Any, event: Any, cycle: int) -> None:
     """PUSH or LEAK, then HANDSHAKE; a leak event takes precedence over a virtual one (section 3)."""
     word = event.word
@@ -136,7 +130,7 @@ def _execute(m: Any, event: Any, cycle: int) -> None:
     event.request, event.ack, event.ack_fall = m.request, ack, m.cycle
 
 
-@_compiled
+@compiled
 def _execute_leak(m: Any, low: int, cycle: int) -> int:
     """LEAK, started in `cycle`; returns its last WRITE cycle."""
     first, last = low, low
@@ -149,7 +143,7 @@ def _execute_leak(m: Any, low: int, cycle: int) -> int:
     return _fire(m, first, last, crossings, cycle, LEAK)
 
 
-@_compiled
+@compiled
 def _execute_head(m: Any, cycle: int) -> None:
     """VIRT, or SWEEP and RETIRE, of the word at the head of the queue, started in `cycle`."""
     word = m.queue[m.head]
@@ -178,7 +172,7 @@ def _execute_head(m: Any, cycle: int) -> None:
     m.fill -= 1
 
 
-@_compiled
+@compiled
 def _fire(m: Any, first: int, last: int, crossings: int, cycle: int, kind: int) -> int:
     """Send the spikes of the neurons that crossed in the operation started in `cycle`; returns its last WRITE."""
     write = cycle + 2 + 2 * (last - first)
@@ -202,7 +196,7 @@ def _fire(m: Any, first: int, last: int, crossings: int, cycle: int, kind: int) 
     return write + stall
 
 
-@_compiled
+@compiled
 def _keep(m: Any, neuron: int, cycle: int, kind: int) -> None:
     """Queue a spike; section 4: lost while full, even if the head leaves in the same cycle."""
     if m.fill == _QUEUE:
@@ -215,13 +209,13 @@ def _keep(m: Any, neuron: int, cycle: int, kind: int) -> None:
     m.fullest = max(m.fullest, m.fill - (kind == VIRTUAL))
 
 
-@_compiled
+@compiled
 def _push(m: Any, word: int) -> None:
     m.queue[(m.head + m.fill) % _QUEUE] = word
     m.fill += 1
 
 
-@_compiled
+@compiled
 def _output(m: Any, address: int, cycle: int) -> None:
     """Section 6, a trigger in `cycle`: OREQ rises in the next, and BUSY lasts 2k+6 cycles from there."""
     m.out_cycle[m.outs], m.out_address[m.outs] = cycle + 1, address
@@ -230,7 +224,7 @@ def _output(m: Any, address: int, cycle: int) -> None:
     m.free = cycle + 1 + m.hold
 
 
-@_compiled
+@compiled
 def _integrate(v: Array, threshold: Array, weights: Array, crossed: Array, last: int) -> int:
     """A synaptic update of neurons 0..last (section 2); returns how many crossed.
 
@@ -246,7 +240,7 @@ def _integrate(v: Array, threshold: Array, weights: Array, crossed: Array, last:
     return crossings
 
 
-@_compiled
+@compiled
 def _stimulate(m: Any, neuron: int, weight: int) -> None:
     """A synaptic update of one neuron."""
     u = min(max(m.v[neuron] + weight, -2048), 2047)
@@ -255,7 +249,7 @@ def _stimulate(m: Any, neuron: int, weight: int) -> None:
     m.crossed[neuron] = cross
 
 
-@_compiled
+@compiled
 def _leak(v: Array, threshold: Array, leak: Array, crossed: Array, first: int, last: int) -> int:
     """A leak update of neurons first..last (section 2); returns how many crossed."""
     crossings = 0

@@ -95,11 +95,14 @@ def run(
     stop_cycle: int | None = None,
     checkpoints: Iterable[int] = (),
     limit: int = LIMIT,
+    *,
+    settle: bool = False,
 ) -> Result:
     """Send the events and run until the chip rests, or to the first decision at or after `stop_cycle`.
 
     A recurrent network may never rest: after `limit` executed words, or outputs, the run ends with `end` "limit".
-    `checkpoints` are the numbers of events after which the membranes are kept.
+    `checkpoints` are the numbers of events after which the membranes are kept. With `settle` the host sends each event
+    only when the chip rests after the one before: `requests` then says when it could.
     """
     from snncc.backends.tinyodin import kernel
 
@@ -107,6 +110,7 @@ def run(
         raise ValueError(f"stop_cycle is {stop_cycle}, not 0 to {MOST_CYCLE}")
     wanted = [number for number in sorted(set(checkpoints)) if 0 <= number < events.words.size]
     machine = _machine(config, world or World(), limit, stop_cycle)
+    machine["settle"] = settle
     listed = _listed(events, wanted)
     if listed.size:
         machine["request"] = listed["not_before"][0]
