@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO, TextIOWrapper
@@ -27,8 +27,11 @@ from rich.text import Text
 from snncc.diagnostics import CompileError, printable
 
 if TYPE_CHECKING:
+    from snncc.analysis.metrics import Run
+    from snncc.data import Data
     from snncc.layers import Decoder
     from snncc.mapping import Method
+    from snncc.program import Compiled
 
 app = typer.Typer(
     name="snncc",
@@ -249,6 +252,10 @@ def simulate(
     record_all: Annotated[
         bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")
     ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a page on the run to this .html file.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write what cores and links do in the first sample, for Perfetto.")
+    ] = None,
     limit: Limit = None,
     steps: Steps = None,
     decoder: DecoderName = None,
@@ -264,15 +271,18 @@ def simulate(
     if record_all and record is None:
         raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
     try:
-        if record is not None:
-            files.place_for_file(record)
+        for path in (record, report, trace):
+            if path is not None:
+                files.place_for_file(path)
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
                 _only_for_models({"--decoder": decoder, "--state": state})
                 program = open_program(what)
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
+                _pages(program, data, run, report, trace, shown.stage)
             else:
+                _only_for_folders({"--report": report, "--trace": trace})
                 model = import_model(what, _pairs(state))
                 data = model_data(model, input_, steps=steps, limit=limit)
                 run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=shown.count)
@@ -347,6 +357,31 @@ def _partition(name: str) -> Method:
     if name in get_args(Method):
         return cast("Method", name)
     raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Method))}", param_hint="--partition")
+
+
+def _pages(
+    program: Compiled, data: Data, run: Run, report: Path | None, trace: Path | None, stage: Callable[[str], None]
+) -> None:
+    """Write the page and the trace of a run."""
+    from snncc import files
+    from snncc.pages.simulation import page
+
+    if report is not None:
+        stage("report")
+        first = program.simulate(data.part(0, 1), record=True)
+        files.replace_file(report, page(program, data, run, first))
+    if trace is not None:
+        stage("trace")
+        found = program.timeline(data)
+        files.replace_file(trace, found.content)
+        if found.steps < found.of:
+            typer.echo(f"the trace ends after {found.steps} of {found.of} steps, as a browser opens no more", err=True)
+
+
+def _only_for_folders(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise typer.BadParameter("needs a compiled folder, which says where a program runs", param_hint=name)
 
 
 def _only_for_models(options: dict[str, Any]) -> None:

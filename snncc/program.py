@@ -20,13 +20,14 @@ from snncc.analysis.costs import Spent, added, greatest, spent
 from snncc.analysis.metrics import Reading, Run, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
-from snncc.backends.base import Backend, Batch, Job, Result
+from snncc.backends.base import Backend, Batch, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic
+from snncc.diagnostics import Diagnostic, fault
 from snncc.integers import Network, Output, Population, Source
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
+from snncc.passes.route import route
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -86,6 +87,10 @@ class Compiled(ABC):
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         """What the artefact in `folder` gives on the target's own machine."""
 
+    def traced(self, folder: Path, batch: Batch) -> Timeline:  # noqa: ARG002
+        """When which core and link worked on the batch's only sample, on targets that tell."""
+        raise fault("no-timeline", self.chip.name, "has no cores and links to trace", "choose a target with many cores")
+
     def write(self: C, folder: str | os.PathLike[str]) -> C:
         """Write the artefact, whole or not at all, and return the program that lies there.
 
@@ -125,11 +130,22 @@ class Compiled(ABC):
                 progress(done, len(data.x))
         seconds = sum(each.figures.get("seconds", 0.0) for each in results)
         run = summarise([each.trace for each in results], data.lengths, data.y, self.decoders, seconds)
-        return replace(run, readings=self.readings(results, run.samples), spent=self.spent(results, data))
+        counts = added([each.counts for each in results])
+        readings = self.readings(results, run.samples)
+        return replace(run, readings=readings, spent=self.spent(results, data), counts=counts)
 
     def spent(self, results: Sequence[Result], data: Data) -> Spent | None:  # noqa: ARG002
         """What the target took for a run, where it counts that."""
         return None
+
+    def timeline(self, data: DataLike) -> Timeline:
+        """When which core and link of the chip worked on the first sample.
+
+        Raises CompileError: `no-timeline` for targets that have none, `bad-data`.
+        """
+        data = (data if isinstance(data, Data) else self.data(data)).part(0, 1)
+        with self._placed() as folder:
+            return self.traced(folder, next(self._batches(data, record=False)))
 
     def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:  # noqa: ARG002
         """What the target measured while it ran `samples` samples, for people and machines."""
@@ -213,6 +229,17 @@ class Program(Compiled):
 
     def expected(self, x: Array, lengths: Array) -> Trace:
         return run(self.network, x, lengths=lengths, record=tuple(self.sizes))
+
+    def placement(self) -> Mapping_ | None:
+        """Where the network lies on a chip of many cores, also if the program was opened; None on other chips."""
+        if self.mapping is None and self.backend.placed is not None and self.folder is not None:
+            return route(self.network, self.backend.placed(self.folder))
+        return self.mapping
+
+    def traced(self, folder: Path, batch: Batch) -> Timeline:
+        if self.backend.timeline is None:
+            return super().traced(folder, batch)
+        return self.backend.timeline(folder, self.network, self.chip, batch)
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         return self.backend.run(folder, self.network, self.chip, batch, record)

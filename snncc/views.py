@@ -200,9 +200,9 @@ def _spent(spent: Spent) -> View:
     table = _table("a sample took", "", "#")
     table.show_header = False
     _row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
-    _row(table, "time", f"{_unit(spent.seconds.value, 's')} ({_origin(spent.seconds)})")
+    _row(table, "time", f"{quantity(spent.seconds.value, 's')} ({origin(spent.seconds)})")
     if spent.joules:
-        _row(table, "energy", f"{_unit(spent.joules.value, 'J')} ({_origin(spent.joules)})")
+        _row(table, "energy", f"{quantity(spent.joules.value, 'J')} ({origin(spent.joules)})")
         for name, part in sorted(spent.joules.parts.items(), key=lambda each: -each[1]):
             if part:
                 _row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
@@ -235,12 +235,12 @@ def _busiest_links(spent: Spent) -> Table:
     return table
 
 
-def _origin(estimate: Estimate) -> str:
+def origin(estimate: Estimate) -> str:
     """Where the numbers behind a figure come from."""
     return f"of {estimate.published} published and {estimate.assumed} assumed numbers"
 
 
-def _unit(value: float, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
     """A quantity with a prefix that leaves one to three digits before the point."""
     for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
         if value >= factor:

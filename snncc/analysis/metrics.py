@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Run:
     `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
     the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
     spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's
-    own; `spent` is what a chip of many cores took.
+    own; `spent` is what a chip of many cores took, `counts` what it counted.
     """
 
     samples: int
@@ -55,6 +55,7 @@ class Run:
     trace: Trace
     readings: tuple[Reading, ...] = ()
     spent: Spent | None = None
+    counts: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
 
 
 def summarise(

@@ -8,15 +8,18 @@ from html import escape
 
 import numpy as np
 
-from snncc.analysis.metrics import Reading, Run
-from snncc.analysis.usage import Usage
+from snncc.analysis.costs import Spent
+from snncc.analysis.metrics import Run
+from snncc.analysis.usage import Usage, usage_of
 from snncc.arrays import Array, Ints
-from snncc.chip import Chip, Fabric
-from snncc.integers import Network
+from snncc.chip import Fabric
+from snncc.data import Data
 from snncc.mapping import HOST
 from snncc.mapping import Mapping as Placed
 from snncc.pages import figures
 from snncc.pages.page import Section, Table, render
+from snncc.program import Compiled, Program
+from snncc.views import origin, quantity
 
 _DECISIONS = 50  # classes; with more, a table of decisions is too fine to be read
 _RESOURCES = ("neurons", "synapse_words", "axons_in", "axons_out", "routes")
@@ -33,49 +36,53 @@ class Cores:
     counts: Mapping[str, Ints]
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What a page is about; `labels` (samples,) if the data have any, `energy` in pJ a sample by kind of event."""
-
-    title: str
-    network: Network
-    chip: Chip
-    run: Run
-    labels: Ints | None
-    readings: tuple[Reading, ...] = ()
-    energy: Mapping[str, float] | None = None
-    energy_notes: Mapping[str, str] | None = None
-    cores: Cores | None = None
-
-
-def page(subject: Subject) -> bytes:
-    """The page, which stands alone."""
-    run = subject.run
+def page(program: Compiled, data: Data, run: Run, first: Run) -> bytes:
+    """The page of a run of a compiled program on data, and of a run of the first sample that recorded its spikes."""
     facts = [("samples", f"{run.samples:,}")]
     if run.accuracy is not None:
         facts.append(("accuracy", f"{run.accuracy:.2%}"))
-    facts += [(each.label, each.text) for each in subject.readings]
-    return render(f"{subject.title} on {subject.chip.name}", subject.chip.description, facts, list(_sections(subject)))
+    if run.spent:
+        facts += _spent(run.spent)
+    facts += [(each.label, each.text) for each in run.readings]
+    sections = list(_sections(program, data, run, first))
+    return render(f"{program.title} on {program.chip.name}", program.chip.description, facts, sections)
 
 
-def _sections(subject: Subject) -> Iterator[Section]:
-    run = subject.run
-    note = "Populations and, between them, synapse groups; dotted where they feed back."
-    yield Section("Network", note, figures.network(subject.network), wide=True)
-    if subject.cores:
-        yield from _on_cores(subject.cores)
-    if run.trace.spikes and run.samples:
-        first = {name: each[0] for name, each in run.trace.spikes.items()}
-        yield Section("Spikes", "Of the first sample, population by population.", figures.raster(first), wide=True)
-    if subject.energy:
-        notes = subject.energy_notes or {}
-        yield Section("Energy", "Of a sample, by kind of event.", figures.bars(subject.energy, "pJ", notes))
-    if subject.labels is not None and run.samples and int(max(subject.labels.max(), run.classes.max())) < _DECISIONS:
-        yield Section("Decisions", "Samples by label and decision.", figures.confusion(subject.labels, run.classes))
-    if run.rates:
-        rows = tuple((name, f"{rate:.2%}") for name, rate in run.rates.items())
-        head = ("population", "neurons that fire in a step")
-        yield Section("Activity", "Over all samples and steps.", Table(head, rows))
+def _spent(spent: Spent) -> Iterator[tuple[str, str]]:
+    yield "spikes a sample", f"{spent.spikes:,.1f}"
+    yield "synapses read a sample", f"{spent.synapses:,.0f}"
+    yield "cycles a sample", f"{spent.cycles:,.0f}"
+    yield "time a sample", quantity(spent.seconds.value, "s")
+    if spent.joules:
+        yield "energy a sample", quantity(spent.joules.value, "J")
+
+
+def _cores(program: Compiled, run: Run) -> Cores | None:
+    """What there is to say of cores, on a chip that has several."""
+    fabric = program.chip.fabric
+    mapping = program.placement() if isinstance(program, Program) and run.counts else None
+    if mapping is None or fabric is None or not isinstance(program, Program):
+        return None
+    return Cores(fabric, mapping, usage_of(program.network, program.chip, mapping), run.counts)
+
+
+def _sections(program: Compiled, data: Data, run: Run, first: Run) -> Iterator[Section]:
+    if isinstance(program, Program):
+        note = "Populations and, between them, synapse groups; dotted where they feed back."
+        yield Section("Network", note, figures.network(program.network), wide=True)
+    cores = _cores(program, run)
+    if cores:
+        yield from _on_cores(cores)
+    spikes = {name: each[0] for name, each in first.trace.spikes.items()}
+    yield Section("Spikes", "Of the first sample, population by population.", figures.raster(spikes), wide=True)
+    if run.spent and run.spent.joules:
+        parts = {name.replace("_", ", "): 1e9 * part for name, part in run.spent.joules.parts.items()}
+        note = f"Of a sample, by event; of {origin(run.spent.joules)}."
+        yield Section("Energy", note, figures.bars(parts, "nJ", {}))
+    if data.y is not None and int(max(data.y.max(), run.classes.max())) < _DECISIONS:
+        yield Section("Decisions", "Samples by label and decision.", figures.confusion(data.y, run.classes))
+    rows = tuple((name, f"{rate:.4f}") for name, rate in first.rates.items())
+    yield Section("Activity", "Of the first sample.", Table(("population", "spikes a neuron and step"), rows))
 
 
 def _on_cores(cores: Cores) -> Iterator[Section]:

@@ -9,13 +9,19 @@ import numpy as np
 import snncc
 from snncc.analysis.usage import Usage
 from snncc.chip import Mesh, load
+from snncc.data import Data
 from snncc.mapping import Mapping, frozen_cores
 from snncc.pages import simulation
 from snncc.pages.page import Table
-from snncc.pages.simulation import Cores, Subject, page
+from snncc.pages.simulation import Cores, page
+from snncc.program import Compiled
 
 MODELS = Path(__file__).parents[2] / "models"
 MESH = Mesh(2, 2, 2, (0, 0))
+
+
+def page_of(program: Compiled, data: Data) -> bytes:
+    return page(program, data, program.simulate(data), program.simulate(data.part(0, 1), record=True))
 
 
 def cores() -> Cores:
@@ -57,9 +63,19 @@ def test_the_fullest_and_the_busiest_cores() -> None:
 def test_a_program_on_one_core_has_a_page_too() -> None:
     program = snncc.compile(MODELS / "digits_dense.onnx", "host")
     data = program.data(MODELS / "digits_dense.npz", limit=5)
-    run = program.simulate(data, record=True)
-    text = page(Subject(program.title, program.network, program.chip, run, data.y)).decode()
+    text = page_of(program, data).decode()
     assert "<h1>digits_dense on host</h1>" in text
     for heading in ("Network", "Spikes", "Decisions", "Activity"):
         assert f"<h2>{heading}</h2>" in text
     assert "<h2>Cores</h2>" not in text
+
+
+def test_the_page_of_an_opened_program_on_many_cores(tmp_path: Path) -> None:
+    snncc.compile(MODELS / "digits_dense.onnx", "mesh64").write(tmp_path / "digits")
+    program = snncc.open_program(tmp_path / "digits")
+    data = program.data(MODELS / "digits_dense.npz", limit=5)
+    text = page_of(program, data).decode()
+    for heading in ("Network", "Cores", "Traffic", "Resources", "Busiest cores", "Spikes", "Energy", "Decisions"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "lif1: 128 neurons" in text
+    assert "energy a sample" in text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import numpy as np
+
 from snncc.backends.base import Batch, Result
 from snncc.backends.chip import image as stored
 from snncc.backends.chip import machine as machines
@@ -12,7 +14,9 @@ from snncc.backends.chip.check import check
 from snncc.backends.chip.counts import counts, peaks
 from snncc.chip import Chip
 from snncc.diagnostics import fault
-from snncc.integers import Network
+from snncc.integers import Network, Population
+from snncc.layers import size
+from snncc.mapping import HOST, Placement, frozen_cores
 
 
 def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
@@ -23,6 +27,14 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     machine = load(folder, network, chip)
     trace = machines.run(machine, batch, record)
     return Result(trace, counts=counts(machine), peaks=peaks(machine))
+
+
+def placed(folder: Path) -> Placement:
+    """Where the neurons of the program in a folder lie. Raises CompileError (`damaged-artefact`)."""
+    image = _image(stored.contents(folder))
+    populations = [each for each in image.senders if isinstance(each.op, Population)]
+    host = {each.name: np.full(size(each.op.shape), HOST, np.int32) for each in populations}
+    return frozen_cores({each.name: host[each.name] if each.cores is None else each.cores for each in populations})
 
 
 def load(folder: Path, network: Network, chip: Chip) -> machines.Machine:

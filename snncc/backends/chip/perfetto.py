@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from snncc.arrays import Ints
-from snncc.backends.base import Batch
+from snncc.backends.base import Batch, Timeline
 from snncc.backends.chip import machine as machines
 from snncc.backends.chip.image import Image
 from snncc.backends.chip.machine import Events, Machine
@@ -27,15 +26,6 @@ from snncc.mapping import cores_of
 MOST_SPANS = 1_000_000  # of a file that a browser still opens
 CHIP, CORES, LINKS = range(3)
 _PORTS = ("north", "east", "south", "west")
-
-
-@dataclass(frozen=True, eq=False)
-class Timeline:
-    """A trace as a file has it; `steps` of `of` are in it, as more than MOST_SPANS spans would not be shown."""
-
-    content: bytes
-    steps: int
-    of: int
 
 
 def timeline(folder: Path, network: Network, chip: Chip, batch: Batch) -> Timeline:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import snncc
-from snncc.backends.base import Batch
-from snncc.backends.chip import timeline as timelines
+from snncc.backends.base import Batch, Timeline
+from snncc.backends.chip import perfetto
+from snncc.backends.chip.perfetto import CHIP, CORES, LINKS, timeline
 from snncc.backends.chip.run import run
-from snncc.backends.chip.timeline import CHIP, CORES, LINKS, Timeline, timeline
 from snncc.program import Program
 
 MODEL = Path(__file__).parents[3] / "models" / "digits_dense.onnx"
@@ -77,7 +77,7 @@ def test_senders_have_their_names(program: Program) -> None:
 
 
 def test_a_trace_that_would_not_open_ends_early(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timelines, "MOST_SPANS", 400)
+    monkeypatch.setattr(perfetto, "MOST_SPANS", 400)
     found = traced(program)
     assert 0 < found.steps < found.of
     assert len(spans(found, CORES)) + len(spans(found, LINKS)) <= 400
