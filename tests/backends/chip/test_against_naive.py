@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from snncc import chip as chips
 from snncc.chip import Figure, Mesh
 from snncc.graph import Edge, Graph
 from snncc.integers import Output, Population, Source
-from snncc.mapping import frozen_cores
+from snncc.linear import Sparse
+from snncc.mapping import cores_of, frozen_cores
 from tests.backends.chip.naive import Seen
 from tests.backends.chip.naive_compare import first_difference
 from tests.backends.chip.random_chips import Setup, setups
@@ -95,3 +97,27 @@ def test_costs_of_thousands_of_cycles(cost: str) -> None:
     x = np.ones((2, 1, 2), np.int64)
     difference, _ = first_difference(Setup(net, slow, placement, x, np.array([1, 1])))
     assert not difference, difference
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_whole_chip_full_of_traffic(seed: int) -> None:
+    """Every neuron of the network reaches half of the cores, a third of them fire at any time, links are slow."""
+    shipped, generator = chips.load("mesh64"), np.random.default_rng(seed)
+    assert shipped.mesh
+    assert shipped.timing
+    cores = cores_of(shipped.mesh)
+    shipped = replace(shipped, timing=replace(shipped.timing, link=Figure(2, assumed=True)))
+    size = 300
+    indptr = np.arange(0, size * 40 + 1, 40)
+    targets = np.concatenate([np.sort(generator.permutation(size)[:40]) for _ in range(size)])
+    recurrent = Sparse(indptr, targets, generator.integers(-3, 3, len(targets), endpoint=True).astype(np.int8), size)
+    quiet = neurons(size)
+    crowd = replace(quiet, membrane=replace(quiet.membrane, bias=generator.integers(-1, 1, size, endpoint=True)))
+    net = network({"x": Source((20,)), "a": crowd}, ("x", "a", ones(size, 20), 1), ("a", "a", recurrent, 1))
+    net = Graph({**net.ops, "y": Output("spikes", "after", "count")}, [*net.edges, Edge("a", "y")])
+    placement = frozen_cores({"a": generator.integers(0, cores, size).astype(np.int32)})
+    setup = Setup(net, shipped, placement, generator.integers(0, 1, (1, 3, 20), endpoint=True), np.array([3]))
+    difference, seen = first_difference(setup)
+    assert not difference, difference
+    assert all(seen[0].hardship()[each] > 1000 for each in HARDSHIPS), seen[0].hardship()
