@@ -18,7 +18,7 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "compiler", "views", "pages", "cli"),
+    *("program", "event_program", "compiler", "views", "pages", "screen", "cli"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
@@ -26,8 +26,15 @@ DATA = (
     *("snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
 )
 OUTERMOST = {"snncc", "snncc.__main__"}  # the public names, and `python -m snncc`
-SPEAKS = {"snncc.cli", "snncc.__main__"}
-TESTED_THROUGH = {"jit": "passes", "parameters": "contracts", "views": "cli", "program": "cli", "compiler": "cli"}
+SPEAKS = {"snncc.cli", "snncc.screen", "snncc.__main__"}
+TESTED_THROUGH = {
+    "jit": "passes",
+    "screen": "cli",
+    "parameters": "contracts",
+    "views": "cli",
+    "program": "cli",
+    "compiler": "cli",
+}
 
 
 def module_name(path: Path) -> str:
