@@ -1,4 +1,4 @@
-"""The command line: the only file that prints or exits; every command is one or two calls of the Python API."""
+"""The command line: with `screen`, all that prints or exits; every command is one or two calls of the Python API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
 
 import typer
+
 from snncc.diagnostics import CompileError, printable
 from snncc.screen import Screen
 
@@ -44,6 +45,10 @@ Steps = Annotated[
 ]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
+]
+LavaPython = Annotated[
+    str | None,
+    typer.Option("--lava-python", help="A Python 3.10 for Lava; one that has Lava is used as it is.", metavar="PATH"),
 ]
 States = Annotated[
     list[str] | None,
@@ -155,12 +160,15 @@ def simulate(
     steps: Steps = None,
     decoder: DecoderName = None,
     state: States = None,
+    lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
     """Run a compiled program on its own machine, or a model in floats, and report the accuracy."""
     from snncc import files, views
+    from snncc.backends.base import Setting
     from snncc.compiler import import_model, model_data, open_program, simulate_float
     from snncc.data import save_trace
+    from snncc.deploy import prepared
 
     screen = Screen(json_)
     if record_all and record is None:
@@ -172,7 +180,7 @@ def simulate(
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
                 _only_for_models({"--decoder": decoder, "--state": state})
-                program = open_program(what)
+                program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 _pages(program, data, run, report, trace, shown.stage)
@@ -190,21 +198,62 @@ def simulate(
 
 
 @app.command()
-def verify(folder: Folder, input_: DataFile, limit: Limit = None, steps: Steps = None, json_: Json = False) -> None:
+def verify(
+    folder: Folder,
+    input_: DataFile,
+    limit: Limit = None,
+    steps: Steps = None,
+    lava_python: LavaPython = None,
+    json_: Json = False,
+) -> None:
     """Show that the target gives the reference's bits, or the first that differs; exit 1 on a difference."""
     from snncc import views
+    from snncc.backends.base import Setting
     from snncc.compiler import open_program
+    from snncc.deploy import prepared
 
     screen = Screen(json_)
     try:
         with screen.progress("verify") as shown:
-            program = open_program(folder)
+            program = prepared(open_program(folder), Setting(lava_python, notice=shown.stage))
             data = program.data(input_, steps=steps, limit=limit)
             verdict = program.verify(data, progress=shown.count)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.verified(verdict))
     raise typer.Exit(0 if verdict.equal else 1)
+
+
+@app.command()
+def deploy(
+    folder: Folder,
+    input_: DataFile,
+    record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
+    limit: Limit = None,
+    steps: Steps = None,
+    lava_python: LavaPython = None,
+    json_: Json = False,
+) -> None:
+    """Run a Lava program on Loihi hardware where there is some, else on Lava's simulator, and say which."""
+    from snncc import files, views
+    from snncc.backends.base import Setting
+    from snncc.compiler import open_program
+    from snncc.data import save_trace
+    from snncc.deploy import prepared
+
+    screen = Screen(json_)
+    machines: list[str] = []
+    try:
+        if record is not None:
+            files.place_for_file(record)
+        with screen.progress("deploy") as shown:
+            program = prepared(open_program(folder), Setting(lava_python, True, shown.stage, machines.append))
+            run = program.simulate(program.data(input_, steps=steps, limit=limit), progress=shown.count)
+            if record is not None:
+                save_trace(record, run.trace)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
 
 
 @app.command()

@@ -248,6 +248,14 @@ def quantity(value: float, unit: str) -> str:
     return f"{value * 1e12:.3g} p{unit}"
 
 
+def deployed(machine: str) -> View:
+    """What a Lava program ran on: the name of Lava's run configuration."""
+    hardware = machine.endswith("HwCfg")
+    simulator = f"ran on Lava's simulator ({machine}): Lava's Loihi extension is not installed, so there is no hardware"
+    text = f"ran on Loihi hardware ({machine})" if hardware else simulator
+    return View({"machine": machine, "hardware": hardware}, [Text(text)])
+
+
 def verified(verdict: Verification) -> View:
     """Whether the target gives the reference's bits, or the first difference."""
     plain = {"equal": verdict.equal, **dataclasses.asdict(verdict)}

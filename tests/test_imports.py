@@ -18,7 +18,7 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "compiler", "views", "pages", "screen", "cli"),
+    *("program", "event_program", "compiler", "deploy", "views", "pages", "screen", "cli"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),

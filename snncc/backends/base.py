@@ -66,6 +66,26 @@ class Timeline:
     of: int
 
 
+Run = Callable[[Path, Network, Chip, Batch, bool], Result]
+
+
+def _unheard(_: str) -> None:
+    """Takes no notice."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to run: `python` is an interpreter that the user names, `hardware` asks for a chip where there is one.
+
+    `notice` hears what is being made ready, `machine` what the program runs on.
+    """
+
+    python: str | None = None
+    hardware: bool = False
+    notice: Callable[[str], None] = _unheard
+    machine: Callable[[str], None] = _unheard
+
+
 @dataclass(frozen=True)
 class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
@@ -73,17 +93,19 @@ class Backend:
     `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
     `mapped` needs to know on which core each neuron lies. `notes(network, proof, strict)` says what the target's own
     neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
+    `ready(setting)` makes ready what running needs, and gives the `run` for it.
     """
 
     name: str
     validate: Callable[[Network, Chip], Iterable[Diagnostic]]
     emit: Callable[[Job], Mapping[str, bytes]]
-    run: Callable[[Path, Network, Chip, Batch, bool], Result]
+    run: Run
     mapped: bool = False
     placed: Callable[[Path], Placement] | None = None
     timeline: Callable[[Path, Network, Chip, Batch], Timeline] | None = None
     notes: Callable[[Network, Proof, bool], Iterable[Diagnostic]] | None = None
     shuns: tuple[Capability, ...] = ()
+    ready: Callable[[Setting], Run] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ class Environment:
 def environment(python: str | None = None, notice: Notice = silent) -> Environment:
     """The environment, built first if need be; `python` is the path of a Python 3.10 that the user asks for.
 
+    One that has Lava already is used as it is: only such a one can have Lava's extension for Loihi.
     Python 3.10 is taken from the option, from the variable SNNCC_LAVA_PYTHON, from the path, from pyenv's folder, or
     downloaded by uv, in this order. Raises CompileError: `lava-environment`.
     """
@@ -54,6 +55,8 @@ def environment(python: str | None = None, notice: Notice = silent) -> Environme
         if wrong:
             where = "--lava-python" if python else PYTHON_VARIABLE
             raise fault("lava-environment", where, f"{asked} {wrong}", f"give the path of a Python {PYTHON}")
+        if _runs(Path(asked), "import lava.magma.core"):
+            return Environment(Path(asked))
     folder = cache() / f"lava-{_key(asked)}"
     interpreter = folder / "bin" / "python"
     if not ((folder / _MARK).exists() and interpreter.exists()):
@@ -101,6 +104,14 @@ def _not_python(path: Path) -> str:
     if done.returncode:
         return "does not run: " + (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
     return "" if said == PYTHON else f"is Python {said[:20]}, not {PYTHON}"
+
+
+def _runs(path: Path, program: str) -> bool:
+    try:
+        done = subprocess.run([str(path), "-c", program], capture_output=True, timeout=_ASK_LIMIT, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def find_uv() -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 import zipfile
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from snncc.arrays import Array
-from snncc.backends.base import Batch, Result
+from snncc.backends.base import Batch, Result, Run, Setting
 from snncc.backends.lava.environment import environment
 from snncc.backends.lava.names import identifiers
 from snncc.backends.lava.supervise import Ended, supervise
@@ -26,6 +28,7 @@ _SILENCE = 120.0  # seconds without a step done, for any program
 _SLOWEST = 1e6  # synapses per second
 _PER_PROCESS = 0.02  # seconds that a process may take for a step
 _PARTS = 100  # reports of progress in a run
+_PLAIN = Setting()
 
 
 def run(
@@ -35,23 +38,17 @@ def run(
     batch: Batch,
     record: bool,
     *,
-    config: str | None = None,
-    python: str | None = None,
+    setting: Setting = _PLAIN,
 ) -> Result:
-    """Run the artefact's own run.py on a batch; `config` is Lava's run configuration, `python` a Python 3.10.
-
-    The figures are the seconds that it took and `hardware`, 1 if it ran on a chip. Raises CompileError:
-    `lava-environment`, `lava-failed`.
-    """
-    lava = environment(python)
+    """Run the artefact's own run.py on a batch. Raises CompileError: `lava-environment`, `lava-failed`."""
+    lava = environment(setting.python, setting.notice)
     samples, steps = batch.x.shape[:2]
     shape = next(iter(network.of_kind(Source).values())).shape
     with TemporaryDirectory(prefix="snncc-lava-") as scratch:
         given, taken = Path(scratch, "input.npz"), Path(scratch, "result.npz")
         np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths)
         command = [str(lava.python), str(folder.resolve() / "run.py"), str(given), str(taken), "--integers"]
-        command += ["--record"] * record + (["--config", config] if config else [])
-        said = _Said()
+        command += ["--record"] * record + ["--config", "auto"] * setting.hardware
         begun = time.perf_counter()
         ended = supervise(
             command,
@@ -59,25 +56,31 @@ def run(
             silence=_patience(network, samples, steps),
             folder=Path(scratch),
             variables={"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": scratch, "PYTHONNOUSERSITE": "1"},
-            line=said,
+            line=_Listener(setting),
         )
         seconds = time.perf_counter() - begun
         if ended.why:
             raise _failed(ended, folder)
         trace = _read(taken, network, record, ended)
-    return Result(trace, {"seconds": seconds, "hardware": float(said.machine == "Loihi2HwCfg")})
+    return Result(trace, {"seconds": seconds})
 
 
-class _Said:
+def ready(setting: Setting) -> Run:
+    """Build the environment, if that was not done before, and give what runs programs in it."""
+    environment(setting.python, setting.notice)
+    return partial(run, setting=setting)
+
+
+@dataclass(frozen=True)
+class _Listener:
     """Listens to run.py's lines: `machine NAME` says what it runs on."""
 
-    def __init__(self) -> None:
-        self.machine = ""
+    setting: Setting
 
     def __call__(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "machine":
-            self.machine = rest.strip()
+            self.setting.machine(rest.strip())
 
 
 def _patience(network: Network, samples: int, steps: int) -> float:
