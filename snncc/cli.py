@@ -59,6 +59,15 @@ Bits = Annotated[
     int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
 ]
 RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
+Samples = Annotated[
+    Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
+]
+StockOnly = Annotated[
+    bool, typer.Option("--stock-only", help="Refuse neurons that need microcode on Loihi (backend lava).")
+]
+AllowHardReset = Annotated[
+    bool, typer.Option("--allow-hard-reset", help="Reset to 0 where the model subtracts; prints what it costs.")
+]
 Partition = Annotated[
     str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
 ]
@@ -90,20 +99,14 @@ def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
     target: Target = "host",
     backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
-    samples: Annotated[
-        Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
-    ] = None,
+    samples: Samples = None,
     weight_bits: Bits = None,
     steps: Steps = None,
     decoder: DecoderName = None,
     state: States = None,
     require_proof: RequireProof = False,
-    stock_only: Annotated[
-        bool, typer.Option("--stock-only", help="Refuse neurons that need microcode on Loihi (backend lava).")
-    ] = False,
-    allow_hard_reset: Annotated[
-        bool, typer.Option("--allow-hard-reset", help="Reset to 0 where the model subtracts; prints what it costs.")
-    ] = False,
+    stock_only: StockOnly = False,
+    allow_hard_reset: AllowHardReset = False,
     partition: Partition = "auto",
     seed: Seed = 0,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,

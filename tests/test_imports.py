@@ -30,6 +30,7 @@ SPEAKS = {"snncc.cli", "snncc.screen", "snncc.__main__"}
 TESTED_THROUGH = {
     "jit": "passes",
     "screen": "cli",
+    "arithmetic": "integers",
     "parameters": "contracts",
     "views": "cli",
     "program": "cli",
