@@ -143,8 +143,7 @@ def compile_(
         screen.fail(error, 2)
     screen.show(views.compiled(program, output))
     if not json_:
-        place = printable(str(output))
-        typer.echo(f"wrote {place}; next: snncc simulate {place} --input DATA.npz")
+        typer.echo("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
 
 
 @app.command()

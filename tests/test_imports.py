@@ -31,6 +31,7 @@ TESTED_THROUGH = {
     "jit": "passes",
     "screen": "cli",
     "arithmetic": "integers",
+    "event_program": "backends",
     "parameters": "contracts",
     "views": "cli",
     "program": "cli",
