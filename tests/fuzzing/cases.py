@@ -52,6 +52,9 @@ def model(folder: Path, rng: random.Random) -> Iterator[Command]:
     samples = source.with_name(f"{source.stem}.samples.npz")
     options = ["--samples", str(samples)] if samples.exists() and rng.random() < 0.2 else []
     options += rng.choice([[], ["--weight-bits", str(rng.randrange(2, 9))], ["--steps", "9"], ["--require-proof"]])
+    options += rng.choice(
+        [*[[]] * 5, ["--steps", "1000000"], ["--decoder", rng.choice(["count", "last", "max", "mean"])]]
+    )
     options += rng.choice([[], [], ["--dump", str(folder / "dump")], ["--json"]])
     chosen = rng.randrange(10)
     if chosen == 0:

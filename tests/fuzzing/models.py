@@ -10,6 +10,7 @@ import onnx
 from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper
 
 from .damage import INTEGERS, NAMES, REALS
+from .ops import add_output, add_state, insert_op, join
 
 _OPS = (
     *("Add", "Sub", "Mul", "Div", "Neg", "Abs", "Greater", "GreaterOrEqual", "Less", "Equal", "Where", "Clip", "Cast"),
@@ -259,4 +260,5 @@ def _subgraph(model: ModelProto, rng: random.Random) -> None:
 _CHANGES: tuple[Callable[[ModelProto, random.Random], None], ...] = (
     *(_attribute, _attribute, _tensor_header, _values, _values, _rewire, _rewire, _cycle, _port, _ports, _drop),
     *(_bypass, _duplicate, _change_op, _insert, _rename, _external, _header, _function, _subgraph),
+    *(insert_op, insert_op, insert_op, insert_op, join, join, add_output, add_state),
 )

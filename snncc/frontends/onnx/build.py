@@ -172,6 +172,7 @@ class _Builder:
         if not np.isfinite(factor).all():
             message, hint = "divides by zero", "the training has diverged, or the file is damaged"
             self.faults.append(Diagnostic("not-finite", piece.node.name, message, hint))
+            return terms
         if np.ptp(factor) == 0:
             return _times(terms, float(factor.flat[0]))
         name = self.names.give(layer_names(piece.node, self.scopes), "scale")

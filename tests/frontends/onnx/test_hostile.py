@@ -328,3 +328,12 @@ def test_functions_that_multiply_are_refused(tmp_path: Path, monkeypatch: pytest
     assert said(graph.save(tmp_path)) == (
         "error[too-many-nodes]: model: has more than 10,000 nodes, functions written out"
     )
+
+
+def test_a_division_by_zero_is_refused(tmp_path: Path) -> None:
+    graph = two_layers()
+    graph.node("Div", ["fc1", graph.constant("zero", np.zeros(6))], "y", name="ratio")
+    graph.output("y")
+    assert said(graph.save(tmp_path)) == (
+        "error[not-finite]: ratio: divides by zero\n  = hint: the training has diverged, or the file is damaged"
+    )
