@@ -7,14 +7,17 @@ machine, with any number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snncc.arrays import Array, Ints
-from snncc.integers import Synapse
+from snncc.integers import Synapse, value_range
+from snncc.layers import size
 from snncc.linear import largest_sum, operator
 from snncc.passes.candidates import Candidate, Problem
+from snncc.passes.grids import Incoming
+from snncc.passes.rounding import Frames, chosen_frames
 from snncc.semantics import rest, step
 
 _UNITS = 1 << 12  # parts of the largest reference value that membranes are compared in
@@ -30,10 +33,18 @@ class Drive:
     values: Mapping[str, Array]
     live: Array
 
+    def at(self, source: str, step: int) -> Array:
+        """What a source sent at a step: nothing before the first."""
+        x = self.values[source]
+        return np.zeros_like(x[:, 0]) if step < 0 else x[:, min(step, x.shape[1] - 1)]
+
+    def with_value(self, source: str, value: Array) -> Drive:
+        return replace(self, values={**self.values, source: value})
+
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """What a population answers: `spikes` int32 and `membranes` (if asked for) are (samples, steps, size).
+    """What a population answers: `spikes` and `membranes` (if asked for) are (samples, steps, size).
 
     `total` (size,) is the sum of its accumulators over all live steps, `peak` the largest |v|.
     """
@@ -46,52 +57,40 @@ class Response:
 
 def respond(given: Problem, candidate: Candidate, drive: Drive, *, membranes: bool = False) -> Response:
     """Run a candidate; its own spikes come back to it where it is recurrent."""
-    population, own = candidate.population, given.name
+    population = candidate.population
     samples, steps = drive.live.shape
-    acc = _accumulated(given, candidate, drive)
-    feedback = [
-        (each.delay, _exact(synapse, 1 << 7))
-        for each, synapse in zip(given.incoming, candidate.synapses, strict=True)
-        if each.source == own
-    ]
-    spikes = np.zeros((samples, steps, population.size), np.int32)
+    spikes = np.zeros((samples, steps, population.size), narrowest(value_range(population)[1]))
     kept = np.zeros(spikes.shape, np.int64) if membranes else None
+    arriving = _arriving(given, candidate, drive.with_value(given.name, spikes))
     total, peak, state = np.zeros(population.size, np.int64), 0, rest(population, samples)
     for now in range(steps):
-        arriving = acc[:, min(now, acc.shape[1] - 1)]
-        for delay, times in feedback:
-            if now >= delay:
-                arriving = arriving + times(spikes[:, now - delay])
-        state, fired, before = step(population, state, arriving.reshape(samples, *population.shape))
+        acc = arriving(now)
+        state, fired, before = step(population, state, acc.reshape(samples, *population.shape))
         live = drive.live[:, now, None]
         spikes[:, now] = fired.reshape(samples, -1) * live
-        total = total + (arriving * live).sum(axis=0)
+        total = total + (acc * live).sum(axis=0)
         peak = max(peak, int(np.abs(before.reshape(samples, -1) * live).max()))
         if kept is not None:
             kept[:, now] = state["v"].reshape(samples, -1) * live
     return Response(spikes, kept, total, peak)
 
 
-def _accumulated(given: Problem, candidate: Candidate, drive: Drive) -> Ints:
-    """The sums of all synapses but recurrent ones: (samples, steps or 1, size)."""
-    samples, steps = drive.live.shape
-    acc = np.zeros((samples, 1, candidate.population.size), np.int64)
+def narrowest(most: int) -> type[np.signedinteger]:
+    """The smallest type for 0..most."""
+    return next(kind for kind in (np.int8, np.int16, np.int32, np.int64) if most <= np.iinfo(kind).max)
+
+
+def _arriving(given: Problem, candidate: Candidate, drive: Drive) -> Callable[[int], Ints]:
+    """The sums of all synapses, (samples, size), as a function of the step; what never changes is added up once."""
+    still = np.zeros((len(drive.live), candidate.population.size), np.int64)
+    moving: list[tuple[Incoming, Callable[[Array], Ints]]] = []
     for each, synapse in zip(given.incoming, candidate.synapses, strict=True):
-        if each.source == given.name:
-            continue
-        x = drive.values[each.source]
-        if each.delay:
-            x = _late(np.broadcast_to(x, (samples, steps, x.shape[2])), each.delay)
-        times = _exact(synapse, int(np.abs(x).max(initial=0)))
-        acc = acc + times(x.reshape(-1, x.shape[2])).reshape(samples, -1, candidate.population.size)
-    return acc
-
-
-def _late(x: Array, delay: int) -> Array:
-    """The values of `delay` steps before: nothing at first."""
-    result = np.zeros_like(x)
-    result[:, delay:] = x[:, : max(0, x.shape[1] - delay)]
-    return result
+        times = _exact(synapse, max(map(abs, each.sent)))
+        if drive.values[each.source].shape[1] == 1 < drive.live.shape[1] and each.delay == 0:
+            still = still + times(drive.at(each.source, 0))
+        else:
+            moving.append((each, times))
+    return lambda now: sum((times(drive.at(each.source, now - each.delay)) for each, times in moving), start=still)
 
 
 def _exact(synapse: Synapse, largest_input: int) -> Callable[[Array], Ints]:
@@ -101,17 +100,34 @@ def _exact(synapse: Synapse, largest_input: int) -> Callable[[Array], Ints]:
     return lambda x: times(x.astype(dtype)).astype(np.int64) << synapse.exponent
 
 
-def count_errors(found: Response, reference: Response) -> Ints:
-    """Squared differences of spike counts, summed over samples: (size,)."""
-    counts, wanted = (each.spikes.sum(axis=1, dtype=np.int64) for each in (found, reference))
-    return np.square(counts - wanted).sum(axis=0)
+def frames_of(given: Problem, drive: Drive, own: Response) -> Frames | None:
+    """What the maps of a population read in some of its steps; from itself, the spikes of `own`."""
+    if not given.incoming:
+        return None
+    sources = [own.spikes if each.source == given.name else drive.values[each.source] for each in given.incoming]
+    still = all(x.shape[1] == 1 and not each.delay for x, each in zip(sources, given.incoming, strict=True))
+    live = drive.live[:, :1] if still else drive.live
+    samples, steps = chosen_frames([each.map for each in given.incoming], size(given.neuron.shape), live)
+    values: list[Array] = []
+    for x, each in zip(sources, given.incoming, strict=True):
+        at = steps - each.delay
+        values.append(np.where(at[:, None] < 0, 0, x[samples, np.clip(at, 0, x.shape[1] - 1)]))
+    return Frames(tuple(values))
 
 
-def membrane_errors(found: Response, scale: float, reference: Response, reference_scale: float) -> Ints:
+def spike_errors(found: Array, wanted: Array) -> Ints:
+    """Squared differences of how many spikes there were so far, summed over samples and steps: (size,)."""
+    ahead = np.zeros((found.shape[0], found.shape[2]), np.int64)
+    errors = np.zeros(found.shape[2], np.int64)
+    for now in range(found.shape[1]):
+        ahead += found[:, now]
+        ahead -= wanted[:, now]
+        errors += np.square(ahead).sum(axis=0)
+    return errors
+
+
+def membrane_errors(found: Ints, scale: float, wanted: Ints, wanted_scale: float) -> Ints:
     """Squared differences of membranes, summed over samples and steps, in parts of the largest: (size,)."""
-    assert found.membranes is not None
-    assert reference.membranes is not None
-    unit = _UNITS / max(1.0, float(np.abs(reference.membranes).max(initial=0)))
-    wanted = np.rint(reference.membranes * unit)
-    got = np.rint(found.membranes * (unit * reference_scale / scale))
-    return np.square(got - wanted).astype(np.int64).sum(axis=(0, 1))
+    unit = _UNITS / max(1.0, float(np.abs(wanted).max(initial=0)))
+    got = np.rint(found * (unit * wanted_scale / scale))
+    return np.square(got - np.rint(wanted * unit)).astype(np.int64).sum(axis=(0, 1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,11 +12,37 @@ from snncc.arrays import Floats, Ints
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.graph import Graph
-from snncc.integers import Population, Source, Synapse
-from snncc.layers import Input, Layer, Linear, Neuron
+from snncc.integers import Population, Source, Synapse, value_range
+from snncc.layers import Input, Layer, Linear, Neuron, size
 from snncc.linear import LinearMap
 from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded, top
+from snncc.passes.rounding import Frames, together
+from snncc.passes.spikes import MOST, bounded
 from snncc.passes.widths import Use, fitted
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is quantised, and for what: samples have `steps` steps, any number if None.
+
+    `sent` is the most spikes a step of those populations of which more is known than what they were trained with.
+    """
+
+    graph: Graph[Layer]
+    source: Source
+    chip: Chip
+    bits: int
+    steps: int | None = None
+    sent: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """In the order in which they are chosen: after those that they read without a delay."""
+        return tuple(name for name in self.graph.order() if isinstance(self.graph[name], Neuron))
+
+    def after(self, name: str, candidate: Candidate) -> Setting:
+        """The setting for the populations that follow one."""
+        return replace(self, sent={**self.sent, name: value_range(candidate.population)[1]})
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +66,9 @@ class Candidate:
     quantum: Floats
 
 
-def problem(graph: Graph[Layer], name: str, source: Source, bits: int, chip: Chip, use: Use) -> Problem:
-    """A population of a legal graph, with what feeds it."""
+def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
+    """A population of a legal graph, with what feeds it; `seen` is the largest |membrane| that samples showed."""
+    graph = setting.graph
     neuron = graph[name]
     assert isinstance(neuron, Neuron)
     incoming: list[Incoming] = []
@@ -49,24 +76,42 @@ def problem(graph: Graph[Layer], name: str, source: Source, bits: int, chip: Chi
         linear = graph[last.source]
         assert isinstance(linear, Linear)
         (first,) = graph.incoming(last.source)
-        sender = graph[first.source]
-        unit, sent = first.gain * last.gain, (0, 0)
-        if isinstance(sender, Input):
-            unit, sent = unit * source.scale, (source.lowest, source.highest)
-        elif isinstance(sender, Neuron) and sender.threshold is not None:
-            sent = (0, sender.max_spikes)
+        unit = first.gain * last.gain
+        if isinstance(graph[first.source], Input):
+            unit, sent = unit * setting.source.scale, value_range(setting.source)
+        else:
+            sent = (0, _sent(setting, first.source))
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent))
-    return Problem(name, neuron, tuple(incoming), bits, chip, use)
+    neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
+    return Problem(name, neuron, tuple(incoming), setting.bits, setting.chip, Use(setting.steps, seen))
 
 
-def build(given: Problem, grid: Grid, bias: Floats | None = None) -> Candidate:
-    """The candidate on a grid, with another bias if one is given."""
-    neuron = given.neuron if bias is None else replace(given.neuron, bias=bias)
+def _sent(setting: Setting, name: str) -> int:
+    """The most spikes that a population sends in one step."""
+    neuron = setting.graph[name]
+    assert isinstance(neuron, Neuron)
+    return 0 if neuron.threshold is None else min(neuron.max_spikes, setting.sent.get(name, MOST))
+
+
+def integer_maps(given: Problem, grid: Grid, frames: Frames | None = None) -> tuple[LinearMap, ...]:
+    """The maps into the population with integer weights; where frames say what they read, rounded together."""
+    shape = given.neuron.shape
     maps = tuple(
-        rounded(each, grid, exponent, neuron.shape, given.bits)
+        rounded(each, grid, exponent, shape, given.bits)
         for each, exponent in zip(given.incoming, grid.exponents, strict=True)
     )
-    population, extra = fitted(neuron, grid, _sums(given, maps, grid), given.chip, given.use)
+    return together(given.incoming, maps, frames, grid, shape, top(given.bits)) if frames else maps
+
+
+def build(
+    given: Problem, grid: Grid, bias: Floats | None = None, maps: tuple[LinearMap, ...] | None = None
+) -> Candidate:
+    """The candidate on a grid, with another bias if one is given, and with maps that were rounded already."""
+    neuron = given.neuron if bias is None else replace(given.neuron, bias=bias)
+    maps = integer_maps(given, grid) if maps is None else maps
+    low, high = _sums(given, maps, grid)
+    population, extra = fitted(neuron, grid, (low, high), given.chip, given.use)
+    population = bounded(population, low << extra, high << extra)
     synapses = (Synapse(linear, exponent + extra) for linear, exponent in zip(maps, grid.exponents, strict=True))
     return Candidate(population, tuple(synapses), np.ldexp(grid.quantum, -extra))
 
@@ -78,8 +123,8 @@ def plain_grid(given: Problem) -> Grid:
     if exact is not None:
         return exact
     if not any(largests):
-        return Grid(np.asarray(1.0 / top(given.bits)), (0,) * len(largests))
-    return aligned(largests, int(np.argmax(largests)), 1.0, given.bits, given.chip.weight.exponent[1])
+        return Grid(np.asarray(1.0 / top(given.bits)), (given.chip.weight.exponent[0],) * len(largests))
+    return aligned(largests, int(np.argmax(largests)), 1.0, given.bits, given.chip.weight.exponent)
 
 
 def exact_grid(given: Problem) -> Grid | None:
@@ -88,12 +133,13 @@ def exact_grid(given: Problem) -> Grid | None:
         return None
     (only,) = given.incoming
     step = exact_step(only.map.weight, top(given.bits))
-    return None if step is None else Grid(np.asarray(step * abs(only.unit)), (0,))
+    low = given.chip.weight.exponent[0]
+    return None if step is None else Grid(np.asarray(np.ldexp(step * abs(only.unit), -low)), (low,))
 
 
 def _sums(given: Problem, maps: tuple[LinearMap, ...], grid: Grid) -> tuple[Ints, Ints]:
     """The least and the greatest sum of each accumulator: (size,)."""
-    low = high = np.zeros(maps[0].out_size if maps else 0, np.int64)
+    low = high = np.zeros(size(given.neuron.shape), np.int64)
     for each, linear, exponent in zip(given.incoming, maps, grid.exponents, strict=True):
         least, most = each.sent
         negative, positive = signed_sums(linear)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,16 +51,29 @@ def top(bits: int) -> int:
 def rounded(incoming: Incoming, grid: Grid, exponent: int, shape: Shape, bits: int) -> LinearMap:
     """The map with integer weights on the grid: rounded half to even, clipped to `bits`."""
     linear, most = incoming.map, top(bits)
-    step = np.ldexp(grid.quantum, exponent) / incoming.unit
     dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int64
-    per_row = _per_row(step, linear, shape)
     weight = np.empty(linear.weight.shape, dtype)
-    rows = max(1, _ROWS_AT_ONCE // max(1, linear.weight[:1].size))
-    for first in range(0, len(weight), rows):
-        part = slice(first, first + rows)
-        scaled = linear.weight[part].astype(np.float64) / (per_row if per_row.ndim == 0 else per_row[part])
+    for part, scaled in _scaled(incoming, grid, exponent, shape):
         weight[part] = np.clip(np.rint(scaled), -most, most)
     return with_weight(linear, frozen(weight))
+
+
+def distances(incoming: Incoming, integers: LinearMap, grid: Grid, exponent: int, shape: Shape, fraction: int) -> Array:
+    """How far each integer weight lies above the float one, in units of 2**-fraction: whole numbers, float32."""
+    result = np.empty(integers.weight.shape, np.float32)
+    for part, scaled in _scaled(incoming, grid, exponent, shape):
+        result[part] = np.rint(np.ldexp(integers.weight[part] - scaled, fraction))
+    return result
+
+
+def _scaled(incoming: Incoming, grid: Grid, exponent: int, shape: Shape) -> Iterator[tuple[slice, Floats]]:
+    """Rows of a map's weights in steps of the grid."""
+    weight = incoming.map.weight
+    per_row = _per_row(np.ldexp(grid.quantum, exponent) / incoming.unit, incoming.map, shape)
+    rows = max(1, _ROWS_AT_ONCE // max(1, weight[:1].size))
+    for first in range(0, len(weight), rows):
+        part = slice(first, first + rows)
+        yield part, weight[part].astype(np.float64) / (per_row if per_row.ndim == 0 else per_row[part])
 
 
 def _per_row(step: Floats, linear: LinearMap, shape: Shape) -> Floats:
@@ -76,8 +91,8 @@ def largest(incoming: Incoming) -> float:
     return float(np.abs(incoming.map.weight).max(initial=0.0)) * abs(incoming.unit)
 
 
-def largest_by_neuron(incoming: Incoming, shape: Shape) -> Floats:
-    """As `largest`, for each channel (channels, 1, 1) of a convolution's target, or for each neuron, (size,)."""
+def largest_by_unit(incoming: Incoming, units: Shape) -> Floats:
+    """As `largest`, for each unit of the target: a channel (a convolution's weights know no less), or a neuron."""
     linear = incoming.map
     magnitude = np.abs(linear.weight)
     if isinstance(linear, Sparse):
@@ -85,22 +100,20 @@ def largest_by_neuron(incoming: Incoming, shape: Shape) -> Floats:
         np.maximum.at(most, linear.targets, magnitude)
     else:
         most = magnitude.reshape(len(magnitude), -1).max(axis=1, initial=0.0).astype(np.float64)
-    if len(shape) == 3:
-        most = most.reshape(shape[0], -1).max(axis=1)[:, None, None]
-    return most.reshape(most.shape if len(shape) == 3 else shape) * abs(incoming.unit)
+    return most.reshape(math.prod(units), -1).max(axis=1).reshape(units) * abs(incoming.unit)
 
 
-def aligned(largests: tuple[float, ...], anchor: int, ratio: float, bits: int, most: int) -> Grid:
+def aligned(largests: tuple[float, ...], anchor: int, ratio: float, bits: int, span: tuple[int, int]) -> Grid:
     """The grid on which map `anchor` has its largest weight times `ratio` as the largest integer.
 
-    The others get the shift that brings their own largest weight closest to that; shifts are 0..`most`.
+    The others get the shift that brings their own largest weight closest to that; shifts lie in `span`.
     """
-    quantum = largests[anchor] * ratio / top(bits)
+    quantum, (low, high) = largests[anchor] * ratio / top(bits), span
     if quantum == 0.0:
-        return Grid(frozen(1.0), (0,) * len(largests))
+        return Grid(frozen(1.0), (low,) * len(largests))
     shifts = [_shift(each, largests[anchor]) for each in largests]
-    lowest = max(min(shifts), max(shifts) - most)
-    return Grid(frozen(np.ldexp(quantum, lowest)), tuple(max(0, shift - lowest) for shift in shifts))
+    lowest = max(min(shifts), max(shifts) - (high - low))
+    return Grid(frozen(np.ldexp(quantum, lowest - low)), tuple(low + max(0, shift - lowest) for shift in shifts))
 
 
 def _shift(largest: float, anchor: float) -> int:

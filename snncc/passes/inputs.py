@@ -15,6 +15,10 @@ from snncc.integers import Source
 from snncc.layers import Input, Layer
 from snncc.passes.grids import exact_step
 
+_RATIOS = tuple(1.0 - part / 20 for part in range(12))  # of the largest value: where saturation may begin
+_VALUES = 1 << 20  # that are looked at, about
+_PARTS = 1 << 20  # of the largest value, in which errors are whole numbers: their sum is the same on every machine
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -47,8 +51,20 @@ def source_for(layer: Input, chip: Chip, samples: Samples | None) -> Source:
     largest = float(np.abs(samples.x).max(initial=0.0)) or 1.0
     step = exact_step(samples.x, _most(chip, signed))
     if step is None:
-        return Source(layer.shape, chip.input.bits, signed, largest / _most(chip, signed))
+        return Source(layer.shape, chip.input.bits, signed, _nearest_step(samples.x, largest, _most(chip, signed)))
     return Source(layer.shape, max(1, round(largest / step).bit_length()) + signed, signed, step)
+
+
+def _nearest_step(x: Array, largest: float, most: int) -> float:
+    """The step of which multiples up to `most` are nearest to the values: clipping a few may spare many a rounding."""
+    flat = x.reshape(-1)
+    parts = np.abs(flat[:: max(1, flat.size // _VALUES)].astype(np.float64)) * (_PARTS / largest)
+
+    def error(ratio: float) -> int:
+        step = ratio * _PARTS / most
+        return int(np.square(np.rint(np.minimum(np.rint(parts / step), most) * step - parts).astype(np.int64)).sum())
+
+    return min(_RATIOS, key=error) * largest / most
 
 
 def _most(chip: Chip, signed: bool) -> int:

@@ -15,11 +15,13 @@ import numpy as np
 from snncc.arrays import Floats, Ints, Shape
 from snncc.chip import Accumulator, Chip, InputPort, StateArithmetic, Weight
 from snncc.layers import size
-from snncc.passes.calibration import Drive, Response, count_errors, membrane_errors, respond
-from snncc.passes.candidates import Candidate, Problem, build, exact_grid, plain_grid
-from snncc.passes.grids import Grid, aligned, largest, largest_by_neuron, top
+from snncc.linear import Conv, LinearMap
+from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors, respond, spike_errors
+from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
+from snncc.passes.grids import Grid, aligned, largest, largest_by_unit, top
+from snncc.passes.rounding import Frames
 
-_FEW_BITS = 5  # weights so narrow that each neuron deserves a scale of its own
+_FEW_BITS = 5  # weights so narrow that clipping the largest may be worth it for most neurons
 _RATIOS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)  # of the largest weight: where clipping may start
 _RATIOS_OF_MANY_BITS = (1.0, 0.8, 0.6)
 _HOPELESS = 1.5  # times the best error, at which finer grids are not tried any more
@@ -46,6 +48,24 @@ class Reference:
     candidate: Candidate
     response: Response
 
+    @property
+    def is_readout(self) -> bool:
+        """Whether its membranes leave the network, to be compared with each other: they need one scale."""
+        return self.response.membranes is not None
+
+    @property
+    def seen(self) -> float:
+        """Its largest |membrane|, in the model's own measure."""
+        return self.response.peak / self.candidate.population.scale
+
+    def errors(self, candidate: Candidate, found: Response) -> Ints:
+        """How far a response is from what it should be, by neuron: in its membranes if it has any, else in spikes."""
+        wanted = self.response
+        if found.membranes is None or wanted.membranes is None:
+            return spike_errors(found.spikes, wanted.spikes)
+        scales = candidate.population.scale, self.candidate.population.scale
+        return membrane_errors(found.membranes, scales[0], wanted.membranes, scales[1])
+
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
@@ -61,75 +81,96 @@ class _Trial:
     def error(self) -> int:
         return int(self.errors.sum())
 
+    @property
+    def maps(self) -> tuple[LinearMap, ...]:
+        return tuple(synapse.map for synapse in self.candidate.synapses)
 
-def search(given: Problem, drive: Drive, reference: Reference, *, one_scale: bool) -> Candidate:
-    """The best candidate found; `one_scale` for a population whose membranes are compared with each other."""
+
+def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
+    """The best candidate found.
+
+    First each weight is rounded by itself, to find a grid for the population; then all are rounded together, on that
+    grid and on grids that follow each neuron.
+    """
     exact = exact_grid(given)
     if exact is not None:
         return build(given, exact)
-    task = _Task(given, drive, reference, one_scale)
-    trials = [trial for grids in _grids(given) for trial in task.descended(grids)]
+    units = units_of(given)
+    apart = _Task(given, drive, reference, units or given.neuron.shape)
+    trials = [trial for grids in _grids(given) for trial in apart.descended(grids)]
     if not trials:
         return build(given, plain_grid(given))
-    best = min(trials, key=lambda trial: trial.error)
-    if given.bits <= _FEW_BITS and not one_scale and "per-neuron-parameters" in given.chip.capabilities:
-        own = task.descended(_own_grids(given, best.grid))
-        same = [trial for trial in trials if trial.grid.exponents == best.grid.exponents]
-        best = min(best, task.mixed([*same, *own]), key=lambda trial: trial.error)
-    return best.candidate
+    common = min(trials, key=lambda trial: trial.error).grid
+    together = replace(apart, frames=frames_of(given, drive, reference.response))
+    joint = list(together.corrected(common))
+    if units is not None and not reference.is_readout and "per-neuron-parameters" in given.chip.capabilities:
+        joint += together.descended(_own_grids(given, common, units))
+        joint.append(together.mixed(joint))
+    return min([*trials, *joint], key=lambda trial: trial.error).candidate
+
+
+def units_of(given: Problem) -> Shape | None:
+    """The shape of what may have a scale of its own: channels of a feature map, else neurons; None if nothing may.
+
+    The weights of a convolution are shared by a channel, so its scale must be too.
+    """
+    shape = given.neuron.shape
+    shared = {each.map.out_shape[0] for each in given.incoming if isinstance(each.map, Conv)}
+    if shared <= {shape[0]} and len(shape) > 1 and (shared or len(shape) == 3):
+        return (shape[0], *[1] * (len(shape) - 1))
+    return None if shared else shape
+
+
+def _ratios(bits: int) -> tuple[float, ...]:
+    return _RATIOS if bits <= _FEW_BITS else _RATIOS_OF_MANY_BITS
 
 
 def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
     """Grids for the whole population: each of its maps in turn fills the bits, clipped at each of the ratios."""
     largests = tuple(largest(each) for each in given.incoming)
-    most = given.chip.weight.exponent[1]
-    ratios = _RATIOS if given.bits <= _FEW_BITS else _RATIOS_OF_MANY_BITS
+    span = given.chip.weight.exponent
     for anchor in range(len(largests)):
         if largests[anchor] > 0:
-            yield (aligned(largests, anchor, ratio, given.bits, most) for ratio in ratios)
+            yield (aligned(largests, anchor, ratio, given.bits, span) for ratio in _ratios(given.bits))
 
 
-def _own_grids(given: Problem, common: Grid) -> Iterator[Grid]:
+def _own_grids(given: Problem, common: Grid, units: Shape) -> Iterator[Grid]:
     """Grids that follow the largest weight of each channel or neuron, with the exponents of the common grid."""
-    shape = given.neuron.shape
     largests = [
-        np.ldexp(largest_by_neuron(each, shape), -exponent)
+        np.ldexp(largest_by_unit(each, units), -exponent)
         for each, exponent in zip(given.incoming, common.exponents, strict=True)
     ]
     most = np.maximum.reduce(largests)
     most = np.maximum(most, most.max() / _SPREAD)
-    for ratio in _RATIOS:
+    for ratio in _ratios(given.bits):
         yield Grid(most * ratio / top(given.bits), common.exponents)
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What all trials of one population share."""
+    """What all trials of one population share; with `frames`, weights are rounded together."""
 
     given: Problem
     drive: Drive
     reference: Reference
-    one_scale: bool
+    units: Shape
+    frames: Frames | None = None
 
-    def attempt(self, grid: Grid, bias: Floats) -> _Trial:
+    def attempt(self, grid: Grid, bias: Floats, maps: tuple[LinearMap, ...]) -> _Trial:
         """Build a candidate, run it, and compare it with the reference."""
-        candidate = build(self.given, grid, bias)
-        response = respond(self.given, candidate, self.drive, membranes=self.one_scale)
-        wanted = self.reference.response
-        if self.one_scale:
-            scales = candidate.population.scale, self.reference.candidate.population.scale
-            errors = membrane_errors(response, scales[0], wanted, scales[1])
-        else:
-            errors = count_errors(response, wanted)
-        return _Trial(grid, bias, candidate, self.by_unit(errors), self.mean(candidate, response))
+        candidate = build(self.given, grid, bias, maps)
+        response = respond(self.given, candidate, self.drive, membranes=self.reference.is_readout)
+        errors = self.by_unit(self.reference.errors(candidate, response))
+        return _Trial(grid, bias, candidate, errors, self.mean(candidate, response))
 
     def corrected(self, grid: Grid) -> tuple[_Trial, ...]:
         """A candidate, and it with the bias that gives each channel or neuron the mean input of the reference."""
-        first = self.attempt(grid, self.given.neuron.bias.astype(np.float64))
+        maps = integer_maps(self.given, grid, self.frames)
+        first = self.attempt(grid, self.given.neuron.bias.astype(np.float64), maps)
         if "bias" not in self.given.chip.capabilities:
             return (first,)
         lack = self.mean(self.reference.candidate, self.reference.response) - first.mean
-        return first, self.attempt(grid, first.bias + lack)
+        return first, self.attempt(grid, first.bias + lack, maps)
 
     def descended(self, grids: Iterable[Grid]) -> list[_Trial]:
         """Finer and finer grids, until clipping costs far more than the best so far."""
@@ -141,20 +182,15 @@ class _Task:
         return trials
 
     def mixed(self, trials: Sequence[_Trial]) -> _Trial:
-        """For each channel or neuron the grid and the bias that served it best."""
+        """For each channel or neuron the grid and the bias that served it best; the exponents are the same in all."""
         shape = self.units
         best = np.argmin([trial.errors for trial in trials], axis=0)
         quanta = [np.broadcast_to(trial.grid.quantum, shape).reshape(-1) for trial in trials]
         biases = [np.broadcast_to(trial.bias, shape).reshape(-1) for trial in trials]
         rows = np.arange(len(best))
         quantum, bias = (np.stack(each)[best, rows].reshape(shape) for each in (quanta, biases))
-        return self.attempt(Grid(quantum, trials[0].grid.exponents), bias)
-
-    @property
-    def units(self) -> Shape:
-        """The shape of what may have a scale of its own: channels of a feature map, else neurons."""
-        shape = self.given.neuron.shape
-        return (shape[0], 1, 1) if len(shape) == 3 else shape
+        grid = Grid(quantum, trials[0].grid.exponents)
+        return self.attempt(grid, bias, integer_maps(self.given, grid, self.frames))
 
     def by_unit(self, values: Ints) -> Ints:
         """Values of all neurons, added up by unit."""

@@ -19,6 +19,7 @@ from snncc.chip import Chip, StateArithmetic
 from snncc.integers import Decay, Population, Register
 from snncc.layers import Neuron
 from snncc.passes.grids import Grid
+from snncc.passes.spikes import bounded
 
 TOLERANCE = 1 / 128  # of the threshold: what all rounding of states may add up to before a neuron forgets it
 _MEMORY = 64  # steps after which a neuron counts as having forgotten, where nothing says how long samples are
@@ -87,7 +88,7 @@ def build(neuron: Neuron, grid: Grid, widths: Widths, input_shift: int, chip: Ch
     return Population(
         neuron.shape,
         integers.Membrane(decay, register, on_grid(neuron.bias), minimum, on_grid(neuron.initial)),
-        _fire(neuron, scale),
+        _fire(neuron, scale, chip),
         _reset(neuron.reset, on_grid),
         current,
         adapt,
@@ -97,15 +98,23 @@ def build(neuron: Neuron, grid: Grid, widths: Widths, input_shift: int, chip: Ch
     )
 
 
-def _fire(neuron: Neuron, scale: Floats) -> integers.Fire | None:
-    """Integers reach a threshold when they reach the next integer: it is rounded up, or down for a strict one."""
+def _fire(neuron: Neuron, scale: Floats, chip: Chip) -> integers.Fire | None:
+    """Integers reach a threshold when they reach the next integer: it is rounded up, or down for a strict one.
+
+    Those that reach an integer are above the one before it, so a chip with one kind of threshold can do both.
+    """
     if neuron.threshold is None:
         return None
     exact = neuron.threshold.astype(np.float64) * scale
     nearest = np.rint(exact)
     on_grid = np.abs(exact - nearest) <= 1e-6 * np.maximum(1.0, np.abs(nearest))
     outside = np.ceil(exact) if neuron.inclusive else np.floor(exact)
-    return integers.Fire(_integers(np.where(on_grid, nearest, outside)), neuron.inclusive, neuron.max_spikes)
+    threshold = _integers(np.where(on_grid, nearest, outside))
+    own, other = "inclusive-threshold", "strict-threshold"
+    own, other = (own, other) if neuron.inclusive else (other, own)
+    if own in chip.capabilities or other not in chip.capabilities or neuron.max_spikes > 1:
+        return integers.Fire(threshold, neuron.inclusive, neuron.max_spikes)
+    return integers.Fire(threshold - 1 if neuron.inclusive else threshold + 1, not neuron.inclusive)
 
 
 def _integers(values: Floats) -> Ints:
@@ -177,7 +186,7 @@ def _states(
 ) -> dict[StateName, _State]:
     """The states and their reach, measured on a population of very wide registers."""
     names: tuple[StateName, ...] = ("membrane", "current", "adapt")
-    probe = build(neuron, grid, Widths(shift, dict.fromkeys(names, _PROBE)), shift, chip)
+    probe = bounded(build(neuron, grid, Widths(shift, dict.fromkeys(names, _PROBE)), shift, chip), *sums)
     states: dict[StateName, _State] = {}
     low, high = sums[0] << shift, sums[1] << shift
     one_step = _magnitude(low, high)
@@ -188,7 +197,7 @@ def _states(
     adaptation = None
     if neuron.adapt and probe.adapt:
         adaptation = enclose_adaptation(probe)
-        jump = spread(probe.adapt.jump, probe) * neuron.max_spikes
+        jump = spread(probe.adapt.jump, probe) * (probe.fire.max_spikes if probe.fire else 0)
         initial = spread(probe.adapt.initial, probe)
         *_, reach = _limited(adaptation, initial, np.minimum(jump, 0), np.maximum(jump, 0), use.steps)
         states["adapt"] = _state(neuron.adapt.decay, chip.membrane, (*reach, reach[1]), initial)
@@ -247,10 +256,13 @@ def _widths(
             bits = max(2, int(np.frexp(np.ldexp(reach, beyond_probe) * (1 + 2**-10) + 1)[1]) + 1)
         if bits > arithmetic.bits:
             return None
+        least, most = arithmetic.decay_bits
         type_bits = next((each for each in _TYPES if each >= bits), bits)
         bits = max(bits, min(bits + room, type_bits, arithmetic.bits))
-        decay_bits = min(arithmetic.decay_bits[1], arithmetic.product_bits - bits)
-        if decay_bits < arithmetic.decay_bits[0]:
+        if least == most and arithmetic.bits + least <= arithmetic.product_bits:
+            bits = arithmetic.bits  # narrower registers would gain nothing
+        decay_bits = min(most, arithmetic.product_bits - bits)
+        if decay_bits < least:
             return None
         found[name] = bits, decay_bits
     return Widths(shift, found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,80 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snncc import chip as chips
 from snncc.analysis.proof import prove
-from snncc.arrays import Array
 from snncc.chip import Chip, Weight
 from snncc.data import to_integers
 from snncc.diagnostics import CompileError
 from snncc.graph import Edge, Graph
 from snncc.integers import HardReset as IntHardReset
-from snncc.integers import Network, Population, Source, Synapse
-from snncc.layers import Adapt, Current, HardReset, Input, Layer, Linear, Neuron, Output, SoftReset
+from snncc.integers import Population, Source, Synapse
+from snncc.layers import HardReset, Input, Layer, Linear, Neuron, Output, SoftReset
 from snncc.linear import Conv, Dense
-from snncc.passes.grids import aligned, exact_step, top
-from snncc.passes.quantise import Options, Samples, assumptions, quantise
+from snncc.passes.grids import top
+from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.search import wide
 from snncc.semantics import decode, run, run_float
+from tests.passes.float_nets import HOST, NEURONS, agreement, net, number, random_net, spike_samples
 
-HOST = chips.load("host")
 MODELS = Path(__file__).parents[2] / "models"
-
-
-def number(value: float) -> Array:
-    return np.asarray(value, np.float64)
-
-
-def net(
-    *weights: Array, neuron: Neuron | None = None, events: bool = False, last: Neuron | None = None, **output: Any
-) -> Graph[Layer]:
-    """A chain of dense maps and neurons: `neuron` throughout, but `last` at the end."""
-    base = neuron or Neuron((), number(0.9), number(1.0), reset=SoftReset(number(1.0)))
-    ops: dict[str, Layer] = {"x": Input((weights[0].shape[1],), events)}
-    for index, weight in enumerate(weights):
-        form = last if last is not None and index == len(weights) - 1 else base
-        ops[f"w{index}"] = Linear(Dense(weight), (len(weight),))
-        ops[f"p{index}"] = replace(form, shape=(len(weight),))
-    ops["y"] = Output(ops[f"p{len(weights) - 1}"].shape, **output)
-    names = list(ops)
-    return Graph(ops, [Edge(one, other) for one, other in itertools.pairwise(names)])
-
-
-def random_net(seed: int, *sizes: int, **options: Any) -> Graph[Layer]:
-    rng = np.random.default_rng(seed)
-    pairs = itertools.pairwise(sizes)
-    return net(*(rng.normal(0.1, 1.5 / np.sqrt(a), (b, a)).astype(np.float32) for a, b in pairs), **options)
-
-
-def spike_samples(seed: int, *shape: int, rate: float = 0.4) -> Samples:
-    return Samples((np.random.default_rng(seed).random(shape) < rate).astype(np.float32))
-
-
-def agreement(graph: Graph[Layer], network: Network, samples: Samples) -> float:
-    """The share of spikes of all populations that are those of the float network."""
-    names = list(graph.of_kind(Neuron))
-    source = next(iter(network.of_kind(Source).values()))
-    one = run_float(graph, samples.x, record=names)
-    other = run(network, to_integers(source, samples.x), record=names)
-    same = [(one.spikes[name] == other.spikes[name]).mean() for name in names]
-    return float(np.mean(same))
-
-
-NEURONS = {
-    "if": Neuron((), number(1.0), number(1.0), reset=SoftReset(number(1.0))),
-    "inclusive": Neuron((), number(0.75), number(1.0), inclusive=True, reset=SoftReset(number(1.0))),
-    "late": Neuron((), number(0.9), number(1.0), reset=SoftReset(number(1.0), 1)),
-    "hard": Neuron((), number(0.8), number(1.0), reset=HardReset(number(-0.2))),
-    "current": Neuron((), number(0.8), number(1.0), reset=HardReset(number(0.0)), current=Current(number(0.6))),
-    "held": Neuron((), number(0.9), number(1.0), reset=HardReset(number(0.0)), refractory=2),
-    "bias": Neuron((), number(0.9), number(1.0), reset=SoftReset(number(1.0)), bias=number(0.05)),
-    "clamped": Neuron((), number(1.0), number(1.0), reset=SoftReset(number(1.0)), minimum=number(-1.0)),
-    "many": Neuron((), number(0.9), number(1.0), inclusive=True, reset=SoftReset(number(1.0)), max_spikes=3),
-    "adaptive": Neuron(
-        (), number(0.9), number(1.0), reset=SoftReset(number(1.0)), adapt=Adapt(number(0.95), number(0.1))
-    ),
-    "stateless": Neuron((), number(0.0), number(1.0), inclusive=True),
-}
 
 
 @pytest.mark.parametrize("name", NEURONS)
@@ -266,57 +207,6 @@ def test_a_neuron_without_weights() -> None:
     assert (spikes == expected).all()
 
 
-# --- the input
-
-
-@pytest.mark.parametrize(
-    ("x", "bits", "signed", "scale"),
-    [
-        ([0.0, 0.25, 0.75], 2, False, 0.25),
-        ([0.0, 3 / 255, 1.0, 254 / 255], 8, False, 1 / 255),
-        ([-1.0, 0.5], 3, True, 0.5),
-        ([0.0, 1.0], 1, False, 1.0),
-        ([0.0, 0.3183098, 0.7853981, 1.5707963], 8, False, 1.5707963 / 255),
-        ([-0.3183098, 0.7853981, 1.5707963], 8, True, 1.5707963 / 127),
-        ([0.0, 0.0], 8, False, 1 / 255),
-    ],
-)
-def test_inputs_on_a_grid_are_exact(x: list[float], bits: int, signed: bool, scale: float) -> None:
-    samples = Samples(np.array(x, np.float32)[:, None, None])
-    source = quantise(net(np.ones((1, 1))), HOST, Options(), samples).of_kind(Source)["x"]
-    assert (source.bits, source.signed) == (bits, signed)
-    assert source.scale == pytest.approx(scale, rel=1e-6)
-
-
-def test_without_samples_the_range_is_assumed() -> None:
-    graph = net(np.ones((1, 1)))
-    source = quantise(graph, HOST, Options()).of_kind(Source)["x"]
-    assert (source.bits, source.signed, source.scale) == (8, True, 1 / 127)
-    (warning,) = assumptions(graph, None)
-    assert str(warning) == (
-        "warning[assumed-input-range]: x: there are no samples, so its values are taken to lie in -1..1; "
-        "others saturate\n"
-        "  = hint: give --samples, a file of inputs from the training data"
-    )
-    assert not list(assumptions(net(np.ones((1, 1)), events=True), None))
-
-
-@given(st.integers(1, 127), st.integers(1, 1000))
-def test_steps_are_found(most: int, denominator: int) -> None:
-    values = np.arange(0, most + 1) / denominator
-    assert exact_step(values.astype(np.float32), 127) == pytest.approx(1 / denominator, rel=1e-5)
-
-
-def test_no_step_is_found_where_there_is_none() -> None:
-    assert exact_step(np.random.default_rng(0).random(5000), 127) is None
-    assert exact_step(np.array([1.0, np.pi]), 127) is None
-
-
-def test_a_map_without_weights_takes_part_in_no_alignment() -> None:
-    grid = aligned((0.0, 8.0, 1.0), 1, 1.0, 8, 15)
-    assert grid.exponents == (3, 3, 0)
-
-
 # --- what is wrong
 
 
@@ -333,58 +223,6 @@ GRADED = net(np.ones((1, 2)))
 def test_widths_that_the_chip_lacks(bits: int) -> None:
     assert said(GRADED, options=Options(bits)) == (
         f"error[weight-bits]: --weight-bits: {bits} bits were asked for; host takes 2 to 8"
-    )
-
-
-@pytest.mark.parametrize(
-    ("samples", "text"),
-    [
-        (
-            Samples(np.zeros((3, 5))),
-            "x has shape (3, 5); x needs (samples, 2) or (samples, steps, 2)\n"
-            "  = hint: reshape x; `snncc check` shows the network's input",
-        ),
-        (Samples(np.zeros((0, 4, 2))), "x holds no sample"),
-        (Samples(np.full((3, 4, 2), np.nan)), "x holds values that are not finite numbers"),
-        (Samples(np.full((3, 4, 2), "a")), "x holds values that are not finite numbers"),
-        (
-            Samples(np.zeros((3, 2))),
-            "x is static, and the number of steps is not known\n"
-            "  = hint: give --steps N, or x as (samples, steps, ...)",
-        ),
-        (Samples(np.zeros((3, 4, 2)), np.ones(2, np.int64)), "lengths has shape (2,); it must be (3,)"),
-    ],
-)
-def test_samples_that_do_not_fit(samples: Samples, text: str) -> None:
-    assert said(GRADED, samples=samples) == f"error[bad-samples]: --samples: {text}"
-
-
-def test_all_faults_at_once() -> None:
-    found = said(GRADED, options=Options(17), samples=Samples(np.full((2, 2), np.inf)))
-    assert found.count("error[") == 3
-
-
-def test_graded_values_where_spikes_are_needed() -> None:
-    graded = Samples(np.full((2, 3, 2), 0.5))
-    assert said(net(np.ones((1, 2)), events=True), samples=graded) == (
-        "error[bad-samples]: --samples: x takes spikes; x holds values other than 0 and 1"
-    )
-    spikes_only = replace(HOST, input=replace(HOST.input, bits=1, signed=False))
-    text = (
-        "error[graded-input]: x: its values are graded; host takes spikes only\n"
-        "  = hint: train with an input that is encoded as spikes, or choose another target"
-    )
-    assert said(GRADED, spikes_only, samples=graded) == text
-    assert said(GRADED, spikes_only) == text
-    binary = quantise(GRADED, spikes_only, Options(), Samples(np.ones((2, 3, 2))))
-    assert binary.of_kind(Source)["x"] == Source((2,))
-
-
-def test_negative_values_where_there_are_none() -> None:
-    unsigned = replace(HOST, input=replace(HOST.input, signed=False))
-    assert said(GRADED, unsigned, samples=Samples(np.full((2, 3, 2), -0.5))) == (
-        "error[signed-input]: x: x holds negative values, down to -0.5; host takes none\n"
-        "  = hint: shift the data in training, or choose another target"
     )
 
 

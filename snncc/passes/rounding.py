@@ -1,0 +1,143 @@
+"""Rounds the weights of a population together: what one weight is rounded up by, others that act with it make up for.
+
+Rounding each weight to the nearest integer leaves errors that add up wherever sources are active together. Here single
+weights move on to the next integer as long as that brings the sums nearer to the unrounded ones on calibration samples.
+Every sum is of integers and exact in float64, so that all machines take the same steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from snncc.arrays import Array, Floats, Ints, Shape, frozen
+from snncc.linear import Conv, Dense, LinearMap, Sparse, largest_sum, operator, with_weight
+from snncc.passes.grids import Grid, Incoming, distances
+
+FRACTION = 8  # bits below 1 to which the distance of a weight from its integer is known
+_BLOCK = 128  # weights of a neuron that make up for each other at once; the blocks follow one another
+_MOST_VALUES = 1 << 22  # read by a map, and of errors, in all frames together
+_MOST_FRAMES = 4096  # more hardly change what is active together
+_DAMPING = 0.1  # of the mean square of an input: keeps weights near where samples say little about them
+_EXACT = 50  # bits of sums in float64 that leave room for what is added to them
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """What each map reads at some steps of some samples: integers, (frames, in_size)."""
+
+    values: tuple[Array, ...]
+
+
+def chosen_frames(maps: Sequence[LinearMap], size: int, live: Array) -> tuple[Ints, Ints]:
+    """The samples and steps to look at: evenly spread over those that are live, as many as there is room for."""
+    widest = max(size, *(_read(each) for each in maps))
+    samples, steps = np.nonzero(live)
+    most = min(len(samples), _MOST_FRAMES, max(1, _MOST_VALUES // widest))
+    chosen = np.arange(most) * len(samples) // most
+    return samples[chosen], steps[chosen]
+
+
+def _read(linear: LinearMap) -> int:
+    """How many values the weights of a map are multiplied with in one frame."""
+    if isinstance(linear, Conv):
+        return linear.weight[0].size * linear.groups * math.prod(linear.out_shape[1:])
+    return linear.in_size
+
+
+def together(
+    incoming: Sequence[Incoming], nearest: Sequence[LinearMap], frames: Frames, grid: Grid, shape: Shape, most: int
+) -> tuple[LinearMap, ...]:
+    """The maps, given rounded to the `nearest` integers up to `most`, with the weights moved that bring sums nearer."""
+    off = [
+        distances(each, linear, grid, exponent, shape, FRACTION)
+        for each, linear, exponent in zip(incoming, nearest, grid.exponents, strict=True)
+    ]
+    error = np.zeros((frames.values[0].shape[0], nearest[0].out_size))
+    bound = 0.0
+    for linear, distance, exponent, x in zip(nearest, off, grid.exponents, frames.values, strict=True):
+        wrong = with_weight(linear, np.ldexp(distance, exponent))
+        bound += largest_sum(wrong) * float(np.abs(x).max(initial=0))
+        error += operator(wrong, np.float64)(x.astype(np.float64))
+    if bound >= 2.0**_EXACT:
+        return tuple(nearest)
+    error = np.ascontiguousarray(error.T)
+    maps: list[LinearMap] = []
+    with threadpool_limits(1, "blas"):  # several only wait for each other, as products are small
+        for linear, distance, exponent, x in zip(nearest, off, grid.exponents, frames.values, strict=True):
+            moved, error = _moved(linear, distance, error, x, exponent, most)
+            maps.append(moved)
+    return tuple(maps)
+
+
+def _moved(
+    linear: LinearMap, off: Array, error: Floats, x: Array, exponent: int, most: int
+) -> tuple[LinearMap, Floats]:
+    """A map with weights moved, and the error (size, frames) that is left. A listed map stays: its targets differ."""
+    if isinstance(linear, Sparse):
+        return linear, error
+    weight, step = linear.weight.reshape(len(linear.weight), -1).astype(np.int64), 1 << (FRACTION + exponent)
+    off = np.ldexp(off.reshape(weight.shape), exponent)
+    left = error.reshape(len(weight), -1).copy()
+    for rows, read in _readers(linear, x):
+        for first in range(0, weight.shape[1], _BLOCK):
+            block = slice(first, first + _BLOCK)
+            near = read[:, block]
+            pull, square = _pull(left[rows], near), near.T @ near
+            moves = _moves(weight[rows, block], off[rows, block], pull, square, step, most)
+            weight[rows, block] += moves
+            left[rows] += (moves * float(step)) @ near.T
+    moved = weight.astype(linear.weight.dtype).reshape(linear.weight.shape)
+    return with_weight(linear, frozen(moved)), left.reshape(error.shape)
+
+
+def _readers(linear: Dense | Conv, x: Array) -> Iterator[tuple[slice, Floats]]:
+    """Rows of the weights that read the same sources, with what each of their weights reads: (readings, inputs)."""
+    if isinstance(linear, Dense):
+        yield slice(None), x.astype(np.float64)
+        return
+    channels, height, width = linear.in_shape
+    top, left, bottom, right = linear.padding
+    (step_y, step_x), (gap_y, gap_x) = linear.stride, linear.dilation
+    spans = tuple((taps - 1) * gap + 1 for taps, gap in zip(linear.weight.shape[2:], linear.dilation, strict=True))
+    images = np.pad(x.reshape(-1, channels, height, width), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(images, spans, (2, 3))
+    windows = windows[:, :, ::step_y, ::step_x, ::gap_y, ::gap_x].transpose(2, 3, 0, 1, 4, 5)
+    inner, outer = channels // linear.groups, len(linear.weight) // linear.groups
+    for group in range(linear.groups):
+        own = windows[:, :, :, group * inner : (group + 1) * inner].astype(np.float64)
+        yield slice(group * outer, (group + 1) * outer), own.reshape(-1, linear.weight[0].size)
+
+
+def _pull(error: Floats, near: Floats) -> Floats:
+    """How strongly the squared error grows with each weight: exact, if need be for errors of fewer bits."""
+    bits = np.frexp(np.abs(error).max(initial=0) * np.abs(near).sum(axis=0).max(initial=0))[1]
+    spare = max(0, int(bits) - _EXACT)
+    return np.ldexp(np.rint(np.ldexp(error, -spare)) @ near, spare)
+
+
+def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, most: int) -> Ints:
+    """How far to move each weight: in each row the best one by 1, again and again, until none helps any more.
+
+    All arrays are (rows, inputs), `square` is (inputs, inputs): what two weights read, multiplied and added up.
+    """
+    damping = np.rint(_DAMPING * square.trace() / len(square))
+    square, pull = square + damping * np.eye(len(square)), pull + damping * off
+    least = square.diagonal() * (step / 2)
+    moves, rows = np.zeros_like(weight), np.arange(len(weight))
+    for _ in range(2 * len(square)):
+        towards = -np.sign(pull[rows])
+        gain = np.abs(pull[rows]) - least
+        gain[(weight[rows] + moves[rows]) * towards >= most] = 0
+        best = gain.argmax(axis=1)
+        helped = gain[np.arange(len(rows)), best] > 0
+        if not helped.any():
+            break
+        rows, best, sign = rows[helped], best[helped], towards[helped, best[helped]]
+        moves[rows, best] += sign.astype(np.int64)
+        pull[rows] += (sign * step)[:, None] * square[best]
+    return moves
