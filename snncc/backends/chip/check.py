@@ -42,8 +42,8 @@ def _need(good: bool | np.bool_, message: str) -> None:
         raise damaged(message)
 
 
-def _flat(array: Array, name: str, size: int | None = None) -> None:
-    _need(array.ndim == 1 and size in (None, len(array)), f"{name} is not a list of the length that belongs there")
+def _long(array: Array, size: int, name: str) -> None:
+    _need(array.ndim == 1 and len(array) == size, f"{name} is no list of {size:,} numbers")
 
 
 def _within(array: Array, low: int, high: int, name: str) -> None:
@@ -53,7 +53,7 @@ def _within(array: Array, low: int, high: int, name: str) -> None:
 
 def _starts(array: Array, size: int, end: int, name: str) -> None:
     """(size + 1,) positions that ascend from 0 to `end`."""
-    _flat(array, name, size + 1)
+    _long(array, size + 1, name)
     good = int(array[0]) == 0 and int(array[-1]) == end and bool((np.diff(array) >= 0).all())
     _need(good, f"{name} do not ascend from 0 to {end}")
 
@@ -76,26 +76,25 @@ def _places(sender: Sender, cores: int) -> None:
     if sender.cores is None:
         _need(sender.inner is not None, f"{sender.name} lies nowhere")
     else:
-        _need(isinstance(sender.op, Population), f"{sender.name} lies on cores")
-        _flat(sender.cores, f"where {sender.name} lies", count)
+        _need(isinstance(sender.op, Population) and sender.inner is None, f"{sender.name} lies on cores")
+        _long(sender.cores, count, f"where {sender.name} lies")
         _within(sender.cores, 0, cores, f"where {sender.name} lies")
 
 
 def _routes(sender: Sender, image: Image, cores: int) -> None:
     name, count = f"the routes of {sender.name}", math.prod(sender.op.shape)
     _starts(sender.start, count, len(sender.core), name)
-    _flat(sender.core, name)
-    _flat(sender.axon, name, len(sender.core))
+    _long(sender.axon, len(sender.core), name)
     _within(sender.core, 0, cores, name)
     limits = np.diff(image.axons)
     _need(bool(((sender.axon >= 0) & (sender.axon < limits[sender.core])).all()), f"{name} lead to no axon")
     if sender.inner is not None:
-        _flat(sender.inner, name, count)
+        _long(sender.inner, count, name)
         _within(sender.inner, -1, int(limits[-1]), name)
 
 
 def _group(group: Group, image: Image) -> None:
-    _within(np.array([group.target]), 0, len(image.senders), f"the target of {group.name}")
+    _within(np.array([group.source, group.target]), 0, len(image.senders), f"what {group.name} joins")
     target = image.senders[group.target].op
     _need(isinstance(target, Population) and 0 <= group.exponent <= 30, f"{group.name} is no group of synapses")
     if group.kernel is not None:
@@ -103,21 +102,21 @@ def _group(group: Group, image: Image) -> None:
         reason = malformed_map(group.kernel)
         _need(reason is None, f"{group.name}: {reason}")
         _need(group.kernel.out_size == math.prod(target.shape), f"{group.name} is no kernel of its target's size")
-        _need(group.kernel.in_size < 1 << 31, f"{group.name} reads too many values")
+        numbers = (*group.kernel.in_shape, *group.kernel.stride, *group.kernel.padding, *group.kernel.dilation)
+        _need(max(*numbers, group.kernel.in_size) < _MOST_KEPT, f"{group.name} is no kernel of a possible size")
 
 
 def _blocks(image: Image, cores: int) -> None:
     blocks = image.blocks
-    _flat(blocks.group, "blocks")
     for name in ("form", "delay", "words", "synapses", "first", "count", "neuron"):
-        _flat(getattr(blocks, name), f"the {name} of blocks", len(blocks.group))
+        _long(getattr(blocks, name), len(blocks.group), f"the {name} of blocks")
         _within(getattr(blocks, name), 0, 1 << 40, f"the {name} of blocks")
     _within(blocks.group, 0, len(image.groups), "the group of blocks")
     _within(blocks.form, 0, len(FORMS), "the form of blocks")
     _within(blocks.words, 0, 1 << 31, "the words of blocks")
     _within(blocks.synapses, 0, 1 << 31, "the synapses of blocks")
     for array, name in ((image.targets, "targets"), (image.weights, "weights")):
-        _flat(array, name, len(image.weights))
+        _long(array, image.weights.size, name)
     axon = np.repeat(np.arange(len(image.starts) - 1), np.diff(image.starts))
     core = np.searchsorted(image.axons, axon, side="right") - 1
     target = np.array([each.target for each in image.groups], np.int64)[blocks.group]

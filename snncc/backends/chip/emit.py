@@ -119,7 +119,8 @@ def _sender(job: Job, name: str, place: Place | None, inner: Array | None) -> Se
     axons, op = job.mapping.axons[name], job.network[name]
     assert isinstance(op, (Source, Population))
     cores = None if place is None or inner is not None else place.cores
-    return Sender(name, op, cores, axons.start, axons.core.astype(np.int32), axons.axon.astype(np.int32), inner)
+    kept = (None if each is None else _narrow(each) for each in (cores, axons.start, axons.core, axons.axon, inner))
+    return Sender(name, op, *kept)
 
 
 def _axon_starts(senders: tuple[Sender, ...], inner: Mapping[str, Array], cores: int) -> Ints:
@@ -230,7 +231,7 @@ def _tables(parts: list[Stored], axons: list[Ints], count: int) -> tuple[Array, 
                 each + (0 if own else offset) for each, own, offset in zip(values, shared, offsets[:-1], strict=True)
             ]
         columns[name] = np.concatenate([np.empty(0, np.int64), *values])
-    blocks = Blocks(**{name: _narrow(each[order], least=np.int32) for name, each in columns.items()})
+    blocks = Blocks(**{name: _narrow(each[order]) for name, each in columns.items()})
     per_axon = np.bincount(axon, minlength=count)
     targets = np.concatenate([np.empty(0, np.int32), *(each.targets for each in parts)])
     weights = np.concatenate([np.empty(0, np.int8), *(each.weights for each in parts)])
@@ -238,9 +239,7 @@ def _tables(parts: list[Stored], axons: list[Ints], count: int) -> tuple[Array, 
     return first, blocks, _narrow(targets), _narrow(weights)
 
 
-def _narrow(values: Array, least: type[np.signedinteger] = np.int8) -> Array:
-    """The same integers in the narrowest type that holds them, at least as wide as `least`."""
+def _narrow(values: Array) -> Array:
+    """The same integers in the narrowest type that holds them."""
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    kinds = [kind for kind in _INTS if np.dtype(kind).itemsize >= np.dtype(least).itemsize]
-    fits = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
-    return values.astype(next(fits))
+    return values.astype(next(kind for kind in _INTS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))

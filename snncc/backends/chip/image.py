@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -162,7 +162,26 @@ def parsed(given: Contents) -> Image:
     image: Image = Reader(STRUCTURE, given.arrays).value(Image, head["program"], "program")
     if image.format != FORMAT:
         raise damaged(f"is of format {image.format}; this snncc reads format {FORMAT}")
-    return image
+    return _widened(image)
+
+
+def _widened(image: Image) -> Image:
+    """The same with lists of 64-bit integers wherever numbers are looked up or added, so that no sum can wrap."""
+    senders = (replace(each, **_wide(each, each.name)) for each in image.senders)
+    starts = {name: _list(getattr(image, name), name) for name in ("axons", "starts")}
+    blocks = replace(image.blocks, **_wide(image.blocks, "blocks"))
+    return replace(image, senders=tuple(senders), blocks=blocks, **starts)
+
+
+def _wide(record: Sender | Blocks, where: str) -> dict[str, Array]:
+    arrays = {each.name: getattr(record, each.name) for each in fields(record)}
+    return {name: _list(array, f"{where}.{name}") for name, array in arrays.items() if isinstance(array, np.ndarray)}
+
+
+def _list(array: Array, where: str) -> Array:
+    if array.ndim != 1:
+        raise damaged(f"{where} is no list")
+    return array.astype(np.int64)
 
 
 def damaged(message: str) -> CompileError:
