@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from snncc.analysis.costs import spent
 from snncc.analysis.proof import prove
 from snncc.backends.base import Batch, Job
 from snncc.backends.chip.counts import counts, peaks
@@ -106,6 +109,7 @@ def _of_all(chip: NaiveChip, seen: list[Seen], fast: Fast, setup: Setup) -> Iter
     yield from _of_cycles(seen, fast)
     yield from _of_counts(_naive_counts(chip, seen, setup), counts(fast.machine))
     yield from _of_counts(_naive_peaks(seen, setup), peaks(fast.machine))
+    yield from _of_costs(seen, fast, setup)
 
 
 def _of_sample(chip: NaiveChip, seen: Seen, fast: Fast, sample: int) -> Iterator[str]:
@@ -149,6 +153,24 @@ def _of_counts(expected: Mapping[str, object], found: Mapping[str, np.ndarray]) 
             yield f"{name} is counted by one of the machines only"
         elif not np.array_equal(np.asarray(expected[name]), found[name]):
             yield f"{name}: {found[name].tolist()}, naively {np.asarray(expected[name]).tolist()}"
+
+
+def _of_costs(seen: list[Seen], fast: Fast, setup: Setup) -> Iterator[str]:
+    """Time and energy of an inference, from the costs of the chip's file."""
+    chip, samples = setup.chip, len(seen)
+    assert chip.timing
+    found = spent(setup.network, chip, counts(fast.machine), peaks(fast.machine), samples, int(setup.lengths.sum()))
+    nanoseconds = sum(sum(each.cycles) for each in seen) * chip.timing.clock_ns.value / samples
+    if not math.isclose(found.seconds.value, nanoseconds * 1e-9):
+        yield f"takes {found.seconds.value} s, naively {nanoseconds * 1e-9}"
+    if chip.energy is None or found.joules is None:
+        if chip.energy is not found.joules:
+            yield "has energies, or shows them, but not both"
+        return
+    events = sum((each.counts() for each in seen), Counter())
+    picojoules = sum(count * getattr(chip.energy, name).value for name, count in events.items()) / samples
+    if not math.isclose(found.joules.value, picojoules * 1e-12, abs_tol=1e-18):
+        yield f"takes {found.joules.value} J, naively {picojoules * 1e-12}"
 
 
 def _naive_counts(chip: NaiveChip, seen: list[Seen], setup: Setup) -> dict[str, object]:
