@@ -97,7 +97,7 @@ def damage(files: dict[str, bytes], random: random.Random) -> dict[str, bytes]:
 def _change(blob: bytearray, array: dict[str, Any], random: random.Random) -> None:
     kind = np.dtype(array["dtype"]).newbyteorder("<")
     count, offset = int(np.prod(array["shape"])), array["offset"]
-    if 0 < count and 0 <= offset <= len(blob) - count * kind.itemsize and count < 1 << 20:
+    if count > 0 and 0 <= offset <= len(blob) - count * kind.itemsize and count < 1 << 20:
         values = np.frombuffer(blob, kind, count, offset).copy()
         at = random.randrange(count)
         near = int(values[at]) + random.choice((-2, -1, 1, 2, 64))
