@@ -18,12 +18,13 @@ from snncc.backends.base import Backend, EventBackend
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, check, fault
+from snncc.diagnostics import Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
 from snncc.frontends import Model, read_model
 from snncc.graph import Graph
 from snncc.integers import Network, Population, Source
+from snncc.integers import Output as IntOutput
 from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
 from snncc.mapping import Mapping, Method
 from snncc.passes.express import express
@@ -143,8 +144,10 @@ def _on_steps(
     legal, chip, options, chosen, warnings = given.graph, given.chip, given.options, given.samples, given.warnings
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
-    network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
-    network = express(retime(network, chip), chip)
+    network = _own(given.model, chip, options)
+    if network is None:
+        network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
+        network = express(retime(network, chip), chip)
 
     stage("prove")
     proof = prove(network, options.steps)
@@ -158,6 +161,21 @@ def _on_steps(
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
     return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
+
+
+def _own(model: Model, chip: Chip, options: Options) -> Network | None:
+    """The model's own integer network, where it has one, the chip its arithmetic, and no fewer bits are asked for."""
+    if model.network is None or options.weight_bits < chip.weight.bits:
+        return None
+    network = express(retime(model.network, chip), chip)
+    if errors(contracts.quantised(network, chip, prove(network, options.steps))):
+        return None
+    decoder = options.decoder
+    ops = {
+        name: replace(op, decoder=decoder) if decoder and isinstance(op, IntOutput) else op
+        for name, op in network.ops.items()
+    }
+    return Graph(ops, network.edges)
 
 
 def _margins(network: Network, samples: Data) -> dict[str, tuple[int, int]]:

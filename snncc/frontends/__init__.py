@@ -19,9 +19,15 @@ def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
         from snncc.frontends.onnx.read import read_onnx
 
         return read_onnx(path, states)
+    if suffix == ".net":
+        from snncc.frontends.lava_dl import read_net
+
+        return read_net(path)
     if not suffix and kind(path) == "nothing":
-        raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx files")
+        raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx or .net files")
     if kind(path) == "folder":
-        raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx file")
+        raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx or .net file")
     what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
-    raise fault("unknown-format", path.name, f"{what}; models are read from .onnx files", "export the model to ONNX")
+    raise fault(
+        "unknown-format", path.name, f"{what}; models are read from .onnx and .net files", "export the model to ONNX"
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from snncc.diagnostics import Diagnostic
 from snncc.graph import Graph
+from snncc.integers import Network
 from snncc.layers import Decoder, Layer
 
 
@@ -16,7 +17,8 @@ class Model:
 
     `steps` and `decoder` are what the file asks for, None where it does not. `spike_tensors` names, for each
     population, the tensor of the file that holds its spikes; `fits` is the worst relative error of each population
-    against the file's own arithmetic.
+    against the file's own arithmetic. `network` is the file's own integer network, where it holds one; it needs no
+    quantising on a target of its arithmetic.
     """
 
     name: str
@@ -26,3 +28,4 @@ class Model:
     spike_tensors: Mapping[str, str] = field(default_factory=dict[str, str])
     fits: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[Diagnostic, ...] = ()
+    network: Network | None = None

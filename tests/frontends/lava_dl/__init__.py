@@ -1,0 +1,1 @@
+"""Tests of the import of lava-dl's files."""
