@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from snncc import records
 from snncc.arithmetic import Overflow, Register, Rounding
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
-from snncc.records import Range, Reader, Steps
+from snncc.fabric import Core, Energy, Fabric, Figure, Mesh, Packing, Timing, figures, impossible, wrong_figure
+from snncc.records import Range, Reader
 
 Capability = Literal[
     "graded-input",
@@ -95,92 +96,6 @@ class StateArithmetic:
         highest = (1 << (self.bits - 1)) - 1
         lowest = -highest - (self.ends == "twos-complement")
         return Register(lowest, highest + (self.ends == "shifted"), self.overflow)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A number of a chip, 0 or more, and where it comes from: published in `source`, or `assumed`."""
-
-    value: float
-    source: str = ""
-    assumed: bool = False
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """Tiles in a grid of columns (to the east) and rows (to the south), each a router with `cores` cores.
-
-    `host` is the (column, row) of the tile at whose router the host's port is.
-    """
-
-    columns: int
-    rows: int
-    cores: int
-    host: Range
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class Core:
-    """What one core holds; `routes` is how many cores one neuron can send to. `targets/README.md` says how to count."""
-
-    neurons: Figure
-    synapse_words: Figure
-    axons_in: Figure
-    axons_out: Figure
-    routes: Figure | None = None
-
-
-@dataclass(frozen=True)
-class Packing:
-    """How synapses are stored, in words of `word_bits`; the layout is in `targets/README.md`."""
-
-    word_bits: int
-    header_bits: Figure
-    index_bits: Figure
-    shared_axon_words: Figure
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The micro-architecture of cores and routers in cycles of `clock_ns`; its rules are in `targets/README.md`.
-
-    `barrier` is what ends a step: pairs of a number of tiles in use, and the cycles from that number on.
-    """
-
-    clock_ns: Figure
-    neuron: Figure
-    spike: Figure
-    packet: Figure
-    host: Figure
-    axon: Figure
-    word: Figure
-    synapse_dense: Figure
-    synapse_sparse: Figure
-    synapse_shared: Figure
-    hop_horizontal: Figure
-    hop_vertical: Figure
-    hop_local: Figure
-    link: Figure
-    buffer: Figure
-    queue: Figure
-    barrier: Steps
-    barrier_source: str = ""
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Costs of events, in pJ."""
-
-    neuron: Figure
-    spike: Figure
-    packet: Figure
-    delivery: Figure
-    synapse_dense: Figure
-    synapse_sparse: Figure
-    synapse_shared: Figure
-    hop_horizontal: Figure
-    hop_vertical: Figure
 
 
 @dataclass(frozen=True)
@@ -264,17 +179,6 @@ class Chip:
         return None
 
 
-@dataclass(frozen=True)
-class Fabric:
-    """The parts of a many-core chip's file that belong together."""
-
-    mesh: Mesh
-    core: Core
-    packing: Packing
-    timing: Timing
-    energy: Energy | None
-
-
 def folder() -> Path:
     """Where the shipped chip files are: inside the installed package, or beside it in a source tree."""
     installed = Path(__file__).parent / "_targets"
@@ -304,7 +208,9 @@ def checked(data: Mapping[str, Any], reader: Reader) -> Chip:
     """The chip that `data` describe; raises CompileError with every fault that `reader` finds in them."""
     check(reader.faults(Chip, data))
     chip = records.build(Chip, data)
-    check([*_contradictions(chip, reader), *_impossible_fabric(chip, reader), *_impossible_crossbar(chip, reader)])
+    tables = chip.mesh, chip.core, chip.packing, chip.timing, chip.energy
+    found = (*_contradictions(chip, reader), *impossible(tables, chip.delay.steps[0], reader))
+    check([*found, *_impossible_crossbar(chip, reader)])
     return chip
 
 
@@ -344,46 +250,10 @@ def _contradictions(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
             yield reader.fault(f"{where}.product_bits", message)
 
 
-def _impossible_fabric(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
-    """What of a many-core chip's tables is missing, or cannot be."""
-    parts = {"mesh": chip.mesh, "core": chip.core, "packing": chip.packing, "timing": chip.timing}
-    if any(parts.values()):
-        for name in (name for name, part in parts.items() if part is None):
-            yield reader.fault(name, "is missing", f"a chip of many cores has the tables {', '.join(parts)}")
-    if chip.mesh and (chip.mesh.host[0] >= chip.mesh.columns or chip.mesh.host[1] >= chip.mesh.rows):
-        message = f"is outside the mesh of {chip.mesh.columns} columns and {chip.mesh.rows} rows"
-        yield reader.fault("mesh.host", message, "columns and rows count from 0")
-    for name in ("core", "packing", "timing", "energy"):
-        for key, figure in _figures(getattr(chip, name)):
-            yield from _wrong_figure(f"{name}.{key}", figure, reader, whole=name != "energy" and key != "clock_ns")
-    for key in _AT_LEAST_ONE if chip.timing else ():
-        if getattr(chip.timing, key).value < 1:
-            yield reader.fault(f"timing.{key}.value", "must be at least 1")
-
-
 def _impossible_crossbar(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
     """What of an event-driven chip's table cannot be."""
-    for key, figure in _figures(chip.crossbar):
+    for key, figure in figures(chip.crossbar):
         whole = key not in ("clock_mhz", "operation_pj")
-        yield from _wrong_figure(f"crossbar.{key}", figure, reader, whole=whole)
+        yield from wrong_figure(f"crossbar.{key}", figure, reader, whole=whole)
         if figure.value < whole or (key == "clock_mhz" and figure.value == 0):
             yield reader.fault(f"crossbar.{key}.value", "must be at least 1" if whole else "must be more than 0")
-
-
-_AT_LEAST_ONE = ("packet", "host", "axon", "hop_horizontal", "hop_vertical", "hop_local", "link", "buffer", "queue")
-
-
-def _wrong_figure(where: str, figure: Figure, reader: Reader, *, whole: bool) -> Iterator[Diagnostic]:
-    if whole and not figure.value.is_integer():
-        yield reader.fault(f"{where}.value", f"must be a whole number, not {figure.value:g}")
-    if bool(figure.source) == figure.assumed:
-        message = "has a source and is assumed" if figure.assumed else "has no source"
-        yield reader.fault(where, message, "give its source, or assumed = true")
-
-
-def _figures(table: object) -> Iterator[tuple[str, Figure]]:
-    """The figures of a table of the file, with their keys."""
-    for each in fields(table) if table else ():  # type: ignore[arg-type]  a dataclass of this file
-        value = getattr(table, each.name)
-        if isinstance(value, Figure):
-            yield each.name, value

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from snncc.diagnostics import Diagnostic, fault
 
@@ -21,6 +21,7 @@ else:
 
 T = TypeVar("T")
 Range = tuple[int, int]
+Place = NewType("Place", tuple[int, int])  # column and row
 Steps = tuple[tuple[int, int], ...]
 
 
@@ -65,7 +66,9 @@ class Reader:
             yield from self._plain_faults(kind, value, where)
 
     def _plain_faults(self, kind: Any, value: Any, where: str) -> Iterator[Diagnostic]:
-        if kind == Range:
+        if kind is Place:
+            good, wanted = _is_place(value), "[column, row], two whole numbers from 0 on"
+        elif kind == Range:
             good, wanted = _is_range(value), "[lowest, highest] with 0 <= lowest <= highest"
         elif kind == Steps:
             good, wanted = _is_steps(value), "a list of pairs of whole numbers, the first of each pair rising"
@@ -138,6 +141,10 @@ def _built(kind: Any, value: Any) -> Any:
 
 def _is_list(value: Any, kind: type[Any]) -> bool:
     return isinstance(value, list) and all(type(each) is kind for each in cast("list[Any]", value))
+
+
+def _is_place(value: Any) -> bool:
+    return _is_list(value, int) and len(value) == 2 and min(value) >= 0
 
 
 def _is_range(value: Any) -> bool:

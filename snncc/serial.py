@@ -58,6 +58,7 @@ class Reader:
 
     def value(self, kind: Any, plain: Any, where: str) -> Any:
         """A value of the annotated type `kind` from its JSON form."""
+        kind = getattr(kind, "__supertype__", kind)  # what a NewType stands for
         origin = get_origin(kind)
         composite = {
             np.ndarray: lambda: self._array(plain, where),

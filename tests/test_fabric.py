@@ -1,0 +1,169 @@
+"""Chip files of many cores: what is missing or cannot be is said with its line, and a way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snncc import chip as chips
+from snncc.diagnostics import CompileError
+from snncc.fabric import Mesh
+from snncc.records import Place
+
+MESH = (chips.folder() / "mesh64.toml").read_text(encoding="utf-8")
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        chips.load(path)
+    except CompileError as error:
+        return [str(each).replace(str(path), "mine.toml") for each in error.diagnostics]
+    return []
+
+
+def line_of(start: str) -> int:
+    return next(number for number, line in enumerate(MESH.splitlines(), 1) if line.startswith(start))
+
+
+def test_the_parts_of_a_fabric_are_read_together() -> None:
+    assert chips.load("host").fabric is None
+    fabric = chips.load("mesh64").fabric
+    assert fabric is not None
+    assert (fabric.mesh.columns, fabric.mesh.rows, fabric.mesh.cores) == (8, 8, 1)
+    assert fabric.core.neurons.value == 1024
+    assert fabric.timing.barrier == ((0, 20), (2, 40), (17, 60))
+    assert fabric.energy is not None
+
+
+@pytest.mark.parametrize("table", ["mesh", "core", "packing", "timing"])
+def test_a_missing_table(tmp_path: Path, table: str) -> None:
+    begin = MESH.index(f"[{table}]")
+    without = MESH[:begin] + MESH[MESH.index("\n[", begin) + 1 :]
+    found = faults(tmp_path, without)
+    assert found == [
+        f"error[bad-chip-file]: mine.toml: {table}: is missing\n"
+        "  = hint: a chip of many cores has the tables mesh, core, packing, timing"
+    ]
+
+
+def test_the_host_may_be_at_any_tile(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MESH.replace("host = [0, 0]", "host = [7, 2]"), encoding="utf-8")
+    assert chips.load(path).mesh == Mesh(8, 8, 1, Place((7, 2)))
+
+
+def test_energies_are_optional(tmp_path: Path) -> None:
+    assert not faults(tmp_path, MESH[: MESH.index("[energy]")])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "host = [0, 0]",
+            "host = [8, 0]",
+            "mesh.host: is outside the mesh of 8 columns and 8 rows\n  = hint: columns and rows count from 0",
+        ),
+        (
+            "host = [0, 0]",
+            "host = [0, -1]",
+            "mesh.host: must be [column, row], two whole numbers from 0 on, not [0, -1]",
+        ),
+        (
+            "cores = 1",
+            "cores = 59",
+            "mesh.cores: must be at most 58\n  = hint: make more tiles of fewer cores",
+        ),
+        (
+            "neurons = { value = 1024, assumed = true }",
+            "neurons = { value = 0, assumed = true }",
+            "core.neurons.value: must be at least 1",
+        ),
+        (
+            "axons_in = { value = 4096, assumed = true }",
+            "axons_in = { value = 4096.5, assumed = true }",
+            "core.axons_in.value: must be a whole number, not 4096.5",
+        ),
+        (
+            "axons_in = { value = 4096, assumed = true }",
+            "axons_in = { value = 4096 }",
+            "core.axons_in: has no source\n  = hint: give its source, or assumed = true",
+        ),
+        (
+            "axons_in = { value = 4096, assumed = true }",
+            'axons_in = { value = 4096, assumed = true, source = "a paper" }',
+            "core.axons_in: has a source and is assumed\n  = hint: give its source, or assumed = true",
+        ),
+        (
+            "axons_in = { value = 4096, assumed = true }",
+            "axon_in = { value = 4096, assumed = true }",
+            "core.axon_in: unknown key\n  = hint: did you mean axons_in?",
+        ),
+        (
+            "link = { value = 1, assumed = true }",
+            "link = { value = 0, assumed = true }",
+            "timing.link.value: must be at least 1",
+        ),
+        (
+            "link = { value = 1, assumed = true }",
+            "link = { value = -1, assumed = true }",
+            "timing.link.value: must be a number of 0 or more, not -1",
+        ),
+        (
+            "link = { value = 1, assumed = true }",
+            "link = { value = 1e12, assumed = true }",
+            "timing.link.value: must be at most 1,073,741,824",
+        ),
+        (
+            "link = { value = 1, assumed = true }",
+            'link = "1 ns"',
+            "timing.link: must be a table, not '1 ns'\n  = hint: its keys: value, source, assumed",
+        ),
+        (
+            "clock_ns = { value = 2, assumed = true }",
+            "clock_ns = { value = 0, assumed = true }",
+            "timing.clock_ns.value: must be more than 0",
+        ),
+        (
+            "buffer = { value = 4, assumed = true }",
+            "buffer = { value = 5000, assumed = true }",
+            "timing.buffer.value: must be at most 4,096",
+        ),
+        (
+            "barrier = [[0, 20], [2, 40], [17, 60]]",
+            "barrier = [[2, 40], [0, 20]]",
+            "timing.barrier: must be a list of pairs of whole numbers, the first of each pair rising, "
+            "not [[2, 40], [0, 20]]",
+        ),
+        (
+            "barrier = [[0, 20], [2, 40], [17, 60]]",
+            "barrier = [[0, 9999999999]]",
+            "timing.barrier: must be at most 1,073,741,824 cycles",
+        ),
+    ],
+)
+def test_one_wrong_value(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert MESH.count(old) == 1
+    where = line_of(old.split("=", maxsplit=1)[0])
+    assert faults(tmp_path, MESH.replace(old, new))[0] == f"error[bad-chip-file]: mine.toml:{where}: {said}"
+
+
+def test_spikes_cannot_arrive_in_the_step_in_which_they_are_sent(tmp_path: Path) -> None:
+    found = faults(tmp_path, MESH.replace("steps = [1, 63]", "steps = [0, 63]"))
+    assert found[0].endswith(
+        "delay.steps: must be at least 1 on a chip of many cores\n"
+        "  = hint: what a core sends reaches another one in the next step at the earliest"
+    )
+
+
+def test_energies_are_figures_too(tmp_path: Path) -> None:
+    begin = MESH.index("[energy]")
+    found = faults(tmp_path, MESH[:begin] + MESH[begin:].replace("{ value = 50, assumed = true }", "{ value = 1e13 }"))
+    assert [each.split(": ", 2)[2] for each in found] == [
+        "energy.neuron.value: must be at most 1,000,000,000,000",
+        "energy.neuron: has no source\n  = hint: give its source, or assumed = true",
+    ]
+    assert not faults(tmp_path, MESH[:begin] + MESH[begin:].replace("value = 50,", "value = 0.25,"))
