@@ -196,7 +196,7 @@ def _texts(imported: Graph[Layer], legal: Graph[Layer], network: Graph[Any]) -> 
 
 
 def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
-    return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, steps)
+    return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, usual=steps)
 
 
 def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping:
@@ -235,7 +235,7 @@ def import_model(model: Path_, states: Sequence[tuple[str, str]] = ()) -> Model:
 def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:
     """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say."""
     shape = next(iter(model.graph.of_kind(Input).values())).shape
-    return as_data(x, shape, steps or model.steps, limit=limit)
+    return as_data(x, shape, steps, usual=model.steps, limit=limit)
 
 
 def simulate_float(

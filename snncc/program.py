@@ -118,7 +118,7 @@ class Compiled(ABC):
         limit: int | None = None,
     ) -> Data:
         """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them."""
-        return as_data(x, self.source.shape, steps or self.steps, lengths=lengths, y=y, limit=limit)
+        return as_data(x, self.source.shape, steps, usual=self.steps, lengths=lengths, y=y, limit=limit)
 
     def simulate(self, data: DataLike, *, record: bool = False, progress: Progress = no_progress) -> Run:
         """Run on the target's own machine: scores and classes; with `record` every spike and membrane too."""
@@ -254,18 +254,27 @@ class Program(Compiled):
 def as_data(
     x: DataLike,
     shape: tuple[int, ...],
-    steps: int | None,
+    steps: int | None = None,
     *,
+    usual: int | None = None,
     lengths: npt.ArrayLike | None = None,
     y: npt.ArrayLike | None = None,
     limit: int | None = None,
 ) -> Data:
-    """Data for inputs of `shape`, from a file's path or from arrays."""
+    """Data for inputs of `shape`, from a file's path or from arrays; static input takes `steps`, else the `usual`.
+
+    Raises CompileError: `bad-data`, and `bad-option` for `steps` where the data have steps of their own.
+    """
     if isinstance(x, Data):
         return x if limit is None else x.part(0, limit)
     if isinstance(x, (str, os.PathLike)):
-        return datasets.load(Path(x), shape, steps, limit)
-    own = None if lengths is None else np.asarray(lengths)
-    labels = None if y is None else np.asarray(y)
-    data = datasets.checked("x", np.asarray(x), own, labels, shape, steps)
-    return data if limit is None else data.part(0, limit)
+        data = datasets.load(Path(x), shape, steps or usual, limit)
+    else:
+        own = None if lengths is None else np.asarray(lengths)
+        labels = None if y is None else np.asarray(y)
+        data = datasets.checked("x", np.asarray(x), own, labels, shape, steps or usual)
+        data = data if limit is None else data.part(0, limit)
+    if steps is not None and data.x.shape[1:] != shape:
+        message = f"is for static input; x has steps of its own, {data.x.shape[1]}"
+        raise fault("bad-option", "--steps", message, "leave it out; `lengths` in the data file makes samples shorter")
+    return data

@@ -69,6 +69,15 @@ def test_arrays_are_taken_as_files_are() -> None:
     assert program.simulate(data).samples == 5
 
 
+def test_steps_are_for_static_input_alone() -> None:
+    model = snncc.import_model(MODELS / "vowels_rnn.onnx")
+    program = snncc.compile(MODELS / "vowels_rnn.onnx", steps=40)
+    for data in (program.data, lambda x, steps: snncc.model_data(model, x, steps=steps)):
+        with pytest.raises(snncc.CompileError, match=r"bad-option.*--steps: is for static input; x has .* its own, 29"):
+            data(MODELS / "vowels_rnn.npz", steps=5)
+    assert program.data(MODELS / "vowels_rnn.npz").x.shape[1] == 29
+
+
 def test_samples_of_different_lengths_are_independent() -> None:
     program = snncc.compile(MODELS / "vowels_rnn.onnx", samples=MODELS / "vowels_rnn.samples.npz")
     data = program.data(MODELS / "vowels_rnn.npz", limit=4)
