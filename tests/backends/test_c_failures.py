@@ -81,3 +81,23 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     found = said("bool record", "bool record")
     assert found.startswith("error[cannot-write]: ")
     assert found.endswith(": No space left on device\n  = hint: set TMPDIR to a folder that has room")
+
+
+def test_a_full_disk_while_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RUN.Path, "write_bytes", full)
+    network = small()
+    monkeypatch.setattr(RUN, "_content", lambda folder, name: f"/* {name} that was never built */".encode())
+    with pytest.raises(CompileError) as caught:
+        BACKEND.run(RUN.Path("nowhere"), network, load("host"), Batch(*inputs(network)), False)
+    assert str(caught.value).startswith("error[cannot-write]: ")
+    assert str(caught.value).endswith(": No space left on device\n  = hint: set TMPDIR to a folder that has room")
+
+
+def test_a_compiler_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RUN, "_BUILD_LIMIT", 0.001)
+    found = said("bool record = false;", "bool record = false; /* never built */")
+    assert found.startswith("error[compiler-failed]: host: ")
+    assert " cannot build the program: it was stopped after 0 seconds\n" in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import struct
 import subprocess
@@ -56,20 +57,29 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     Raises CompileError: `no-compiler`, `compiler-failed`, `damaged-artefact`, `program-failed`.
     """
     command, flags = _compiler(chip)
-    build = _build(command, flags, tuple((name, _content(folder, name)) for name in _FILES))
-    if build.said:
-        raise fault(
-            "compiler-failed",
-            chip.name,
-            f"{command} {' '.join(flags)} cannot build the program: {build.said}",
-            "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
-        )
+    files = tuple((name, _content(folder, name)) for name in _FILES)
     try:
+        build = _build(command, flags, files)
+        if build.said:
+            raise fault(
+                "compiler-failed",
+                chip.name,
+                f"{command} {' '.join(flags)} cannot build the program: {build.said}",
+                "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
+            )
         with TemporaryDirectory(prefix="snncc-c-") as scratch:
             return _execute(build.program, Path(scratch), Path(folder, "weights.bin").resolve(), network, batch, record)
     except OSError as error:
         hint = "set TMPDIR to a folder that has room"
-        raise fault("cannot-write", tempfile.gettempdir(), reason(error), hint) from error
+        raise fault("cannot-write", _scratch(), reason(error), hint) from error
+
+
+def _scratch() -> str:
+    """The folder for temporary files, or what it would be if there were one."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return os.environ.get("TMPDIR", "temporary files")
 
 
 def _content(folder: Path, name: str) -> bytes:
@@ -109,7 +119,11 @@ class _Build:
         self.program = Path(folder, "network")
         sources = [name for name, _ in files if name.endswith(".c")]
         arguments = [command, *flags, "-o", "network", *sources]
-        done = subprocess.run(arguments, cwd=folder, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
+        try:
+            done = subprocess.run(arguments, cwd=folder, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            self.said = f"it was stopped after {_BUILD_LIMIT:,.0f} seconds"
+            return
         self.said = done.stderr.decode(errors="replace").strip()[-2000:] or "no reason" if done.returncode else ""
 
 
