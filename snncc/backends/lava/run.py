@@ -27,7 +27,6 @@ TIMEOUT_VARIABLE = "SNNCC_LAVA_TIMEOUT"
 _SILENCE = 120.0  # seconds without a step done, for any program
 _SLOWEST = 1e6  # synapses per second
 _PER_PROCESS = 0.02  # seconds that a process may take for a step
-_PARTS = 100  # reports of progress in a run
 _PLAIN = Setting()
 
 
@@ -94,7 +93,7 @@ def _patience(network: Network, samples: int, steps: int) -> float:
             raise fault("lava-environment", TIMEOUT_VARIABLE, message, "give a number, such as 600") from error
     synapses = sum(synapse_count(op.map) for op in network.of_kind(Synapse).values())
     a_step = _PER_PROCESS * len(network.ops) + synapses / _SLOWEST
-    return _SILENCE + a_step * (steps + samples * steps / _PARTS)
+    return _SILENCE + a_step * (steps + samples * steps)
 
 
 def _failed(ended: Ended, folder: Path) -> CompileError:
