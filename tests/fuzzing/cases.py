@@ -23,6 +23,7 @@ import snncc
 
 from .damage import bad_bytes
 from .models import vandalise
+from .nets import bad_net
 from .texts import bad_json, bad_npz, bad_toml
 
 ROOT = Path(__file__).parents[2]
@@ -181,9 +182,20 @@ def chip(folder: Path, rng: random.Random) -> Iterator[Command]:
         yield _verify(folder, rng)
 
 
+def net(folder: Path, rng: random.Random) -> Iterator[Command]:
+    """A damaged file of lava-dl's."""
+    path = folder / "net.net"
+    bad_net(path, rng)
+    command = rng.choice([["check", str(path)], ["compile", str(path), "-o", str(folder / "out")]])
+    yield [*command, *rng.choice([[], ["-t", "loihi2"], ["--json"]])]
+    if command[0] == "compile" and rng.random() < 0.03 and "loihi2" not in command:
+        yield _verify(folder, rng)
+
+
 KINDS: dict[str, Callable[[Path, random.Random], Iterator[Command]]] = {
     "model": model,
     "artefact": artefact,
     "data": data,
     "chip": chip,
+    "net": net,
 }

@@ -64,11 +64,12 @@ def _attribute(model: ModelProto, rng: random.Random) -> None:
         node.attribute.remove(chosen)
     elif chosen.ints and what < 5:
         place = rng.randrange(len(chosen.ints))
-        chosen.ints[place] = rng.choice([chosen.ints[place] + 1, chosen.ints[place] - 1, *INTEGERS])
+        near = [each for each in (chosen.ints[place] + 1, chosen.ints[place] - 1) if abs(each) < 1 << 62]
+        chosen.ints[place] = rng.choice([*near, *INTEGERS])
     elif chosen.floats:
         chosen.floats[rng.randrange(len(chosen.floats))] = rng.choice(REALS[:8])
     else:
-        chosen.i, chosen.f = rng.choice([chosen.i + 1, *INTEGERS[1:]]), float(np.float32(rng.choice(REALS[:7])))
+        chosen.i, chosen.f = rng.choice([chosen.i // 2 + 1, *INTEGERS[1:]]), float(np.float32(rng.choice(REALS[:7])))
         chosen.s = rng.choice([b"\xff?", b"SAME_UPPER", b"VALID", b"", b"x" * 999])
 
 

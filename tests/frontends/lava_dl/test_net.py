@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,9 @@ def test_files_that_are_no_nets(tmp_path: Path) -> None:
     assert failure(tmp_path / "text.net") == (
         "error[cannot-read]: text.net: is no HDF5 file that can be read\n  = hint: export it with net.export_hdf5"
     )
+    assert failure(tmp_path / "none.net") == "error[cannot-read]: none.net: No such file or directory"
+    (tmp_path / "folder.net").mkdir()
+    assert failure(tmp_path / "folder.net") == "error[cannot-read]: folder.net: it is a folder"
     with h5py.File(tmp_path / "empty.net", "w") as file:
         file["other"] = 1
     assert failure(tmp_path / "empty.net") == (
@@ -162,6 +166,37 @@ def test_files_that_are_no_nets(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "gap.net", "w") as file:
         file["layer/1/type"] = [b"dense"]
     assert failure(tmp_path / "gap.net") == "error[bad-net]: layer/0: is missing"
+
+
+def test_other_files_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "other.net", dense(weights(2, 2)))
+    for link in (h5py.ExternalLink("other.net", "/layer/0"), h5py.SoftLink("/elsewhere")):
+        with h5py.File(tmp_path / "link.net", "w") as file:
+            file.create_group("layer")["0"] = link
+        assert failure(tmp_path / "link.net") == "error[bad-net]: layer/0: is missing"
+    write(tmp_path / "raw.net", dense(weights(2, 2)))
+    with h5py.File(tmp_path / "raw.net", "a") as file:
+        del file["layer/0/weight"]
+        file["layer/0"].create_dataset("weight", (2, 2), "f4", external=[("/etc/passwd", 0, 16)])
+    assert failure(tmp_path / "raw.net") == (
+        "error[bad-net]: /layer/0/weight: lies in another file\n  = hint: export the network into one file"
+    )
+
+
+def test_a_small_file_never_takes_much_memory(tmp_path: Path) -> None:
+    write(tmp_path / "bomb.net", dense(weights(2, 2)))
+    with h5py.File(tmp_path / "bomb.net", "a") as file:
+        del file["layer/0/weight"]
+        file["layer/0"].create_dataset("weight", (1 << 14, 1 << 14), "f4", chunks=True, compression="gzip")
+    tracemalloc.start()
+    try:
+        assert failure(tmp_path / "bomb.net") == (
+            "error[bad-net]: /layer/0/weight: unpacks to more than a file of this size should hold\n"
+            "  = hint: export it with net.export_hdf5"
+        )
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
