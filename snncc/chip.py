@@ -142,9 +142,10 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Lava:
-    """How Lava is told to simulate the chip."""
+    """How Lava is told to simulate the chip, and whether its neurons can be programmed."""
 
     run_config: Literal["Loihi1SimCfg", "Loihi2SimCfg"]
+    microcode: bool
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _on_steps(
     stage("prove")
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
-    faults += tuple(machine.notes(network, proof, stock_only)) if machine.notes else ()
+    faults += tuple(machine.notes(network, proof, chip, stock_only)) if machine.notes else ()
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
     warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
 

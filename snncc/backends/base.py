@@ -91,7 +91,7 @@ class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
     `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
-    `mapped` needs to know on which core each neuron lies. `notes(network, proof, strict)` says what the target's own
+    `mapped` needs to know on which core each neuron lies. `notes(network, proof, chip, strict)` says what the target's own
     neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     `ready(setting)` makes ready what running needs, and gives the `run` for it.
     """
@@ -103,7 +103,7 @@ class Backend:
     mapped: bool = False
     placed: Callable[[Path], Placement] | None = None
     timeline: Callable[[Path, Network, Chip, Batch], Timeline] | None = None
-    notes: Callable[[Network, Proof, bool], Iterable[Diagnostic]] | None = None
+    notes: Callable[[Network, Proof, Chip, bool], Iterable[Diagnostic]] | None = None
     shuns: tuple[Capability, ...] = ()
     ready: Callable[[Setting], Run] | None = None
 

@@ -9,12 +9,14 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from snncc.analysis.intervals import spread
 from snncc.arrays import Array
 from snncc.backends.base import Job
 from snncc.backends.lava.environment import PYTHON, REQUIREMENTS
 from snncc.backends.lava.names import text
 from snncc.backends.lava.plan import Cells, Plan
-from snncc.backends.lava.synapses import Connection, message_bits
+from snncc.backends.lava.stock import SHIFT
+from snncc.backends.lava.synapses import Connection, input_matrix, message_bits
 from snncc.integers import Output, Population, source_of
 
 _ENVIRONMENT = jinja2.Environment(
@@ -29,7 +31,7 @@ _ENVIRONMENT = jinja2.Environment(
 
 def emit(job: Job) -> Mapping[str, bytes]:
     """The artefact's files by relative path; the same job gives the same bytes."""
-    plan = Plan(job.network, job.proof)
+    plan = Plan(job.network, job.proof, job.chip)
     files: dict[str, bytes] = {}
     context = _context(job, plan, files)
     names = ["network.py", "recorder.py", "run.py", "README.md", *(["neurons.py"] if plan.kinds else [])]
@@ -53,6 +55,7 @@ def _squeezed(lines: Iterable[str], most: int) -> Iterator[str]:
 def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
     config = job.chip.lava
     connections = [_connection(each, plan, files) for each in plan.connections]
+    shown = [_shown(each, plan, files) for each in plan.cells if each.shown]
     cells = [_cells(each, plan, files) for each in plan.cells]
     return {
         "title": text(job.title),
@@ -66,7 +69,9 @@ def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]
         "cells": cells,
         "stock": [each for each in cells if each["stock"]],
         "own": [each for each in cells if not each["stock"]],
-        "uses_files": any("load(" in value for each in (*connections, *cells) for _, value in each["arguments"]),
+        "shown": shown,
+        "uses_files": bool(shown)
+        or any("load(" in value for each in (*connections, *cells) for _, value in each["arguments"]),
         "kinds": [(name, kind) for kind, name in plan.kinds.items()],
         "roundings": sorted({each for kind in plan.kinds for each in kind.rounding}),
         "fits": sorted({each for kind in plan.kinds for each in kind.fits}),
@@ -154,6 +159,9 @@ def _cells(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any
     if stock:
         bias = {"bias_mant": stock.bias_mant, "bias_exp": stock.bias_exp} if stock.bias_mant.any() else {}
         arguments += [("du", str(stock.du)), ("dv", str(stock.dv)), ("vth", str(stock.vth))]
+        if each.shown:
+            bias = {}
+            arguments += [("bias_mant", f"{each.ident}_bias(first)"), ("bias_exp", str(SHIFT))]
         for role, value in bias.items():
             arranged = value if value.ndim == 0 else each.layout.arrange(value)
             arguments.append((role, _value(f"{each.ident}.{role}", arranged, files)))
@@ -169,6 +177,8 @@ def _cells(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any
         "process": "LIFReset" if stock else plan.kinds[own.kind],  # pyright: ignore[reportOptionalMemberAccess]
         "stock": stock is not None,
         "why": each.why,
+        "host": each.on_host,
+        "shown": each.shown,
         "comment": f"{text(each.name)}: {' x '.join(map(str, each.op.shape))} neurons",
         "shape": shape,
         "network_shape": each.op.shape,
@@ -177,6 +187,20 @@ def _cells(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any
         "start": each.op.start,
         "arguments": arguments,
         "before": bool(own and own.kind.before),
+    }
+
+
+def _shown(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
+    """A population that gets the input as biases: the matrix and the offset that give their mantissas."""
+    arrays = input_matrix(plan.network, each.name, each.layout)
+    rows = [_load(f"{each.ident}.input_{role}", arrays[role], files) for role in ("data", "indices", "indptr")]
+    own = np.asarray(each.op.membrane.bias) >> SHIFT
+    offset = own.reshape(-1)[0] if (own == own.flat[0]).all() else each.layout.arrange(spread(own, each.op)).reshape(-1)
+    return {
+        "ident": each.ident,
+        "shape": each.layout.shape,
+        "matrix": f"matrix({', '.join(rows)}, {(each.op.size, plan.layouts[plan.source_name].size)})",
+        "offset": _value(f"{each.ident}.input_offset", offset, files),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from snncc.analysis.proof import Proof
 from snncc.backends.lava.plan import Cells, Plan
+from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
 
@@ -16,13 +17,21 @@ _WAYS_OUT = {
     "forgotten at once": "train with a membrane that decays more slowly",
     "threshold differs": "train one threshold a layer",
     "decays differently": "train one decay a layer",
+    "as biases of": "compile with fewer --weight-bits, so that a static input becomes biases",
 }
 
 
-def notes(network: Network, proof: Proof, strict: bool) -> Iterator[Diagnostic]:
-    """A warning for each population that is not stock; an error if `strict`."""
-    for each in Plan(network, proof).cells:
-        if each.own:
+def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[Diagnostic]:
+    """A warning for each population that is not stock; an error if `strict`, or if the chip has no microcode.
+
+    What reads graded values, on a chip that takes none, is computed on the host, whatever it is.
+    """
+    strict = strict or (chip.lava is not None and not chip.lava.microcode)
+    for each in Plan(network, proof, chip).cells:
+        if each.on_host:
+            message = f"is computed on the host: {chip.name} takes spikes, and {'; '.join(each.why)}"
+            yield Diagnostic("on-the-host", each.name, message, _hint(each), "warning")
+        elif each.own:
             rule, severity = ("not-stock", "error") if strict else ("microcode", "warning")
             message = f"needs microcode on Loihi, as Lava's LIF has no such neuron: {'; '.join(each.why)}"
             yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]

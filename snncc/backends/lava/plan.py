@@ -8,18 +8,22 @@ from functools import cached_property
 
 import numpy as np
 
-from snncc.analysis.proof import Proof
+from snncc.analysis.proof import PopulationProof, Proof
 from snncc.backends.lava.layout import Layout, convolution_of, layouts
 from snncc.backends.lava.names import identifiers
 from snncc.backends.lava.neurons import Kind, Neurons, neurons
-from snncc.backends.lava.stock import Lif, lif
-from snncc.backends.lava.synapses import connection
-from snncc.integers import Network, Output, Population, Source, Synapse, source_of
+from snncc.backends.lava.stock import GRID, SHIFT, Lif, lif
+from snncc.backends.lava.synapses import connection, message_bits
+from snncc.chip import Chip
+from snncc.integers import Network, Output, Population, Source, Synapse, source_of, synapses_of
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A population in Lava: a stock LIF, or neurons of our own and why."""
+    """A population in Lava: a stock LIF, or neurons of our own and why.
+
+    Where a chip takes no graded input, one that reads it is `shown` a static input as biases, or is `on_host`.
+    """
 
     name: str
     ident: str
@@ -28,6 +32,8 @@ class Cells:
     stock: Lif | None
     own: Neurons | None
     why: tuple[str, ...]
+    shown: bool = False
+    on_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,22 @@ class Timing:
 class Plan:
     """Everything that the templates spell out."""
 
-    def __init__(self, network: Network, proof: Proof) -> None:
+    def __init__(self, network: Network, proof: Proof, chip: Chip | None = None) -> None:
         self.network, self.proof = network, proof
+        graded = chip is None or "graded-input" in chip.capabilities
+        self.ungraded = frozenset[str]() if graded else readers_of_graded_values(network)
         self.ident = identifiers(network.ops)
         synapses = network.of_kind(Synapse)
         self.layouts = layouts(network, frozenset(name for name in synapses if convolution_of(network, name)))
         stock = {name: self._stock(name) for name in network.of_kind(Population)}
         own = self._loud_after_the_end(stock)
         self.cells = tuple(self._cells(name, stock[name], own) for name in self._ordered())
-        self.connections = tuple(connection(network, name, self.ident[name], self.layouts) for name in synapses)
+        shown = {each.name for each in self.cells if each.shown}
+        self.connections = tuple(
+            connection(network, name, self.ident[name], self.layouts)
+            for name in synapses
+            if network.outgoing(name)[0].target not in shown
+        )
 
     @cached_property
     def source_name(self) -> str:
@@ -97,6 +110,7 @@ class Plan:
         """Samples follow one another without a pause where nothing of one can reach the next."""
         stock = {each.name for each in self.cells if each.stock}
         pause = any(each.source in stock and each.most > 0 for each in self.lags)
+        pause = pause or any(each.shown for each in self.cells)
         gap = max((each.most for each in self.lags if each.source not in stock), default=0)
         return Timing(max(gap, self.last_start) if pause else gap, pause)
 
@@ -112,6 +126,8 @@ class Plan:
         op = self.network[name]
         assert isinstance(op, Population)
         found = lif(op, self.proof.populations[name])
+        if name in self.ungraded and (why := no_biases(self.network, name, self.proof.populations[name])):
+            found = (*found, *why) if isinstance(found, tuple) else why
         if self._reads_before(name) and op.fire and op.reset:
             reason = "an output reads its membrane before the reset"
             return (*found, reason) if isinstance(found, tuple) else (reason,)
@@ -128,7 +144,7 @@ class Plan:
         only through a synapse with a delay of the model's own; nothing takes it out there.
         """
         driven = any(
-            not isinstance(found, tuple) and found.bias_mant.any() and self._start(name) > 0
+            not isinstance(found, tuple) and (found.bias_mant.any() or name in self.ungraded) and self._start(name) > 0
             for name, found in stock.items()
         )
         if not driven:
@@ -146,8 +162,40 @@ class Plan:
             found = ("it feeds back, and a bias drives it or its inputs before its start step",)
         if isinstance(found, tuple):
             own = neurons(op, self.proof.populations[name], layout, reads_before=self._reads_before(name))
-            return Cells(name, self.ident[name], op, layout, None, own, found)
-        return Cells(name, self.ident[name], op, layout, found, None, ())
+            return Cells(name, self.ident[name], op, layout, None, own, found, on_host=name in self.ungraded)
+        return Cells(name, self.ident[name], op, layout, found, None, (), shown=name in self.ungraded)
+
+
+def readers_of_graded_values(network: Network) -> frozenset[str]:
+    """The populations that read a source of more than spikes."""
+    return frozenset(
+        network.outgoing(name)[0].target
+        for name in network.of_kind(Synapse)
+        if isinstance(network[source_of(network, name)[0]], Source)
+        and message_bits(network, source_of(network, name)[0])
+    )
+
+
+def no_biases(network: Network, name: str, proof: PopulationProof) -> tuple[str, ...]:
+    """Why a static input cannot be given to a population as biases: mantissas of 13 bits, shifted as its input is."""
+    op = network[name]
+    assert isinstance(op, Population)
+    feeding = [network[each] for each in synapses_of(network, name)]
+    sources = {source_of(network, each)[0] for each in synapses_of(network, name)}
+    own = op.membrane.bias
+    low, high = proof.acc[0] + int(own.min() >> SHIFT), proof.acc[1] + int(own.max() >> SHIFT)
+    most = (1 << (GRID.bias_bits - 1)) - 1
+    why = ["it reads neurons too"] if any(isinstance(network[each], Population) for each in sources) else []
+    why += ["its current keeps what it gets"] if op.current else []
+    why += (
+        ["its input has delays"]
+        if any(isinstance(each, Synapse) and each.axon_delays is not None for each in feeding)
+        else []
+    )
+    why += [f"its biases are no multiples of {1 << SHIFT}"] if (own % (1 << SHIFT)).any() else []
+    if low < -most or high > most:
+        why.append(f"its input reaches {low:,}..{high:,}, which does not fit as biases of {GRID.bias_bits} bits")
+    return tuple(why)
 
 
 def lag(network: Network, name: str) -> Lag:

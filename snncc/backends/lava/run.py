@@ -47,6 +47,7 @@ def run(
         given, taken = Path(scratch, "input.npz"), Path(scratch, "result.npz")
         np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths)
         command = [str(lava.python), str(folder.resolve() / "run.py"), str(given), str(taken), "--integers"]
+        heard = _Listener(setting)
         command += ["--record"] * record + ["--config", "auto"] * setting.hardware
         begun = time.perf_counter()
         ended = supervise(
@@ -55,9 +56,11 @@ def run(
             silence=_patience(network, samples, steps),
             folder=Path(scratch),
             variables={"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": scratch, "PYTHONNOUSERSITE": "1"},
-            line=_Listener(setting),
+            line=heard,
         )
         seconds = time.perf_counter() - begun
+        if heard.refused:
+            raise fault("bad-data", folder.name, *heard.refused)
         if ended.why:
             raise _failed(ended, folder)
         trace = _read(taken, network, record, ended)
@@ -70,16 +73,19 @@ def ready(setting: Setting) -> Run:
     return partial(run, setting=setting)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Listener:
-    """Listens to run.py's lines: `machine NAME` says what it runs on."""
+    """Listens to run.py's lines: `machine NAME` says what it runs on, `refused WHY` that it will not."""
 
     setting: Setting
+    refused: tuple[str, ...] = ()
 
     def __call__(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == "machine":
             self.setting.machine(rest.strip())
+        elif word == "refused":
+            self.refused = (rest.strip(), "give x as (samples, *shape), or choose a target that takes graded input")
 
 
 def _patience(network: Network, samples: int, steps: int) -> float:

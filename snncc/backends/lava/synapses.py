@@ -16,7 +16,7 @@ import numpy as np
 
 from snncc.arrays import Array
 from snncc.backends.lava.layout import Layout, convolution_of
-from snncc.integers import Network, Population, Source, Synapse, source_of, value_range
+from snncc.integers import Network, Population, Source, Synapse, source_of, synapses_of, value_range
 from snncc.linear import Conv, Dense, from_triples, to_sparse
 
 Form = Literal["Dense", "DelayDense", "Sparse", "DelaySparse", "Conv"]
@@ -125,6 +125,22 @@ def _sparse(op: Synapse, delays: Array, doubled: int, source: Layout, target: La
     if delays.any():
         arrays["delays"] = delays[source.order()][turned.targets].astype(np.int8)
     return arrays
+
+
+def input_matrix(network: Network, population: str, target: Layout) -> Mapping[str, Array]:
+    """All synapses of a population together, from the source in the network's order, as rows of target neurons."""
+    parts: list[tuple[Array, Array, Array]] = []
+    size = 0
+    for name in synapses_of(network, population):
+        op = network[name]
+        assert isinstance(op, Synapse)
+        listed = to_sparse(op.map)
+        size = listed.in_size
+        sources = np.repeat(np.arange(size), np.diff(listed.indptr))
+        parts.append((target.place()[listed.targets], sources, listed.weight.astype(np.int32) << op.exponent))
+    rows, columns, weights = (np.concatenate(each) for each in zip(*parts, strict=True))
+    turned = from_triples(rows, columns, weights, target.size, size)
+    return {"indptr": turned.indptr.astype(np.int32), "indices": turned.targets, "data": turned.weight}
 
 
 def message_bits(network: Network, name: str) -> int:
