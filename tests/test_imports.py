@@ -25,8 +25,8 @@ DATA = (
     "snncc.events.ops",
     *("snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
 )
-OUTERMOST = {"snncc", "snncc.__main__"}  # the public names, and `python -m snncc`
-SPEAKS = {"snncc.cli", "snncc.screen", "snncc.__main__"}
+OUTERMOST = {"snncc"}  # the public names
+SPEAKS = {"snncc.cli", "snncc.screen"}
 TESTED_THROUGH = {
     "jit": "passes",
     "screen": "cli",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snncc.analysis.costs import Spent
-from snncc.arrays import Array, Floats, Ints
+from snncc.arrays import Array, Ints
 from snncc.layers import Decoder
 from snncc.runner import Trace
 from snncc.semantics import decode
@@ -88,8 +88,3 @@ def joined(traces: Sequence[Trace]) -> Trace:
         {name: join([each.spikes[name] for each in traces]) for name in first.spikes},
         {name: join([each.membranes[name] for each in traces]) for name in first.membranes},
     )
-
-
-def agreement(a: Floats | Ints, b: Floats | Ints) -> float:
-    """The share of samples that two runs put in the same class."""
-    return float(np.mean(a == b))
