@@ -17,7 +17,7 @@ from snncc.layers import size
 from snncc.linear import largest_sum, operator
 from snncc.passes.candidates import Candidate, Problem
 from snncc.passes.grids import Incoming
-from snncc.passes.rounding import Frames, chosen_frames
+from snncc.passes.rounding import Frames, chosen_frames, frames
 from snncc.semantics import rest, step
 
 _UNITS = 1 << 12  # parts of the largest reference value that membranes are compared in
@@ -112,7 +112,7 @@ def frames_of(given: Problem, drive: Drive, own: Response) -> Frames | None:
     for x, each in zip(sources, given.incoming, strict=True):
         at = steps - each.delay
         values.append(np.where(at[:, None] < 0, 0, x[samples, np.clip(at, 0, x.shape[1] - 1)]))
-    return Frames(tuple(values))
+    return frames([each.map for each in given.incoming], values)
 
 
 def spike_errors(found: Array, wanted: Array) -> Ints:

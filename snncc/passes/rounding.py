@@ -27,10 +27,30 @@ _EXACT = 50  # bits of sums in float64 that leave room for what is added to them
 
 
 @dataclass(frozen=True, eq=False)
+class Block:
+    """Some weights of some rows of a map: what each of them reads, (readings, inputs), and what two of them do.
+
+    `square` (inputs, inputs) is the sum over all readings of what the two read, multiplied.
+    """
+
+    rows: slice
+    inputs: slice
+    read: Floats
+    square: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Frames:
-    """What each map reads at some steps of some samples: integers, (frames, in_size)."""
+    """What each map reads at some steps of some samples: integers, (frames, in_size), and the same in blocks."""
 
     values: tuple[Array, ...]
+    blocks: tuple[tuple[Block, ...], ...]
+
+
+def frames(maps: Sequence[LinearMap], values: Sequence[Array]) -> Frames:
+    """The frames in which the maps read these values."""
+    with threadpool_limits(1, "blas"):  # several would only wait for each other, as products are small
+        return Frames(tuple(values), tuple(tuple(_blocks(*each)) for each in zip(maps, values, strict=True)))
 
 
 def chosen_frames(maps: Sequence[LinearMap], size: int, live: Array) -> tuple[Ints, Ints]:
@@ -67,32 +87,37 @@ def together(
         return tuple(nearest)
     error = np.ascontiguousarray(error.T)
     maps: list[LinearMap] = []
-    with threadpool_limits(1, "blas"):  # several only wait for each other, as products are small
-        for linear, distance, exponent, x in zip(nearest, off, grid.exponents, frames.values, strict=True):
-            moved, error = _moved(linear, distance, error, x, exponent, most)
+    with threadpool_limits(1, "blas"):
+        for linear, distance, exponent, blocks in zip(nearest, off, grid.exponents, frames.blocks, strict=True):
+            moved, error = _moved(linear, distance, error, blocks, exponent, most)
             maps.append(moved)
     return tuple(maps)
 
 
 def _moved(
-    linear: LinearMap, off: Array, error: Floats, x: Array, exponent: int, most: int
+    linear: LinearMap, off: Array, error: Floats, blocks: Sequence[Block], exponent: int, most: int
 ) -> tuple[LinearMap, Floats]:
-    """A map with weights moved, and the error (size, frames) that is left. A listed map stays: its targets differ."""
-    if isinstance(linear, Sparse):
+    """A map with weights moved, and the error (size, frames) that is left."""
+    if not blocks:
         return linear, error
     weight, step = linear.weight.reshape(len(linear.weight), -1).astype(np.int64), 1 << (FRACTION + exponent)
     off = np.ldexp(off.reshape(weight.shape), exponent)
     left = error.reshape(len(weight), -1).copy()
-    for rows, read in _readers(linear, x):
-        for first in range(0, weight.shape[1], _BLOCK):
-            block = slice(first, first + _BLOCK)
-            near = read[:, block]
-            pull, square = _pull(left[rows], near), near.T @ near
-            moves = _moves(weight[rows, block], off[rows, block], pull, square, step, most)
-            weight[rows, block] += moves
-            left[rows] += (moves * float(step)) @ near.T
+    for block in blocks:
+        part = block.rows, block.inputs
+        moves = _moves(weight[part], off[part], _pull(left[block.rows], block.read), block.square, step, most)
+        weight[part] += moves
+        left[block.rows] += (moves * float(step)) @ block.read.T
     moved = weight.astype(linear.weight.dtype).reshape(linear.weight.shape)
     return with_weight(linear, frozen(moved)), left.reshape(error.shape)
+
+
+def _blocks(linear: LinearMap, x: Array) -> Iterator[Block]:
+    """The weights of a map that can make up for each other; of a listed one none, as its targets differ in sources."""
+    for rows, read in () if isinstance(linear, Sparse) else _readers(linear, x):
+        for first in range(0, read.shape[1], _BLOCK):
+            near = np.ascontiguousarray(read[:, first : first + _BLOCK])
+            yield Block(rows, slice(first, first + _BLOCK), near, near.T @ near)
 
 
 def _readers(linear: Dense | Conv, x: Array) -> Iterator[tuple[slice, Floats]]:

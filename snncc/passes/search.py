@@ -21,7 +21,8 @@ from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integ
 from snncc.passes.grids import Grid, aligned, largest, largest_by_unit, top
 from snncc.passes.rounding import Frames
 
-_FEW_BITS = 5  # weights so narrow that clipping the largest may be worth it for most neurons
+_FEW_BITS = 5  # weights so narrow that where to clip them matters for how they are rounded together
+_MANY_WEIGHTS = 1_000_000  # that take too long to be rounded together more than once
 _RATIOS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)  # of the largest weight: where clipping may start
 _RATIOS_OF_MANY_BITS = (1.0, 0.8, 0.6)
 _HOPELESS = 1.5  # times the best error, at which finer grids are not tried any more
@@ -89,8 +90,8 @@ class _Trial:
 def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
     """The best candidate found.
 
-    First each weight is rounded by itself, to find a grid for the population; then all are rounded together, on that
-    grid and on grids that follow each neuron.
+    First each weight is rounded by itself, to find a grid for the population; then all are rounded together, on grids
+    that follow each neuron where there may be such.
     """
     exact = exact_grid(given)
     if exact is not None:
@@ -102,10 +103,15 @@ def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
         return build(given, plain_grid(given))
     common = min(trials, key=lambda trial: trial.error).grid
     together = replace(apart, frames=frames_of(given, drive, reference.response))
-    joint = list(together.corrected(common))
-    if units is not None and not reference.is_readout and "per-neuron-parameters" in given.chip.capabilities:
-        joint += together.descended(_own_grids(given, common, units))
+    if units is None or reference.is_readout or "per-neuron-parameters" not in given.chip.capabilities:
+        joint = list(together.corrected(common))
+    elif given.bits <= _FEW_BITS and sum(each.map.weight.size for each in given.incoming) <= _MANY_WEIGHTS:
+        joint = [*together.corrected(common), *together.descended(_own_grids(given, common, units))]
         joint.append(together.mixed(joint))
+    else:
+        same = [trial for trial in trials if trial.grid.exponents == common.exponents]
+        mixed = apart.mixed([*same, *apart.descended(_own_grids(given, common, units))])
+        joint = list(together.corrected(mixed.grid))
     return min([*trials, *joint], key=lambda trial: trial.error).candidate
 
 

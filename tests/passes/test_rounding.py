@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snncc.arrays import Array
 from snncc.linear import Conv, Dense, LinearMap, operator, to_sparse
 from snncc.passes.grids import Grid, Incoming, rounded
-from snncc.passes.rounding import _BLOCK, Frames, _moves, _readers, chosen_frames, together
+from snncc.passes.rounding import _BLOCK, _moves, _readers, chosen_frames, frames, together
 
 MOST = 7
 
@@ -25,7 +25,7 @@ def both(maps: tuple[LinearMap, ...], grid: Grid, xs: tuple[Array, ...]) -> tupl
     """The maps rounded one by one, and together."""
     incoming, shape = chain_of(*maps), (maps[0].out_size,)
     nearest = tuple(rounded(each, grid, shift, shape, 4) for each, shift in zip(incoming, grid.exponents, strict=True))
-    return nearest, together(incoming, nearest, Frames(xs), grid, shape, MOST)
+    return nearest, together(incoming, nearest, frames(maps, xs), grid, shape, MOST)
 
 
 def error(maps: tuple[LinearMap, ...], integers: tuple[LinearMap, ...], grid: Grid, xs: tuple[Array, ...]) -> float:
