@@ -9,6 +9,7 @@ import numpy as np
 
 from snncc.analysis.costs import Spent
 from snncc.arrays import Array, Ints
+from snncc.diagnostics import fault
 from snncc.layers import Decoder
 from snncc.runner import Trace
 from snncc.semantics import decode
@@ -64,10 +65,15 @@ def summarise(
     """The run whose consecutive parts left `traces`; `decoders` by output, the first one classifies.
 
     `lengths` and `labels` (samples,); without labels there is no accuracy.
+
+    Raises CompileError: `bad-data` for a label that the output has no neuron for.
     """
     trace = joined(traces)
     name, decoder = next(iter(decoders.items()))
     scores = decode(trace.outputs[name], decoder, lengths)
+    if labels is not None and labels.max(initial=0) >= scores.shape[1]:
+        message = f"y holds the class {int(labels.max())}; the output {name} has {scores.shape[1]} neurons"
+        raise fault("bad-data", "y", message, "classes count from 0, one for each neuron of the output")
     classes = scores.argmax(axis=1).astype(np.int64)
     accuracy = None if labels is None else float(np.mean(classes == labels))
     live = int(lengths.sum())

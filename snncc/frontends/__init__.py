@@ -13,7 +13,10 @@ __all__ = ["Model", "read_model"]
 
 
 def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
-    """Import a network; `states` pairs inputs with the outputs that are their next values, where that is unclear."""
+    """Import a network; `states` pairs inputs with the outputs that are their next values, where that is unclear.
+
+    Raises CompileError: `unknown-format`, `bad-option`, and what the frontend of that format finds.
+    """
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         from snncc.frontends.onnx.read import read_onnx
@@ -22,6 +25,9 @@ def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
     if suffix == ".net":
         from snncc.frontends.lava_dl import read_net
 
+        if states:
+            hint = "leave out --state: a .net file says itself what each layer keeps"
+            raise fault("bad-option", "--state", "a .net file has no state inputs to pair", hint)
         return read_net(path)
     if not suffix and kind(path) == "nothing":
         raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx or .net files")
