@@ -13,8 +13,8 @@ MODELS = Path(__file__).parents[1] / "models"
 NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
 
 
-def test_four_models_are_shipped() -> None:
-    assert NAMES == ["digits_dense", "digits_resnet", "fashion_conv", "vowels_rnn"]
+def test_dense_residual_recurrent_and_convolutional_models_are_shipped() -> None:
+    assert {"digits_dense", "digits_resnet", "fashion_conv", "vowels_rnn"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from snncc.arithmetic import Overflow, Rounding
 from snncc.arrays import Array
 from snncc.chip import Chip
 from snncc.integers import (
@@ -18,10 +19,8 @@ from snncc.integers import (
     Fire,
     HardReset,
     Membrane,
-    Overflow,
     Population,
     Register,
-    Rounding,
     SoftReset,
     Source,
 )
