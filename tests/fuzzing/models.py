@@ -25,7 +25,7 @@ _UNARY = ("Neg", "Abs", "Relu", "Identity", "Sign", "Exp", "Floor", "Not", "Sigm
 
 def vandalise(model: ModelProto, rng: random.Random) -> None:
     """One or a few changes."""
-    for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
+    for _ in range(rng.choice([1, 1, 1, 1, 1, 2, 3, 6])):
         rng.choice(_CHANGES)(model, rng)
 
 

@@ -18,8 +18,15 @@ def bad_json(text: str, rng: random.Random) -> str:
     tree = {"root": json.loads(text)}
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         holders = list(_holders(tree))
+        if "root" not in tree:
+            break
+        if rng.random() < 0.6:
+            leaves = [(each, key) for each in holders for key in _keys(each) if type(each[key]) in (int, float)]
+            each, key = rng.choice(leaves) if leaves else (tree, "root")
+            each[key] = _other(each[key], rng)
+            continue
         holder = rng.choice(holders)
-        keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+        keys = _keys(holder)
         if not keys:
             continue
         key, what = rng.choice(keys), rng.randrange(8)
@@ -31,11 +38,15 @@ def bad_json(text: str, rng: random.Random) -> str:
             holder.insert(key, holder[key])
         elif what == 3:
             other = rng.choice(holders)
-            chosen = rng.choice(list(other) if isinstance(other, dict) else range(len(other))) if other else None
+            chosen = rng.choice(_keys(other)) if other else None
             holder[key] = json.loads(json.dumps(other[chosen])) if chosen is not None else None
         else:
             holder[key] = _other(holder[key], rng)
     return json.dumps(tree.get("root"))
+
+
+def _keys(holder: Any) -> list[Any]:
+    return list(holder) if isinstance(holder, dict) else list(range(len(holder)))
 
 
 def _holders(value: Any) -> Any:
