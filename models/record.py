@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from common import Data, Export, StepNet, load_parameters, record
 
-NAMES = ("digits_dense", "digits_resnet", "vowels_rnn", "fashion_conv")
+NAMES = ("digits_dense", "digits_resnet", "digits_odin", "vowels_rnn", "fashion_conv")
 FOLDER = Path(__file__).parent
 
 

@@ -8,7 +8,7 @@ from snncc.analysis.reports import PopulationRow, Report, SynapseRow, width
 from snncc.arrays import Array, Ints
 from snncc.events.cascade import cascades
 from snncc.events.ops import Crossbar, EventNetwork, EventPopulation, crossbar
-from snncc.integers import Synapse
+from snncc.integers import Source, Synapse
 
 _ENDLESS = 1 << 62
 
@@ -23,7 +23,7 @@ def event_report(network: EventNetwork) -> Report:
     )
     synapses = tuple(_synapse_row(network, name, op) for name, op in network.of_kind(Synapse).items())
     return Report(
-        network.source,
+        Source(network.source.shape),
         populations,
         synapses,
         matrix.neurons,

@@ -51,9 +51,9 @@ def neurons_and_channels_share_the_rows(graph: Graph[Layer], chip: Chip) -> Iter
     biases = 0 if not biased else bias_channels(graph) if channels + neurons <= most else 1
     needed = channels + biases + neurons
     if needed > most:
-        parts = [f"{channels:,} input channels", f"{neurons:,} neurons"]
-        parts += [f"{biases:,} channels that carry biases"] if biases else []
-        message = f"needs {needed:,} rows, for {', '.join(parts)}; {chip.name} has {most:,}"
+        parts = [f"{channels:,} for input channels", f"{neurons:,} for neurons"]
+        parts += [f"{biases:,} for biases"] if biases else []
+        message = f"needs {needed:,} rows, {', '.join(parts)}; {chip.name} has {most:,}"
         yield Diagnostic("too-many-rows", name, message, "train with fewer inputs or neurons, or choose another target")
 
 
@@ -115,7 +115,7 @@ def populations_fire_and_reset_to_zero(graph: Graph[Layer], chip: Chip) -> Itera
         if (op.threshold <= 0).any() and op.max_spikes == 1:
             message = f"has a threshold of {_range(op.threshold)}, where it would fire at any event"
             yield Diagnostic("threshold-range", name, message, f"thresholds on {chip.name} are above 0")
-        if (spread(op.initial, op.shape) >= spread(op.threshold, op.shape)).any():
+        elif (spread(op.initial, op.shape) >= spread(op.threshold, op.shape)).any():
             message = f"starts at {_range(op.initial)}, at or above its threshold of {_range(op.threshold)}"
             yield Diagnostic("threshold-range", name, message, "start below the threshold")
         if ((op.decay < 0) | (op.decay > 1)).any():

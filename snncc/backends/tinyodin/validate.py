@@ -74,7 +74,7 @@ def the_queue_cannot_overflow(matrix: Crossbar, chip: Chip) -> Iterator[Diagnost
     if bound.most > queue:
         channel = int(np.argmax(bound.events))
         message = f"one event of channel {channel} may start up to {bound.most:,} events; the queue holds {queue:,}"
-        hint = "see the fullest queue that `snncc simulate` measures; train with fewer neurons, or higher thresholds"
+        hint = "`snncc simulate` measures the fullest queue; train with fewer neurons, or higher thresholds"
         yield Diagnostic("queue-not-proved", "the network", message, hint)
 
 
