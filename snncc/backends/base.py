@@ -91,8 +91,8 @@ class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
     `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
-    `mapped` needs to know on which core each neuron lies. `notes(network, proof, chip, strict)` says what the target's own
-    neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
+    `mapped` needs to know on which core each neuron lies. `notes(network, proof, chip, strict)` says what the target's
+    own neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     `ready(setting)` makes ready what running needs, and gives the `run` for it.
     """
 
