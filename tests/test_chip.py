@@ -189,3 +189,26 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
         "error[bad-chip-file]: mine.toml: current: is missing",
         "error[bad-chip-file]: mine.toml: membrane: is missing",
     ]
+
+
+TINYODIN = (chip.folder() / "tinyodin.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rows = { value = 256,", "rows = { value = 2.5,", "crossbar.rows.value: must be a whole number, not 2.5"),
+        ("rows = { value = 256,", "rows = { value = 0,", "crossbar.rows.value: must be at least 1"),
+        ("clock_mhz = { value = 75,", "clock_mhz = { value = 0,", "crossbar.clock_mhz.value: must be more than 0"),
+        (
+            "gap = { value = 1, assumed = true }",
+            "gap = { value = 1 }",
+            "crossbar.gap: has no source\n  = hint: give its source, or assumed = true",
+        ),
+        ("queue = {", "queues = {", "crossbar.queues: unknown key\n  = hint: did you mean queue?"),
+    ],
+)
+def test_a_crossbar_that_cannot_be(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in TINYODIN
+    found = faults(tmp_path, TINYODIN.replace(old, new))
+    assert said in [each.split(": ", 2)[2] for each in found]

@@ -12,6 +12,7 @@ from snncc import files
 from snncc.arrays import Array, Ints
 from snncc.backends.tinyodin.config import Config, Events, World
 from snncc.backends.tinyodin.layout import LEAK_ALL, Layout, damaged
+from snncc.backends.tinyodin.layout import NAME as LAYOUT
 from snncc.backends.tinyodin.layout import read as read_layout
 from snncc.backends.tinyodin.machine import Result as Done
 from snncc.backends.tinyodin.machine import run as run_machine
@@ -138,9 +139,12 @@ def _restored(plan: Layout, state: Config) -> tuple[Config, int]:
     if plan.reset.by == "spi":
         cycles = len(plan.reset.writes) * BITS_OF_A_WRITE * plan.spi_cycles
         memories = Memories.of(state)
-        for write in plan.reset.writes:
-            memories.write(write)
-        return memories.config(), cycles
+        try:
+            for write in plan.reset.writes:
+                memories.write(write)
+            return memories.config(), cycles
+        except ValueError as error:
+            raise damaged(LAYOUT, f"reset.writes: {error}") from error
     done = _run(plan, state, np.full(plan.reset.events, LEAK_ALL))
     return replace(state, neurons=replace(state.neurons, membrane=done.membrane)), done.end_cycle
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -173,3 +174,16 @@ def test_a_layout_that_no_host_could_follow(old: str, new: str, text: str, tmp_p
     with pytest.raises(CompileError) as caught:
         run(folder, np.ones((1, 1, 1), np.int64), np.array([1]), record=False)
     assert str(caught.value) == f"error[damaged-artefact]: layout.json: {text}\n  = hint: compile the model again"
+
+
+def test_a_reset_that_the_chip_cannot_be_written_with(tmp_path: Path) -> None:
+    folder = written(example([[3, 0]], leak=3), tmp_path)
+    plan = json.loads((folder / "layout.json").read_text())
+    plan["reset"]["writes"][0][0] = 1 << 20
+    (folder / "layout.json").write_text(json.dumps(plan))
+    with pytest.raises(CompileError) as caught:
+        run(folder, np.ones((1, 1, 1), np.int64), np.array([1]), record=False)
+    assert str(caught.value) == (
+        "error[damaged-artefact]: layout.json: reset.writes: 100000 1 has more than 20 bits\n"
+        "  = hint: compile the model again"
+    )
