@@ -119,8 +119,9 @@ def _sender(job: Job, name: str, place: Place | None, inner: Array | None) -> Se
     axons, op = job.mapping.axons[name], job.network[name]
     assert isinstance(op, (Source, Population))
     cores = None if place is None or inner is not None else place.cores
-    kept = (None if each is None else _narrow(each) for each in (cores, axons.start, axons.core, axons.axon, inner))
-    return Sender(name, op, *kept)
+    start, core, axon = (_narrow(each) for each in (axons.start, axons.core, axons.axon))
+    where = None if cores is None else _narrow(cores)
+    return Sender(name, op, where, start, core, axon, None if inner is None else _narrow(inner))
 
 
 def _axon_starts(senders: tuple[Sender, ...], inner: Mapping[str, Array], cores: int) -> Ints:
