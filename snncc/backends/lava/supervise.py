@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _GRACE = 5.0  # seconds that a program gets to end by itself once it is told to
+_LAST_WORDS = 10.0  # seconds of silence after a traceback: a process has failed, and the others wait for it for ever
+_TRACEBACK = "Traceback (most recent call last)"
 _KEPT = 20_000  # characters of output
 _SHARED = "/dev/shm/"  # noqa: S108  where POSIX shared memory lies on Linux
 
@@ -31,9 +33,11 @@ class Ended:
 
     @property
     def summary(self) -> str:
-        """What went wrong, in one line."""
-        lines = [each.strip() for each in self.said.splitlines() if each.strip()]
-        return f"{self.why}: {lines[-1][:500]}" if lines else self.why
+        """What went wrong, in one line: the exception that was shown, else the last line."""
+        _, traceback, rest = self.said.partition(_TRACEBACK)
+        shown = [each for each in (rest if traceback else self.said).splitlines()[bool(traceback) :] if each.strip()]
+        lines = [each for each in shown if not each.startswith(" ")] if traceback else shown[-1:]
+        return f"{self.why}: {lines[0].strip()[:500]}" if lines else self.why
 
 
 def ignore(_: str) -> None:
@@ -75,7 +79,7 @@ def supervise(
 def _follow(process: subprocess.Popen[bytes], limit: float, silence: float | None, line: Line) -> Ended:
     assert process.stdout is not None
     begun = heard = time.monotonic()
-    said, rest = "", b""
+    said, rest, failed = "", b"", False
     os.set_blocking(process.stdout.fileno(), False)
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -83,6 +87,8 @@ def _follow(process: subprocess.Popen[bytes], limit: float, silence: float | Non
             now = time.monotonic()
             if now - begun > limit:
                 return Ended(f"it was ended after {limit:,.0f} seconds", said)
+            if failed and now - heard > _LAST_WORDS:
+                return Ended("one of its processes failed", said)
             if silence is not None and now - heard > silence:
                 return Ended(f"it was ended after {silence:,.0f} seconds without a sign of life", said)
             if not selector.select(0.2):
@@ -96,6 +102,7 @@ def _follow(process: subprocess.Popen[bytes], limit: float, silence: float | Non
             for each in whole:
                 text = each.decode(errors="replace")
                 said = f"{said}{text}\n"[-_KEPT:]
+                failed = failed or _TRACEBACK in text
                 line(text)
     return _ended(process, begun + limit, said + rest.decode(errors="replace"))
 
@@ -113,12 +120,13 @@ def _ended(process: subprocess.Popen[bytes], deadline: float, said: str) -> Ende
 def end_session(process: subprocess.Popen[bytes]) -> None:
     """End every process of the program's session, and free the shared memory that they held."""
     members = list(_members(process.pid))
-    if process.poll() is None:
-        _signal(members, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-        members = list(_members(process.pid))
     shared = {name for each in members for name in _shared_memory(each)}
+    _signal(members, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE
+    while members and time.monotonic() < deadline:  # Python's own tracker of shared memory is the last to go
+        time.sleep(0.02)
+        process.poll()
+        members = list(_members(process.pid))
     while members:
         _signal(members, signal.SIGKILL)
         time.sleep(0.01)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from snncc.backends.lava import supervise as supervising
 from snncc.backends.lava.supervise import Ended, supervise
 
 SHARED = Path("/dev/shm")
@@ -68,6 +69,17 @@ def test_silence_ends_a_program_and_talk_keeps_it() -> None:
     assert python(talk, silence=1.5)[0].why == ""
     ended, _ = python(f"{talk}time.sleep(600)", silence=1.5)
     assert ended.why == "it was ended after 2 seconds without a sign of life"
+
+
+def test_a_traceback_and_then_silence_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "_LAST_WORDS", 1.0)
+    program = """
+import threading, time
+threading.Thread(target=lambda: 1 / 0).start()
+time.sleep(600)
+"""
+    ended, _ = python(program, limit=60.0)
+    assert ended.summary == "one of its processes failed: ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize("end", ["time.sleep(600)", "os.kill(os.getpid(), 9)", "raise SystemExit(3)"])
