@@ -113,15 +113,31 @@ NEEDS = {
     "adapt": "adaptive",
     "multi-spike": "many",
     "refractory": "held",
+    "reset-delay": "late",
+    "initial-state": "charged",
+    "per-neuron-parameters": "uneven",
+}
+MORE = {
+    "charged": replace(NEURONS["if"], initial=number(0.5)),
+    "uneven": replace(NEURONS["if"], threshold=np.linspace(0.8, 1.2, 20)),
 }
 
 
 @pytest.mark.parametrize("capability", NEEDS)
 def test_what_has_no_way_around_is_refused_by_name(capability: str) -> None:
-    graph = random_net(1, 12, 20, neuron=NEURONS[NEEDS[capability]], events=True)
+    graph = random_net(1, 12, 20, neuron={**NEURONS, **MORE}[NEEDS[capability]], events=True)
     chip = LACKS[capability]
     network = quantise(graph, chip, Options(steps=10))
     found = contracts.quantised(network, chip, prove(network, 10))
     assert [(each.rule, each.where) for each in found] == [("missing-capability", "p0")]
     assert capability in found[0].message
     assert found[0].hint
+
+
+def test_graded_values_are_refused_where_only_spikes_are_taken() -> None:
+    graph, chip = random_net(1, 12, 20), LACKS["graded-input"]
+    network = quantise(graph, chip, Options(steps=10))
+    found = contracts.quantised(network, chip, prove(network, 10))
+    assert [(each.rule, each.where, each.hint) for each in found] == [
+        ("missing-capability", "x", "encode the input as spikes")
+    ]
