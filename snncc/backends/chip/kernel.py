@@ -17,16 +17,13 @@ from typing import Any
 import numpy as np
 
 from snncc.arrays import Array
-from snncc.backends.chip.lowlevel import compiled, inlined, prefetch
+from snncc.backends.chip.lowlevel import at, compiled, inlined, lowest, prefetch
 from snncc.backends.chip.records import LISTED, NEVER, RING, RUN, RUNS, Log, Numbers, State, Tables, Work
 
 _AHEAD = 8  # packets whose weights are fetched ahead
 _WORDS = RING // 64
 _ONE = np.uint64(1)
 _ALL = np.uint64((1 << 64) - 1)
-_MAGIC = np.uint64(0x03F79D71B4CB0A89)  # a de Bruijn number: its top six bits differ for every shift
-_TOP = np.uint64(58)
-_BIT: Any = np.argsort([(int(_MAGIC) << bit) % (1 << 64) >> 58 for bit in range(64)])
 
 
 @compiled
@@ -49,7 +46,7 @@ def feed(tables: Tables, axons: Array, values: Array, lines: Array, sums: Array)
     for sample in range(len(values)):
         for index in range(len(axons)):
             if axons[index] >= 0 and values[sample, index]:
-                axon = tables.axons[axons[index]]
+                axon = at(tables.axons, axons[index])
                 for block in range(axon.first, axon.last):
                     _add(tables, block, values[sample, index], lines, sums[sample])
 
@@ -62,7 +59,7 @@ def _prepare(tables: Tables, state: State, log: Log, n: Numbers, sent: Array, wi
         unit.sender = unit.last = unit.route = unit.end = unit.ordinal = unit.total = 0
     count = 0
     for segment in tables.segments:
-        unit = state.units[segment.unit]
+        unit = at(state.units, segment.unit)
         if unit.total == 0:
             unit.sender = count
         if window[segment.column]:
@@ -73,7 +70,7 @@ def _prepare(tables: Tables, state: State, log: Log, n: Numbers, sent: Array, wi
         while inserted < n.buffer and _insert(tables, state, log, n, number, 0):
             inserted += 1
         if inserted:
-            _lead(state, n, state.units[number].buffer, state.time[0].begin)
+            _lead(state, n, at(state.units, number).buffer, state.time[0].begin)
 
 
 @inlined
@@ -82,12 +79,12 @@ def _gather(tables: Tables, state: State, unit: Any, segment: Any, sent: Array, 
     before = unit.total - segment.first + 1
     for position in range(segment.first, segment.last):
         if sent[position]:
-            sender = state.senders[count]
+            sender = at(state.senders, count)
             sender.position = position
             sender.ordinal = before + position
             sender.value = sent[position]
             state.fired[position] += 1
-            prefetch(tables.routes, tables.start[position])
+            prefetch(tables.routes, at(tables.start, position))
             count += 1
     unit.total += segment.last - segment.first
     return count
@@ -96,26 +93,25 @@ def _gather(tables: Tables, state: State, unit: Any, segment: Any, sent: Array, 
 @inlined
 def _insert(tables: Tables, state: State, log: Log, n: Numbers, number: int, room: int) -> bool:
     """Put the unit's next packet, if there is one, into its buffer, which has room from the start of cycle `room`."""
-    unit = state.units[number]
+    unit = at(state.units, number)
     while unit.route == unit.end:
         if unit.sender == unit.last:
             return False
-        sender = state.senders[unit.sender]
+        sender = at(state.senders, unit.sender)
         unit.sender += 1
         unit.clock += unit.neuron * (sender.ordinal - unit.ordinal) + unit.spike
         unit.ordinal = sender.ordinal
         unit.value = sender.value
-        unit.route = tables.start[sender.position]
-        unit.end = tables.start[sender.position + 1]
+        unit.route = at(tables.start, sender.position)
+        unit.end = at(tables.start, sender.position + 1)
     unit.clock += unit.packet
     if room > unit.clock:
         unit.stalled += room - unit.clock
         unit.clock = room
     if log.on:
         log.inserted[unit.route] = unit.clock - state.time[0].begin
-    route, packet = tables.routes[unit.route], _push(state, n, unit.buffer, unit.clock)
-    packet.service, packet.core, packet.first, packet.last = route.service, route.core, route.first, route.last
-    packet.value, packet.route = unit.value, unit.route
+    route, packet = at(tables.routes, unit.route), _push(state, n, unit.buffer, unit.clock)
+    packet.service, packet.place, packet.value, packet.route = route.service, route.place, unit.value, unit.route
     unit.route += 1
     return True
 
@@ -123,10 +119,10 @@ def _insert(tables: Tables, state: State, log: Log, n: Numbers, number: int, roo
 @inlined
 def _push(state: State, n: Numbers, number: int, cycle: int) -> Any:
     """A packet comes into a buffer in `cycle`: what it is has to be filled in."""
-    buffer = state.buffers[number]
+    buffer = at(state.buffers, number)
     place = buffer.head + buffer.count
     buffer.count += 1
-    packet = state.packets[number * n.buffer + (place - n.buffer if place >= n.buffer else place)]
+    packet = at(state.packets, number * n.buffer + (place - n.buffer if place >= n.buffer else place))
     packet.ripe = cycle + buffer.hop
     return packet
 
@@ -134,18 +130,18 @@ def _push(state: State, n: Numbers, number: int, cycle: int) -> Any:
 @inlined
 def _lead(state: State, n: Numbers, number: int, now: int) -> None:
     """A buffer has another first packet: through which port that leaves, and when."""
-    buffer = state.buffers[number]
-    packet = state.packets[number * n.buffer + buffer.head]
-    core = state.cores[packet.core]
-    if core.column != buffer.column:
-        port = 1 if core.column > buffer.column else 3
-    elif core.row != buffer.row:
-        port = 2 if core.row > buffer.row else 0
+    buffer = at(state.buffers, number)
+    packet = at(state.packets, number * n.buffer + buffer.head)
+    across, down = (packet.place >> 16) - buffer.column, (packet.place >> 8 & 255) - buffer.row
+    if across:
+        port = 2 - (1 if across > 0 else -1)
+    elif down:
+        port = 1 + (1 if down > 0 else -1)
     else:
-        port = core.port
-    buffer.ripe = packet.ripe
-    state.ports[buffer.first + port].waiting |= 1 << (number - buffer.first)
-    _schedule(state, buffer.first + port, packet.ripe, now)
+        port = packet.place & 255
+    buffer.ripe = max(packet.ripe, now + 1)
+    at(state.ports, buffer.first + port).waiting |= 1 << (number - buffer.first)
+    _schedule(state, buffer.first + port, buffer.ripe, now)
 
 
 @inlined
@@ -156,34 +152,38 @@ def _travel(tables: Tables, state: State, log: Log, n: Numbers, sample: int) -> 
         bucket = now & (RING - 1)
         while state.wheel[bucket] >= 0:
             number = state.wheel[bucket]
-            _unlink(state, number)
+            port = at(state.ports, number)
+            port.wake = NEVER
+            state.wheel[bucket] = port.after
+            if port.after >= 0:
+                at(state.ports, port.after).before = -1
             later = _attempt(tables, state, log, n, sample, number, now)
             if later < NEVER:
                 _schedule(state, number, later, now)
+        _clear(state, bucket)
         now = _next(state.bits, now)
 
 
 @inlined
 def _attempt(tables: Tables, state: State, log: Log, n: Numbers, sample: int, number: int, now: int) -> int:
     """An output port takes the packet whose turn it is, if there is one and it has room; returns when to try again."""
-    port = state.ports[number]
+    port = at(state.ports, number)
     if port.free > now:  # the wheel was too short to wait until then
         return port.free
     pointer = port.pointer if port.free > state.time[0].begin else 0
     chosen, best, later = -1, n.ports, NEVER
-    waiting, index = port.waiting, 0
+    waiting = port.waiting
     while waiting:
-        if waiting & 1:
-            buffer = state.buffers[port.first + index]
-            if buffer.ripe > now or buffer.popped == now:
-                later = min(later, max(buffer.ripe, now + 1))
-            else:
-                later = later if chosen < 0 else now
-                rank = index - pointer + (n.ports if index < pointer else 0)
-                if rank < best:
-                    chosen, best = index, rank
-        waiting >>= 1
-        index += 1
+        index = lowest(waiting)
+        waiting &= waiting - 1
+        ripe = at(state.buffers, port.first + index).ripe
+        if ripe > now:
+            later = min(later, ripe)
+        else:
+            later = later if chosen < 0 else now
+            rank = index - pointer + (n.ports if index < pointer else 0)
+            if rank < best:
+                chosen, best = index, rank
     if chosen < 0:
         return later
     wait = _room(state, n, port, now)
@@ -205,9 +205,9 @@ def _attempt(tables: Tables, state: State, log: Log, n: Numbers, sample: int, nu
 def _room(state: State, n: Numbers, port: Any, now: int) -> int:
     """0 if there is room on the other side of a port; else the cycle to try again, NEVER if a pop will wake it."""
     if port.target < 0:
-        left = state.queued[~port.target, state.cores[~port.target].slot]
+        left = state.queued[~port.target, at(state.cores, ~port.target).slot]
         return 0 if left < now else left + 1
-    buffer = state.buffers[port.target]
+    buffer = at(state.buffers, port.target)
     popped = buffer.popped == now
     if buffer.count + popped < n.buffer:
         return 0
@@ -220,22 +220,21 @@ def _room(state: State, n: Numbers, port: Any, now: int) -> int:
 @inlined
 def _move(tables: Tables, state: State, log: Log, n: Numbers, sample: int, number: int, target: int, now: int) -> None:
     """The first packet of a buffer goes to the buffer `target`, or to the queue of the core ~target."""
-    packet = state.packets[number * n.buffer + state.buffers[number].head]
+    packet = at(state.packets, number * n.buffer + at(state.buffers, number).head)
     if target >= 0:
         copy = _push(state, n, target, now)
-        copy.service, copy.core, copy.first, copy.last = packet.service, packet.core, packet.first, packet.last
-        copy.value, copy.route = packet.value, packet.route
-        if state.buffers[target].count == 1:
+        copy.service, copy.place, copy.value, copy.route = packet.service, packet.place, packet.value, packet.route
+        if at(state.buffers, target).count == 1:
             _lead(state, n, target, now)
     else:
         taken = _enqueue(state, n, ~target, packet.service, now)
-        arrived = state.arrived[state.time[0].arrived]
-        arrived.first, arrived.last, arrived.value = packet.first, packet.last, packet.value
+        arrived = at(state.arrived, state.time[0].arrived)
+        arrived.route, arrived.value = packet.route, packet.value
         state.time[0].arrived += 1
         if log.on:
             begin, delivery = state.time[0].begin, log.deliveries[log.lengths[0]]
             delivery.inserted, delivery.route, delivery.sample = log.inserted[packet.route], packet.route, sample
-            delivery.delivered, delivery.done = taken - begin, state.cores[~target].done - begin
+            delivery.delivered, delivery.done = taken - begin, at(state.cores, ~target).done - begin
             log.lengths[0] += 1
     _pop(tables, state, log, n, number, now)
 
@@ -243,14 +242,14 @@ def _move(tables: Tables, state: State, log: Log, n: Numbers, sample: int, numbe
 @inlined
 def _pop(tables: Tables, state: State, log: Log, n: Numbers, number: int, now: int) -> None:
     """The first packet of a buffer leaves in cycle `now`."""
-    buffer = state.buffers[number]
+    buffer = at(state.buffers, number)
     if buffer.count > buffer.peak:
         _measure(state, n, buffer, number, now)
     buffer.head = buffer.head + 1 if buffer.head + 1 < n.buffer else 0
     buffer.count -= 1
     buffer.popped = now
-    if buffer.upstream >= 0 and state.ports[buffer.upstream].blocked:
-        state.ports[buffer.upstream].blocked = 0
+    if buffer.upstream >= 0 and at(state.ports, buffer.upstream).blocked:
+        at(state.ports, buffer.upstream).blocked = 0
         _schedule(state, buffer.upstream, now + 1, now)
     if buffer.unit >= 0:
         _insert(tables, state, log, n, buffer.unit, now + 1)
@@ -262,7 +261,7 @@ def _pop(tables: Tables, state: State, log: Log, n: Numbers, number: int, now: i
 def _measure(state: State, n: Numbers, buffer: Any, number: int, now: int) -> None:
     """The peak of a buffer, just before a pop: packets that come in this cycle or later are not there yet."""
     count = buffer.count
-    while state.packets[number * n.buffer + (buffer.head + count - 1) % n.buffer].ripe - buffer.hop >= now:
+    while at(state.packets, number * n.buffer + (buffer.head + count - 1) % n.buffer).ripe - buffer.hop >= now:
         count -= 1
     buffer.peak = max(buffer.peak, count)
 
@@ -270,7 +269,7 @@ def _measure(state: State, n: Numbers, buffer: Any, number: int, now: int) -> No
 @inlined
 def _enqueue(state: State, n: Numbers, number: int, service: int, now: int) -> int:
     """A packet comes into a core's queue in cycle `now`; returns the cycle in which it will be delivered."""
-    core = state.cores[number]
+    core = at(state.cores, number)
     taken = max(now + n.local, core.done)
     core.done = taken + service
     while core.count and state.queued[number, core.oldest] <= now:
@@ -290,17 +289,20 @@ def _arrive(tables: Tables, state: State, lines: Array, sums: Array) -> None:
     """Add what has arrived; blocks, and what they refer to, are fetched while the packets before are added."""
     count = state.time[0].arrived
     for number in range(count + _AHEAD):
+        if number + 2 * _AHEAD < count:
+            prefetch(tables.routes, at(state.arrived, number + 2 * _AHEAD).route)
         if number + _AHEAD < count:
-            prefetch(tables.blocks, state.arrived[number + _AHEAD].first)
+            prefetch(tables.blocks, at(tables.routes, at(state.arrived, number + _AHEAD).route).first)
         if number < count:
-            block = tables.blocks[state.arrived[number].first]
+            block = at(tables.blocks, at(tables.routes, at(state.arrived, number).route).first)
             if block.kind == RUNS:
                 prefetch(tables.runs, block.first)
             else:
                 prefetch(tables.weights, block.first)
         if number >= _AHEAD:
-            arrival = state.arrived[number - _AHEAD]
-            for index in range(arrival.first, arrival.last):
+            arrival = at(state.arrived, number - _AHEAD)
+            route = at(tables.routes, arrival.route)
+            for index in range(route.first, route.last):
                 _add(tables, index, arrival.value, lines, sums)
     state.time[0].arrived = 0
 
@@ -308,17 +310,17 @@ def _arrive(tables: Tables, state: State, lines: Array, sums: Array) -> None:
 @inlined
 def _add(tables: Tables, index: int, value: int, lines: Array, sums: Array) -> None:
     """Add a value, times the weights of a block, to a line of the sums."""
-    block = tables.blocks[index]
+    block = at(tables.blocks, index)
     scaled = value << block.exponent
     line = lines[block.line]
     if block.kind == LISTED:
         for k in range(block.first, block.first + block.count):
-            sums[line + tables.lanes[k]] += scaled * tables.weights[k]
+            sums[np.uint64(line + at(tables.lanes, k))] += scaled * at(tables.weights, k)
     elif block.kind == RUN:
         _add_run(tables, sums, line + block.lane, block.first, block.count, scaled)
     else:
         for k in range(block.first, block.first + block.count):
-            run = tables.runs[k]
+            run = at(tables.runs, k)
             _add_run(tables, sums, line + run.lane, run.first, run.count, scaled)
 
 
@@ -341,7 +343,7 @@ def _end(state: State) -> int:
 @inlined
 def _schedule(state: State, number: int, cycle: int, now: int) -> None:
     """Wake a port in `cycle`, or as soon as its link is free; one that is blocked, or wakes before, is left alone."""
-    port = state.ports[number]
+    port = at(state.ports, number)
     cycle = max(cycle, port.free, now + 1)
     if port.blocked or cycle >= port.wake:
         return
@@ -353,7 +355,7 @@ def _schedule(state: State, number: int, cycle: int, now: int) -> None:
     port.after = state.wheel[bucket]
     state.wheel[bucket] = number
     if port.after >= 0:
-        state.ports[port.after].before = number
+        at(state.ports, port.after).before = number
     else:
         state.bits[bucket >> 6] |= _ONE << np.uint64(bucket & 63)
         state.bits[_WORDS] |= _ONE << np.uint64(bucket >> 6)
@@ -362,19 +364,25 @@ def _schedule(state: State, number: int, cycle: int, now: int) -> None:
 @inlined
 def _unlink(state: State, number: int) -> None:
     """Take a port out of its bucket."""
-    port = state.ports[number]
+    port = at(state.ports, number)
     bucket = port.wake & (RING - 1)
     port.wake = NEVER
     if port.after >= 0:
-        state.ports[port.after].before = port.before
+        at(state.ports, port.after).before = port.before
     if port.before >= 0:
-        state.ports[port.before].after = port.after
+        at(state.ports, port.before).after = port.after
         return
     state.wheel[bucket] = port.after
     if port.after < 0:
-        state.bits[bucket >> 6] &= ~(_ONE << np.uint64(bucket & 63))
-        if not state.bits[bucket >> 6]:
-            state.bits[_WORDS] &= ~(_ONE << np.uint64(bucket >> 6))
+        _clear(state, bucket)
+
+
+@inlined
+def _clear(state: State, bucket: int) -> None:
+    """There is no port any more in a bucket."""
+    state.bits[bucket >> 6] &= ~(_ONE << np.uint64(bucket & 63))
+    if not state.bits[bucket >> 6]:
+        state.bits[_WORDS] &= ~(_ONE << np.uint64(bucket >> 6))
 
 
 @inlined
@@ -387,12 +395,6 @@ def _next(bits: Array, now: int) -> int:
     left = bits[word] & (_ALL << np.uint64(start & 63))
     if not left:
         words = bits[_WORDS] & ((_ALL << np.uint64(word)) & ~(_ONE << np.uint64(word)))
-        word = _lowest(words if words else bits[_WORDS])
+        word = lowest(words if words else bits[_WORDS])
         left = bits[word]
-    return now + 1 + ((word * 64 + _lowest(left) - start) & (RING - 1))
-
-
-@inlined
-def _lowest(bits: Any) -> int:
-    """The number of the lowest bit that is set."""
-    return _BIT[((bits & (~bits + _ONE)) * _MAGIC) >> _TOP]
+    return now + 1 + ((word * 64 + lowest(left) - start) & (RING - 1))

@@ -12,7 +12,7 @@ from snncc.arrays import Array, Ints
 from snncc.backends.chip.blocks import build
 from snncc.backends.chip.image import DENSE, FORMS, Image, damaged
 from snncc.backends.chip.layout import Place, lanes, places
-from snncc.backends.chip.records import AXON, ROUTE, SEGMENT, Tables
+from snncc.backends.chip.records import AXON, FIRST_CORE, ROUTE, SEGMENT, Tables
 from snncc.chip import Timing
 from snncc.mapping import cores_of
 
@@ -140,6 +140,8 @@ def _routes(image: Image, positions: Sequence[Array], axons: Array, service: Int
         axon = image.axons[sender.core] + sender.axon
         routes["core"][entry], routes["axon"][entry], routes["service"][entry] = sender.core, axon, service[axon]
         routes["first"][entry], routes["last"][entry] = axons["first"][axon], axons["last"][axon]
+    row, column = np.divmod(routes["core"] // image.mesh.cores, image.mesh.columns)
+    routes["place"] = (column << 16) + (row << 8) + FIRST_CORE + routes["core"] % image.mesh.cores
     return start, routes
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -35,6 +36,18 @@ def _kept(function: Any, how: dict[str, Any]) -> Any:
         return numba.njit(**how)(function)
 
 
+def _lowest(_: Any, bits: Any) -> Any:
+    """The number of the lowest bit that is set in a 64-bit integer that is not 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(bits), generate
+
+
+lowest = cast("Callable[[Any], int]", intrinsic(_lowest))
+
+
 def _prefetch(_: Any, array: Any, index: Any) -> Any:
     """Begin to load array[index], of one dimension, into the cache; nothing else happens."""
 
@@ -54,3 +67,9 @@ def _prefetch(_: Any, array: Any, index: Any) -> Any:
 
 
 prefetch = cast("Callable[[Any, Any], None]", intrinsic(_prefetch))
+
+
+@inlined
+def at(array: Any, index: Any) -> Any:
+    """array[index], for an index that is not negative: compiled code need not ask."""
+    return array[np.uint64(index)]

@@ -11,30 +11,42 @@ from snncc.arrays import Array
 Records = Any  # an array of records: its items have the fields as attributes, in compiled code
 
 NEVER = 1 << 62
+_LINE = 64  # bytes of a line of the cache
 RING = 4096  # cycles that the wheel of ports to wake holds; what is farther away is put off
+FIRST_CORE = 4  # ports before those of a tile's cores: north, east, south, west
 LISTED, RUN, RUNS = range(3)  # how a block is kept: targets one by one, one run of them, several runs
 
 
-def _record(wide: str, narrow: str) -> np.dtype[Any]:
-    """A record of 64-bit and 32-bit integers."""
-    fields = [(name, np.int64) for name in wide.split()] + [(name, np.int32) for name in narrow.split()]
-    return np.dtype(fields, align=True)
+def _record(wide: str, narrow: str, size: int = 0) -> np.dtype[Any]:
+    """A record of 64-bit and 32-bit integers, which takes `size` bytes if that is given."""
+    names = [*wide.split(), *narrow.split()]
+    formats = [np.dtype(np.int64)] * len(wide.split()) + [np.dtype(np.int32)] * len(narrow.split())
+    offsets = np.cumsum([0, *(each.itemsize for each in formats)]).tolist()
+    rounded = -(-offsets[-1] // 8) * 8 if wide else offsets[-1]
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets[:-1], "itemsize": size or rounded})
+
+
+def aligned(count: int, kind: np.dtype[Any]) -> Array:
+    """Records of zeros, the first of them at the beginning of one of the processor's cache lines."""
+    raw = np.zeros(count * kind.itemsize + _LINE, np.uint8)
+    first = -raw.ctypes.data % _LINE
+    return raw[first : first + count * kind.itemsize].view(kind)
 
 
 # An output port. It wakes in the cycle `wake`, and stands between the ports `before` and `after` in its bucket, -1 for
 # none. `waiting` are bits: the inputs whose first packet leaves through it. Its link is `free` from that cycle on; its
 # `moves` are counted for ever. `first` is its router's first buffer; `target` the buffer on the other side, or ~core;
 # it is `blocked` until a packet leaves that buffer.
-PORT = _record("wake free moves waiting", "before after first target pointer blocked")
+PORT = _record("wake free moves waiting", "before after first target pointer blocked", _LINE)
 # An input buffer: a ring of packets from `head` on; the first one is `ripe` from that cycle on. `popped` is the cycle
 # of the last pop; `hop` how long packets ripen. A port fills it, `upstream`, or a unit, `unit`; -1 for the other.
-BUFFER = _record("ripe popped hop", "head count upstream unit first column row peak")
-# What travels: a value for an axon of a core, whose blocks are `first` to `last`; `service` is how long these take,
-# `route` the entry of the sender's routes that the packet was made from.
-PACKET = _record("ripe", "service core first last value route")
+BUFFER = _record("ripe popped hop", "head count upstream unit first column row peak", _LINE)
+# What travels: a value, made from the entry `route` of the sender's routes. `service` is how long the core's synapse
+# unit will take; `place` is where to: column << 16 | row << 8 | port of the core.
+PACKET = _record("ripe", "service place value route")
 # A core's queue and synapse unit: `done` is when that is idle, `came` counts packets for ever. `count` packets may be
 # in the queue, the first of them at `oldest`; the next comes to `slot`.
-CORE = _record("done came", "column row port slot oldest count peak")
+CORE = _record("done came", "slot oldest count peak")
 # A neuron unit, or the host's port: `clock` is T, `stalled` counts cycles for ever. `sender` to `last` are the senders
 # to come, `route` to `end` the routes left of the one at hand, which sends `value`; `ordinal` counts the neurons up to
 # that one, `total` all of this step.
@@ -42,9 +54,10 @@ UNIT = _record("clock stalled neuron spike packet", "buffer sender last route en
 SENDER = _record("", "position ordinal value")
 # Consecutive positions of one unit whose windows open together; `column` of the table of windows says when.
 SEGMENT = _record("", "unit column first last")
-ROUTE = _record("", "service core axon first last")
+# What leads to an axon, number `axon` of all cores' and with the blocks `first` to `last`; the rest as in a PACKET.
+ROUTE = _record("", "service place first last core axon")
 AXON = _record("", "first last")
-ARRIVAL = _record("", "first last value")
+ARRIVAL = _record("", "route value")
 # `line` is where in a row of sums the block's targets lie. `first` to `first + count` are, LISTED, lanes and weights;
 # in a RUN, weights for the lanes from `lane` on; in RUNS, runs.
 BLOCK = _record("first", "kind line exponent count lane")

@@ -12,6 +12,7 @@ from snncc.backends.chip.records import (
     ARRIVAL,
     BUFFER,
     CORE,
+    FIRST_CORE,
     NEVER,
     PACKET,
     PORT,
@@ -21,9 +22,10 @@ from snncc.backends.chip.records import (
     UNIT,
     Numbers,
     State,
+    aligned,
 )
 from snncc.chip import Mesh, Timing
-from snncc.mapping import cores_of, tile_of
+from snncc.mapping import cores_of
 
 _FACING = (2, 3, 0, 1)  # north and south, east and west
 
@@ -31,7 +33,7 @@ _FACING = (2, 3, 0, 1)  # north and south, east and west
 def numbers(mesh: Mesh, timing: Timing) -> Numbers:
     """What the compiled machine needs of a chip's file, beside what lies in the state."""
     figures = timing.buffer, timing.queue, timing.link, timing.hop_local
-    return Numbers(5 + mesh.cores, *(int(each.value) for each in figures))
+    return Numbers(FIRST_CORE + mesh.cores + 1, *(int(each.value) for each in figures))
 
 
 def at_rest(loaded: Loaded, mesh: Mesh, timing: Timing) -> State:
@@ -45,8 +47,8 @@ def at_rest(loaded: Loaded, mesh: Mesh, timing: Timing) -> State:
         np.zeros(1, TIME),
         _ports(mesh, n),
         _buffers(mesh, timing, n, units),
-        np.zeros(count * n.buffer, PACKET),
-        _cores(mesh),
+        aligned(count * n.buffer, PACKET),
+        np.zeros(cores, CORE),
         np.full((cores, n.queue), -1, np.int64),
         units,
         np.zeros(positions, SENDER),
@@ -72,7 +74,7 @@ def _neighbours(mesh: Mesh, column: int, row: int) -> Iterator[tuple[int, int]]:
 
 
 def _ports(mesh: Mesh, n: Numbers) -> Array:
-    ports = np.zeros(mesh.columns * mesh.rows * n.ports, PORT)
+    ports = aligned(mesh.columns * mesh.rows * n.ports, PORT)
     ports["wake"], ports["before"], ports["after"] = NEVER, -1, -1
     for router, column, row in _routers(mesh):
         first = router * n.ports
@@ -80,12 +82,12 @@ def _ports(mesh: Mesh, n: Numbers) -> Array:
         for direction, other in _neighbours(mesh, column, row):
             ports["target"][first + direction] = other * n.ports + _FACING[direction]
         for place in range(mesh.cores):
-            ports["target"][first + 4 + place] = ~(router * mesh.cores + place)
+            ports["target"][first + FIRST_CORE + place] = ~(router * mesh.cores + place)
     return ports
 
 
 def _buffers(mesh: Mesh, timing: Timing, n: Numbers, units: Array) -> Array:
-    buffers = np.zeros(mesh.columns * mesh.rows * n.ports, BUFFER)
+    buffers = aligned(mesh.columns * mesh.rows * n.ports, BUFFER)
     buffers["popped"], buffers["upstream"], buffers["unit"] = -1, -1, -1
     hops = [timing.hop_local] * n.ports
     hops[:4] = [timing.hop_vertical, timing.hop_horizontal, timing.hop_vertical, timing.hop_horizontal]
@@ -100,14 +102,6 @@ def _buffers(mesh: Mesh, timing: Timing, n: Numbers, units: Array) -> Array:
     return buffers
 
 
-def _cores(mesh: Mesh) -> Array:
-    cores = np.zeros(cores_of(mesh), CORE)
-    for core in range(len(cores)):
-        cores["column"][core], cores["row"][core] = tile_of(core, mesh)
-        cores["port"][core] = 4 + core % mesh.cores
-    return cores
-
-
 def _units(loaded: Loaded, mesh: Mesh, timing: Timing, n: Numbers) -> Array:
     """The neuron units of cores that have neurons, after the host's port."""
     units = np.zeros(len(loaded.units), UNIT)
@@ -116,7 +110,7 @@ def _units(loaded: Loaded, mesh: Mesh, timing: Timing, n: Numbers) -> Array:
             unit["buffer"] = (mesh.host[1] * mesh.columns + mesh.host[0]) * n.ports + n.ports - 1
             unit["packet"] = int(timing.host.value)
         else:
-            unit["buffer"] = core // mesh.cores * n.ports + 4 + core % mesh.cores
+            unit["buffer"] = core // mesh.cores * n.ports + FIRST_CORE + core % mesh.cores
             unit["neuron"], unit["spike"] = int(timing.neuron.value), int(timing.spike.value)
             unit["packet"] = int(timing.packet.value)
     return units
