@@ -36,6 +36,7 @@ _KNOWN = (
     *("snn_leaky_subtract_ts", "snn_leaky_none_ts", "snn_synaptic_zero_ts", "snn_rsynaptic_none_ts"),
 )
 COMPILED = [*SMALL, *(each for each in CELLS if each.stem in _KNOWN)]  # those that are sound
+RESETTING = [each for each in CELLS if each.stem in ("snn_leaky_zero_dyn", "sj_lif_hard_dyn", "sj_simple_if_hard_ts")]
 Command = Sequence[str]
 
 
@@ -93,11 +94,11 @@ def _beside(folder: Path, source: Path, rng: random.Random) -> None:
 
 
 @cache
-def _compiled(source: Path) -> Path:
+def _compiled(source: Path, target: str = "host") -> Path:
     """The artefact of a sound model, in a folder that lasts as long as this process."""
     folder = tempfile.mkdtemp(prefix="snncc-fuzz-")
     atexit.register(shutil.rmtree, folder)
-    snncc.compile(source).write(Path(folder, "out"))
+    snncc.compile(source, target).write(Path(folder, "out"))
     return Path(folder, "out")
 
 
@@ -112,19 +113,18 @@ def _data(shape: tuple[int, ...], steps: int, rng: random.Random) -> dict[str, n
 
 def artefact(folder: Path, rng: random.Random) -> Iterator[Command]:
     """An artefact with a damaged reference, whose digest is put right, or with other files damaged."""
-    source = _compiled(rng.choice(COMPILED))
+    target = rng.choice(["host", "host", "mesh64", "tinyodin"])
+    source = _compiled(rng.choice(RESETTING if target == "tinyodin" else COMPILED), target)
     place = folder / "out"
     shutil.copytree(source, place)
     shape = snncc.open_program(place).source.shape
-    if rng.random() < 0.05:
-        name = rng.choice(["network.c", "main.c", "weights.c", "weights.h", "network.h"])
-        (place / name).write_bytes(bad_bytes((place / name).read_bytes(), (place / "main.c").read_bytes(), rng))
-    name = rng.choice(["network.json", "network.json", "network.bin", "artefact.json"])
-    path = place / "reference" / name
-    if name == "network.bin" or rng.random() < 0.15:
-        path.write_bytes(bad_bytes(path.read_bytes(), path.read_bytes(), rng))
-    else:
+    files = sorted(each for each in place.rglob("*.*") if each.suffix not in (".md", ".txt"))
+    stored = [each for each in files if each.suffix not in (".c", ".h")]
+    path = rng.choice(stored if rng.random() < 0.95 else files)  # each other C program is built anew
+    if path.suffix == ".json" and rng.random() < 0.85:
         path.write_text(bad_json(path.read_text(), rng))
+    else:
+        path.write_bytes(bad_bytes(path.read_bytes(), rng.choice(files).read_bytes(), rng))
     _repair(place, source, rng)
     np.savez(folder / "data.npz", **_data(shape, 3, rng))
     command = rng.choice(["simulate", "verify"])
