@@ -54,17 +54,29 @@ class Axons:
     axon: Array
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What is sent on the samples, or if everything sends once: packets, and the links that they cross."""
+
+    packets: float
+    hops: float
+
+
 @dataclass(frozen=True, eq=False)
 class Mapping:
     """A placed and routed network: blocks by synapse group, axons by source or population, in the network's order.
 
     The axons of a core are numbered by sender: in the order of the network's ops, then by neuron. Groups between two
-    populations of the host have no blocks; those from a population on a core to the host do not exist.
+    populations of the host have no blocks; those from a population on a core to the host do not exist. `traffic` is
+    what it sends, and `in_order` what cores filled in order would send, None if that does not fit; an artefact does
+    not keep these two.
     """
 
     placement: Placement
     blocks: Dict[str, Blocks]
     axons: Dict[str, Axons]
+    traffic: Traffic | None = None
+    in_order: Traffic | None = None
 
 
 def tile_of(core: int, mesh: Mesh) -> tuple[int, int]:

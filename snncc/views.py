@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snncc.frontends import Model
     from snncc.graph import Graph
     from snncc.layers import Layer
+    from snncc.mapping import Mapping as Placed
     from snncc.program import Program
     from snncc.verify import Verification
 
@@ -122,8 +123,48 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
         **dataclasses.asdict(result),
     }
     tables = [_populations(result), "", _synapses(result), "", Text(f"{size}; {steps}")]
-    left = _fidelity(program)
-    return View({**plain, **left.plain}, [*tables, *left.shown, *_shown(program.warnings)])
+    left, cores = _fidelity(program), _cores(program)
+    return View({**plain, **left.plain, **cores.plain}, [*tables, *cores.shown, *left.shown, *_shown(program.warnings)])
+
+
+def _cores(program: Program | EventProgram) -> View:
+    """What of a chip's cores is used, and the traffic between them, on a chip that has cores."""
+    from snncc.event_program import EventProgram
+
+    if isinstance(program, EventProgram) or program.mapping is None or program.chip.mesh is None:
+        return View({}, [])
+    from snncc.analysis.usage import cores_used, resources
+    from snncc.mapping import cores_of
+
+    rows = resources(program.network, program.chip, program.mapping)
+    used, there = cores_used(program.mapping), cores_of(program.chip.mesh)
+    table = _table("cores", "of the cores", "#fullest core", "#of", "#total", "#of", "#")
+    for row in rows:
+        totals = ("", "", "") if row.total is None or not row.total_allowed else _share(row.total, row.total_allowed)
+        table.add_row(row.name, f"{row.fullest:,}", f"{row.allowed:,}", *totals)
+    table.add_row("cores", "", "", *_share(used, there))
+    sent = {"chosen": program.mapping.traffic, "in_order": program.mapping.in_order}
+    plain = {
+        "used": used,
+        "there": there,
+        "resources": [dataclasses.asdict(row) for row in rows],
+        "traffic": {name: each and dataclasses.asdict(each) for name, each in sent.items()},
+    }
+    return View({"cores": plain}, ["", table, "", Text(_traffic(program.mapping))])
+
+
+def _traffic(mapping: Placed) -> str:
+    """What is sent, and what cores filled in order would send."""
+    if mapping.traffic is None:
+        return ""
+    text = f"traffic: {mapping.traffic.packets:,.0f} packets over {mapping.traffic.hops:,.0f} links; in order "
+    if mapping.in_order is None:
+        return f"{text}it would not fit"
+    return f"{text}{mapping.in_order.packets:,.0f} packets over {mapping.in_order.hops:,.0f}"
+
+
+def _share(used: int, of: int) -> tuple[str, str, str]:
+    return f"{used:,}", f"{of:,}", f"{used / max(1, of):.0%}"
 
 
 def _report(program: Program | EventProgram) -> Report:

@@ -5,39 +5,78 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snncc.chip_rules import mapped
 from snncc.diagnostics import CompileError
-from snncc.graph import Edge, Graph
-from snncc.integers import Decay, Fire, HardReset, Membrane, Network, Output, Population, Register, Source, Synapse
+from snncc.integers import Network
 from snncc.linear import Dense
+from snncc.mapping import frozen_cores
 from snncc.passes.map import map_network
-from tests.chips import mesh_chip
-
-MEMBRANE, FIRE = Membrane(Decay(np.asarray(64), 8, "nearest"), Register(-999, 999)), Fire(np.asarray(9), inclusive=True)
-
-
-def dense(inputs: int, *sizes: int) -> Network:
-    """Layers fc1, fc2, ... that are connected all to all, each population of the same name with `lif`."""
-    ops: dict[str, object] = {"x": Source((inputs,))}
-    edges, before = [], "x"
-    for number, (size, read) in enumerate(zip(sizes, (inputs, *sizes[:-1]), strict=True), 1):
-        ops[f"fc{number}"] = Synapse(Dense(np.full((size, read), 3, np.int8)))
-        ops[f"lif{number}"] = Population((size,), MEMBRANE, FIRE, HardReset())
-        edges += [Edge(before, f"fc{number}"), Edge(f"fc{number}", f"lif{number}")]
-        before = f"lif{number}"
-    ops["y"] = Output("spikes", "after", "count")
-    return Graph(ops, [*edges, Edge(before, "y")])  # type: ignore[arg-type]
+from snncc.passes.route import route
+from tests.chips import chain, mesh_chip
 
 
-def said(network: Network, **limits: int) -> list[str]:
+def dense(inputs: int, *sizes: int, weight: int = 3) -> Network:
+    """Populations p1, p2, ... that are connected all to all."""
+    reads = (inputs, *sizes[:-1])
+    return chain(*(Dense(np.full((size, read), weight, np.int8)) for size, read in zip(sizes, reads, strict=True)))
+
+
+def said(network: Network, columns: int = 2, **limits: int) -> list[str]:
     with pytest.raises(CompileError) as caught:
-        map_network(network, mesh_chip(2, 1, **limits))
+        map_network(network, mesh_chip(columns, 1, **limits))
     return [str(each) for each in caught.value.diagnostics]
 
 
 def test_a_network_that_fits_breaks_no_rule() -> None:
-    assert map_network(dense(4, 3, 2), mesh_chip(2, 1, neurons=3)).placement.cores["lif2"].tolist() == [1, 1]
+    mapping = map_network(dense(4, 3, 2), mesh_chip(2, 1, neurons=3))
+    assert not mapped(dense(4, 3, 2), mesh_chip(2, 1, neurons=3), mapping)
 
 
 def test_there_are_enough_cores() -> None:
-    (found,) = said(dense(4, 3, 4), neurons=3)
-    assert found.startswith("error[too-many-cores]: the network: needs 3 cores; chip1 has 2")
+    assert said(dense(4, 8, 4), neurons=3) == [
+        "error[too-many-cores]: the network: needs 4 cores of 3 neurons, 3 of them for p1; chip1 has 2\n"
+        "  = hint: remove 6 neurons, or choose a target with 4 such cores"
+    ]
+
+
+def test_cores_that_are_full_of_synapses_may_do_with_narrower_ones() -> None:
+    assert said(dense(40, 64, weight=100), synapse_words=120) == [
+        "error[too-many-cores]: the network: needs 3 cores of 120 words of synapses, 3 of them for p1; chip1 has 2\n"
+        "  = hint: compile with --weight-bits 5, or choose a target with 3 such cores"
+    ]
+    narrow = dense(40, 64, weight=15)  # of 5 bits
+    assert not mapped(narrow, mesh_chip(2, 1), map_network(narrow, mesh_chip(2, 1, synapse_words=120)))
+
+
+def test_a_neuron_that_fits_no_core_is_named() -> None:
+    assert said(dense(40, 2), synapse_words=30, axons_in=25) == [
+        "error[too-many-synapse-words]: p1: its neuron 0 alone needs 40 words of synapses; a core of chip1 has 30 "
+        "(in total 80 of 60); 1 more core is too full\n"
+        "  = hint: prune 10 of p1's inputs there, or choose a target with larger cores",
+        "error[too-many-axons-in]: p1: its neuron 0 alone needs 40 axons in; a core of chip1 has 25 "
+        "(in total 80 of 50); 1 more core is too full\n"
+        "  = hint: prune 15 of p1's inputs there, or choose a target with larger cores",
+    ]
+
+
+def test_a_neuron_that_sends_to_too_many_cores_is_named() -> None:
+    found = said(dense(4, 6, 9), 4, neurons=5, routes=1, axons_out=2)
+    rules = [each.split(":")[0] for each in found]
+    assert rules == ["error[too-many-cores]", "error[too-many-axons-out]", "error[too-many-routes]"]
+    assert found[2].startswith("error[too-many-routes]: p1: its neuron 0 alone needs ")
+    assert " cores that a neuron sends to; a core of chip1 has 1; " in found[2]
+    assert "of p1's outputs there, or choose a target with larger cores" in found[2]
+
+
+def test_a_core_that_was_given_too_much_breaks_every_limit_at_once() -> None:
+    network = dense(200, 40, weight=100)
+    mapping = route(network, frozen_cores({"p1": np.zeros(40, np.int32)}))
+    found = mapped(network, mesh_chip(2, 1, synapse_words=1000, axons_in=50, neurons=10), mapping)
+    assert [str(each) for each in found] == [
+        "error[too-many-neurons]: p1: 40 neurons on a core need 40 neurons; a core of chip1 has 10 "
+        "(in total 40 of 20)\n  = hint: choose a target with larger cores",
+        "error[too-many-synapse-words]: p1: 40 neurons on a core need 1,200 words of synapses; a core of chip1 has "
+        "1,000 (in total 1,200 of 2,000)\n  = hint: compile with --weight-bits 7",
+        "error[too-many-axons-in]: p1: 40 neurons on a core need 200 axons in; a core of chip1 has 50 "
+        "(in total 200 of 100)\n  = hint: prune 150 of p1's inputs there, or choose a target with larger cores",
+    ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snncc.arrays import Array, Floats, Ints
 from snncc.chip import Chip
-from snncc.integers import Network, Population, Source, Synapse
+from snncc.integers import Network, Population, Source, Synapse, synapses_of
 from snncc.layers import size
-from snncc.mapping import HOST, Mapping, cores_of
+from snncc.mapping import HOST, Mapping, Traffic, cores_of
 from snncc.packing import Form, form_of, kernel_words, stored_words
 
 Spikes = Dict[str, Array]  # how often every input value and neuron sends, by source and population: (size,)
@@ -32,21 +32,53 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Traffic:
-    """What is sent on the samples, or if everything sends once: packets, and the links that they cross."""
+class Resource:
+    """What is used of one resource, and what there is of it: on the fullest core, and in total where that is a sum."""
 
-    packets: float
-    hops: float
+    name: str
+    fullest: int
+    allowed: int
+    total: int | None
+    total_allowed: int | None
+
+
+_NAMES = {
+    "neurons": "neurons",
+    "synapse_words": "words of synapses",
+    "axons_in": "axons in",
+    "axons_out": "axons out",
+    "routes": "cores a neuron sends to",
+}
+
+
+def resources(network: Network, chip: Chip, mapping: Mapping) -> tuple[Resource, ...]:
+    """The resources of the cores, and how many cores are used."""
+    core, mesh, usage = chip.core, chip.mesh, usage_of(network, chip, mapping)
+    assert core is not None, "a chip without cores"
+    assert mesh is not None
+    count = cores_of(mesh)
+    found: list[Resource] = []
+    for key, name in _NAMES.items():
+        used, limit = getattr(usage, key), getattr(core, key)
+        if limit is not None:
+            most, summed = int(limit.value), key != "routes"
+            totals = (int(used.sum()), most * count) if summed else (None, None)
+            found.append(Resource(name, int(used.max(initial=0)), most, *totals))
+    return tuple(found)
+
+
+def cores_used(mapping: Mapping) -> int:
+    """How many cores have neurons."""
+    placed = [each[each != HOST] for each in mapping.placement.cores.values()]
+    return len(np.unique(np.concatenate(placed))) if placed else 0
 
 
 def usage_of(network: Network, chip: Chip, mapping: Mapping) -> Usage:
     """What each core uses, as `targets/README.md` counts it."""
     placed = [each[each != HOST] for each in mapping.placement.cores.values()]
-    count = max((int(each.max()) + 1 for each in placed if len(each)), default=0)
-    assert chip.mesh is not None, "a chip without cores"
-    count = max(count, cores_of(chip.mesh))
+    count = _count(chip, mapping)
     neurons = sum((np.bincount(each, minlength=count) for each in placed), np.zeros(count, np.int64))
-    words = sum((_words(network, chip, mapping, name, count) for name in mapping.blocks), np.zeros(count, np.int64))
+    words = sum((words_of(network, chip, mapping, name) for name in mapping.blocks), np.zeros(count, np.int64))
     inward, outward, routes = (np.zeros(count, np.int64) for _ in range(3))
     for name, axons in mapping.axons.items():
         inward += np.bincount(axons.core, minlength=count)
@@ -58,11 +90,37 @@ def usage_of(network: Network, chip: Chip, mapping: Mapping) -> Usage:
     return Usage(neurons, words, inward, outward, routes)
 
 
-def _words(network: Network, chip: Chip, mapping: Mapping, name: str, count: int) -> Ints:
-    """Words of synapse memory that one group takes on each core."""
-    blocks, synapse = mapping.blocks[name], network[name]
+def usage_by_population(network: Network, chip: Chip, mapping: Mapping, key: str, core: int) -> dict[str, int]:
+    """What each population takes of one resource (a field of `Usage`) on one core."""
+    result: dict[str, int] = {}
+    for name, cores in mapping.placement.cores.items():
+        groups = synapses_of(network, name)
+        reached = np.diff(mapping.axons[name].start)
+        here = cores == core
+        counts = {
+            "neurons": np.count_nonzero(here),
+            "synapse_words": sum(int(words_of(network, chip, mapping, each)[core]) for each in groups),
+            "axons_in": sum(np.count_nonzero(mapping.blocks[each].core == core) for each in groups),
+            "axons_out": reached[here].sum(),
+            "routes": reached[here].max(initial=0),
+        }
+        result[name] = int(counts[key])
+    return result
+
+
+def _count(chip: Chip, mapping: Mapping) -> int:
+    """How many cores there are, or would have to be."""
+    assert chip.mesh is not None, "a chip without cores"
+    used = max((int(each.max(initial=HOST)) + 1 for each in mapping.placement.cores.values()), default=0)
+    return max(used, cores_of(chip.mesh))
+
+
+def words_of(network: Network, chip: Chip, mapping: Mapping, name: str, widest: int | None = None) -> Ints:
+    """Words of synapse memory that one group takes on each core, if its weights are no wider than `widest` bits."""
+    blocks, synapse, count = mapping.blocks[name], network[name], _count(chip, mapping)
     assert isinstance(synapse, Synapse)
     form = form_of(synapse, chip)
+    form = replace(form, width=min(form.width, widest or form.width))
     words = np.bincount(blocks.core, stored_words(form, blocks.synapses, blocks.span), minlength=count)
     if form.shared:
         words += _kernels(form, synapse, mapping.placement.cores[network.outgoing(name)[0].target], count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snncc.analysis.usage import Spikes, traffic_of, usage_of
@@ -34,10 +36,14 @@ def map_network(
     found = [baseline(network, chip, host)]
     if method == "auto":
         found.insert(0, optimised(network, chip, host, traffic, seed))
-    fitting = [each for each in found if not mapped(network, chip, each)]
-    if not fitting:
-        check(mapped(network, chip, found[0]))
-    return min(fitting, key=lambda each: traffic_of(network, chip, each, traffic).hops)
+    faults = [mapped(network, chip, each) for each in found]
+    if all(faults):
+        check(faults[0])
+    sent = [
+        None if wrong else traffic_of(network, chip, each, traffic) for each, wrong in zip(found, faults, strict=True)
+    ]
+    best = min((each.hops, number) for number, each in enumerate(sent) if each)[1]
+    return replace(found[best], traffic=sent[best], in_order=sent[-1])
 
 
 def optimised(network: Network, chip: Chip, host: frozenset[str], traffic: Spikes | None, seed: int) -> Mapping:

@@ -16,7 +16,7 @@ from snncc.chip_rules import mapped
 from snncc.diagnostics import CompileError
 from snncc.graph import Edge, Graph
 from snncc.integers import Network, Population, Source, Synapse
-from snncc.linear import Dense
+from snncc.linear import Conv, Dense
 from snncc.mapping import HOST, Mapping, cores_of
 from snncc.passes.host import host_populations, on_the_host
 from snncc.passes.map import baseline, map_network
@@ -86,6 +86,14 @@ def test_scarce_words_are_shared_out() -> None:
     usage = usage_of(network, chip, mapping)
     assert usage.synapse_words.max() <= 1024
     assert 8 <= np.count_nonzero(usage.neurons) <= 20
+
+
+def test_scarce_kernels_are_shared_out_by_channel() -> None:
+    """64 output channels whose kernels take more than a core: each core gets some of them."""
+    network = chain(Conv(np.full((64, 32, 5, 5), 100, np.int8), (32, 12, 12), padding=(2, 2, 2, 2)))
+    chip = mesh_chip(8, 8, neurons=1024, synapse_words=4096)
+    mapping = map_network(network, chip)
+    assert usage_of(network, chip, mapping).synapse_words.max() <= 4096
 
 
 def test_the_host_computes_what_reads_graded_values() -> None:

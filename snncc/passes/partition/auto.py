@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.analysis.usage import usage_of
-from snncc.arrays import Array, Floats
+from snncc.arrays import Array, Floats, Ints
 from snncc.chip import Chip
 from snncc.integers import Network, Population, Source, Synapse, source_of
 from snncc.linear import Dense, Sparse, synapse_count
 from snncc.mapping import HOST, cores_of, frozen_cores
 from snncc.passes.partition.atoms import Atoms, atoms_of
 from snncc.passes.partition.bisect import STYLES, bisect, connectivity, restricted
-from snncc.passes.partition.capacity import first_shares, overload, raised
+from snncc.passes.partition.capacity import first_shares, kernels, overload, raised
 from snncc.passes.partition.geometric import geometric
 from snncc.passes.partition.irregular import by_mtkahypar, multilevel
-from snncc.passes.partition.layout import cells_of, orders_of, places_of
+from snncc.passes.partition.layout import CHANNEL, DEPTH, cells_of, orders_of, places_of
 from snncc.passes.partition.refine import ROOM
 from snncc.passes.partition.segments import Space, fewest_parts
 from snncc.passes.route import route
@@ -26,6 +26,7 @@ from snncc.passes.route import route
 _ATOMS = 64  # that fit a core at least
 _ROUNDS = 8  # of cutting anew with other shares
 _SPLITS = 12  # rounds of splitting cores that are still too full
+_KERNEL = 0.5  # of a core that the shared weights of a range of channels may take
 _IRREGULAR = 0.2  # of all synapses without a geometry: from here on nets alone are looked at as well
 
 
@@ -58,8 +59,8 @@ def automatic(
     """The part of every neuron, by population, int32 (size,). Parts count on beyond the cores that the chip has."""
     rounds, shares = 0, first_shares(network, chip, host)
     while True:
-        task = _task(network, chip, host, traffic, shares)
-        core = _cores(task.atoms, _cut(task, seed))
+        task = task_of(network, chip, host, traffic, shares)
+        core = _cores(task.atoms, cut(task, seed))
         over = task.overload(core)
         greater = raised(shares, task.by_population(core), over)
         rounds += 1
@@ -68,18 +69,32 @@ def automatic(
         shares = greater
 
 
-def _task(
+def task_of(
     network: Network, chip: Chip, host: frozenset[str], traffic: Mapping[str, Array] | None, shares: Mapping[str, float]
 ) -> Task:
     most = {name: max(1, int(1.0 / (_ATOMS * share))) for name, share in shares.items()}
     atoms = atoms_of(network, host, traffic, most)
     share = np.array([shares.get(name, 0.0) for name in atoms.names])
     places = places_of(network, atoms)
-    _, depth = np.unique(places[:, 0], return_inverse=True)
-    depth = depth.reshape(-1)
+    depth, kernel = _depths(network, chip, atoms, places)
     own = np.where(atoms.own >= 0, depth[np.maximum(atoms.own, 0)], -1) if len(depth) else atoms.own
-    space = Space(atoms.nets, np.multiply(atoms.size, share[atoms.op]), depth, orders_of(places), own)
+    space = Space(atoms.nets, np.multiply(atoms.size, share[atoms.op]), depth, orders_of(places), own, kernel)
     return Task(network, chip, atoms, space)
+
+
+def _depths(network: Network, chip: Chip, atoms: Atoms, places: Floats) -> tuple[Ints, Floats]:
+    """The depth of every atom, and by depth the share of a core that shared weights take.
+
+    Where these would take more than a part of a core that leaves room for axons, channels are split into ranges.
+    """
+    held = [kernels(network, chip, name) if isinstance(network[name], Population) else 0.0 for name in atoms.names]
+    ranges = np.maximum(1, np.ceil(np.array(held) / _KERNEL - 1e-9)).astype(np.int64)[atoms.op]
+    span = np.minimum((places[:, CHANNEL] * ranges).astype(np.int64), ranges - 1)
+    levels, depth = np.unique(np.stack([places[:, DEPTH], span]), axis=1, return_inverse=True)
+    depth = depth.reshape(-1).astype(np.int64)
+    kernel = np.zeros(levels.shape[1])
+    kernel[depth] = (np.array(held)[atoms.op] / ranges) if len(depth) else 0.0
+    return depth, kernel
 
 
 def _cores(atoms: Atoms, part: Array) -> Array:
@@ -87,7 +102,7 @@ def _cores(atoms: Atoms, part: Array) -> Array:
     return np.append(part, np.full(int(atoms.of.max(initial=0)) + 1, HOST))[atoms.of].astype(np.int32)
 
 
-def _cut(task: Task, seed: int) -> Array:
+def cut(task: Task, seed: int) -> Array:
     """The part of every atom, of the cuts that were tried the one that sends least."""
     space, cells = task.space, dict[int, Array]()
     assert task.chip.mesh is not None, "a chip without cores"

@@ -11,7 +11,7 @@ from snncc.arrays import Array, Floats
 from snncc.chip import Chip
 from snncc.integers import Network, Population, Synapse, synapses_of
 from snncc.linear import Conv, Dense, synapse_count
-from snncc.packing import form_of
+from snncc.packing import form_of, kernel_words
 
 _STEEPEST = 4.0  # by how much a share grows at a time
 _OVER = 1.02  # and by how much more than was missing
@@ -43,6 +43,18 @@ def _bits(network: Network, chip: Chip, synapse: str) -> float:
         width = min(width, form.width * op.map.weight.size / max(1, np.count_nonzero(op.map.weight)))
     count = synapse_count(op.map) if isinstance(op.map, Conv) else int(np.count_nonzero(op.map.weight))
     return count * width / form.word_bits
+
+
+def kernels(network: Network, chip: Chip, name: str) -> float:
+    """The share of a core's words that the weights take which a population's neurons have in common."""
+    assert chip.core is not None, "a chip without cores"
+    total = 0
+    for synapse in synapses_of(network, name):
+        op = network[synapse]
+        assert isinstance(op, Synapse)
+        form = form_of(op, chip)
+        total += kernel_words(form, len(op.map.weight)) if form.shared else 0
+    return total / max(1.0, chip.core.synapse_words.value)
 
 
 def overload(usage: Usage, chip: Chip) -> Floats:

@@ -17,6 +17,7 @@ from snncc.passes.partition.levels import contracted
 
 _LONGEST = 8  # populations that may share their cores, unless all do
 _SPARE = 1.04  # parts that a run may get beyond the fewest
+_KERNELS = 0.7  # of a core that the shared weights of a run may take
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,16 @@ class Run:
     style: Style
 
 
+_Prices = dict[tuple[int, int], list[tuple[float, Run]]]
+
+
 @dataclass(frozen=True, eq=False)
 class Space:
     """Vertices with places: `depth` counts their populations from 0; `orders` (orders, vertices) as planes see them.
 
-    `own` is the depth of what sends each net, before all others for the input and the host.
+    A population whose shared weights take much of a core has a depth for each of several ranges of channels. `own` is
+    the depth of what sends each net, before all others for the input and the host. `kernel` is, by depth, the share
+    of a core that the weights take which its neurons there have in common.
     """
 
     nets: Nets
@@ -41,6 +47,7 @@ class Space:
     depth: Ints
     orders: Array
     own: Ints
+    kernel: Floats
 
 
 def sketched(space: Space, cells: Array) -> Space:
@@ -61,7 +68,7 @@ def sketched(space: Space, cells: Array) -> Space:
     head[cells[::-1]] = np.arange(len(cells))[::-1]
     ranks = np.argsort(space.orders, axis=1)[:, head]
     own = np.concatenate([space.own[middle], space.own[foreign]])[origin]
-    return Space(nets, size, space.depth[head], np.argsort(ranks, axis=1).astype(np.int32), own)
+    return Space(nets, size, space.depth[head], np.argsort(ranks, axis=1).astype(np.int32), own, space.kernel)
 
 
 def picked(nets: Nets, chosen: Ints) -> Nets:
@@ -78,9 +85,10 @@ def runs_of(space: Space, most: int, *, roomy: bool) -> tuple[Run, ...]:
     Without `roomy` cores may be filled closer than their largest vertices let one be sure of.
     """
     layers = int(space.depth.max(initial=0)) + 1
-    whole = [(0, layers)] if layers > _LONGEST else []
     spans = [(low, high) for low in range(layers) for high in range(low + 1, min(layers, low + _LONGEST) + 1)]
-    priced = {span: list(_priced(space, *span, roomy=roomy)) for span in (*spans, *whole)}
+    spans += [(0, layers)] if layers > _LONGEST else []
+    spans = [(low, high) for low, high in spans if high == low + 1 or space.kernel[low:high].sum() <= _KERNELS]
+    priced = {span: list(_priced(space, *span, roomy=roomy)) for span in spans}
     best: list[dict[int, tuple[float, tuple[Run, ...]]]] = [{0: (0.0, ())}, *({} for _ in range(layers))]
     for high in range(1, layers + 1):
         for low in range(high):
@@ -90,8 +98,13 @@ def runs_of(space: Space, most: int, *, roomy: bool) -> tuple[Run, ...]:
                     if total <= most and paid + price < best[high].get(total, (np.inf,))[0]:
                         best[high][total] = paid + price, (*before, run)
     if not best[layers]:
-        return (min(priced[0, layers], key=lambda each: each[1].parts)[1],)
+        return tuple(min(each, key=lambda it: it[1].parts)[1] for each in _fallback(priced, layers))
     return min(best[layers].values(), key=lambda each: each[0])[1]
+
+
+def _fallback(priced: _Prices, layers: int) -> list[list[tuple[float, Run]]]:
+    """All layers in one run if that may be, else each in its own: more cores than there are, but a cut."""
+    return [priced[0, layers]] if (0, layers) in priced else [priced[each, each + 1] for each in range(layers)]
 
 
 def _priced(space: Space, low: int, high: int, *, roomy: bool) -> list[tuple[float, Run]]:

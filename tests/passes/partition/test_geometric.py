@@ -22,7 +22,9 @@ def space_of(network: Network, capacity: int, most: int = 4) -> tuple[Space, Arr
     places = places_of(network, atoms)
     depth = np.unique(places[:, DEPTH], return_inverse=True)[1].reshape(-1)
     own = np.where(atoms.own >= 0, depth[np.maximum(atoms.own, 0)], -1)
-    return Space(atoms.nets, atoms.size / capacity, depth, orders_of(places), own), atoms.of
+    return Space(
+        atoms.nets, atoms.size / capacity, depth, orders_of(places), own, np.zeros(int(depth.max()) + 1)
+    ), atoms.of
 
 
 def cut(network: Network, capacity: int, most: int) -> tuple[float, int, Array]:
