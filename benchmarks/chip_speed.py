@@ -4,7 +4,8 @@
 
 Synaptic events are values that meet a weight other than 0. `machine` is all of a run in one process on one core:
 neurons, routers, synapses; `kernel` only what is in compiled code, without the neurons. Loading the program, and
-compiling, are given apart. Neurons fire by their biases, so that activity is known; in `models` the shipped samples decide.
+compiling, are given apart. Neurons fire by their biases, so that activity is known; in the models the shipped samples
+decide.
 """
 
 from __future__ import annotations
