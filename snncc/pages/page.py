@@ -6,8 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import jinja2
-
+from snncc.backends.templates import fill
 from snncc.pages.figures import Figure
 
 
@@ -33,9 +32,6 @@ def render(title: str, subtitle: str, facts: Sequence[tuple[str, str]], sections
     """The page. It holds plotly itself, and loads nothing."""
     from plotly.offline import get_plotlyjs  # heavy, and wanted by this function alone
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("snncc.pages"), undefined=jinja2.StrictUndefined, autoescape=True
-    )
     blocks = [
         {
             "heading": each.heading,
@@ -46,9 +42,8 @@ def render(title: str, subtitle: str, facts: Sequence[tuple[str, str]], sections
         }
         for each in sections
     ]
-    template = environment.get_template("page.html.j2")
-    page = template.render(title=title, subtitle=subtitle, facts=facts, sections=blocks, plotly=get_plotlyjs())
-    return page.encode()
+    context = {"title": title, "subtitle": subtitle, "facts": facts, "sections": blocks, "plotly": get_plotlyjs()}
+    return fill("snncc.pages", "page.html.j2", **context).encode()
 
 
 def _script(figure: Figure) -> str:

@@ -5,24 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import jinja2
 import numpy as np
 
 from snncc.arrays import Array
 from snncc.backends.chip.image import FORMS, Image
+from snncc.backends.templates import fill
 from snncc.chip import Mesh
 from snncc.integers import Population, Source
 from snncc.layers import size
 from snncc.mapping import cores_of, tile_of
 
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("snncc.backends.chip"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - Markdown; every name has passed through `text`
-)
 _LONGEST = 60
 
 
@@ -36,7 +28,9 @@ def readme(image: Image) -> str:
     """What the files of the artefact are, and how to read them."""
     (source,) = (each.op for each in image.senders if isinstance(each.op, Source))
     homes = [each.cores for each in image.senders if each.cores is not None]
-    return _ENVIRONMENT.get_template("README.md.j2").render(
+    return fill(
+        "snncc.backends.chip",
+        "README.md.j2",
         title=text(image.title),
         chip=text(image.chip),
         cores=f"{len(np.unique(np.concatenate([np.zeros(0, np.int32), *homes]))):,}",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from snncc.analysis.intervals import spread
@@ -17,16 +16,8 @@ from snncc.backends.lava.names import text
 from snncc.backends.lava.plan import Cells, Plan
 from snncc.backends.lava.stock import SHIFT
 from snncc.backends.lava.synapses import Connection, input_matrix, message_bits
+from snncc.backends.templates import fill, tidy
 from snncc.integers import Output, Population, source_of
-
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("snncc.backends.lava"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - Python and Markdown, not HTML; every name has passed through names.py
-)
 
 
 def emit(job: Job) -> Mapping[str, bytes]:
@@ -39,17 +30,7 @@ def emit(job: Job) -> Mapping[str, bytes]:
 
 
 def _render(name: str, context: Mapping[str, Any]) -> bytes:
-    lines = (each.rstrip() for each in _ENVIRONMENT.get_template(f"{name}.j2").render(context).splitlines())
-    return "".join(_squeezed(lines, 2 if name.endswith(".py") else 1)).encode("ascii")
-
-
-def _squeezed(lines: Iterable[str], most: int) -> Iterator[str]:
-    """Lines without more than so many blank ones in a row, and none at the end of the file."""
-    blank = 0
-    for line in lines:
-        if line:
-            yield "\n" * min(blank, most) + f"{line}\n"
-        blank = 0 if line else blank + 1
+    return tidy(fill("snncc.backends.lava", f"{name}.j2", **context), 2 if name.endswith(".py") else 1).encode("ascii")
 
 
 def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import jinja2
 import numpy as np
 
 from snncc.arrays import Array
+from snncc.backends.templates import fill
 from snncc.backends.tinyodin.layout import NAME, Layout, config, layout, written
 from snncc.backends.tinyodin.programming import neuron_words, program, synapse_words
 from snncc.chip import Chip
 from snncc.events.cascade import cascades
 from snncc.events.ops import EventNetwork, crossbar
-
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("snncc.backends.tinyodin"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - Python and Markdown; names of the model are made safe first
-)
 
 
 def emit(title: str, network: EventNetwork, chip: Chip, steps: int | None) -> Mapping[str, bytes]:
@@ -34,7 +25,7 @@ def emit(title: str, network: EventNetwork, chip: Chip, steps: int | None) -> Ma
         "neurons.hex": _image(neuron_words(memories.neurons)),
         "synapses.hex": _image(synapse_words(memories.weights)),
         NAME: written(plan),
-        "driver.py": _ENVIRONMENT.get_template("driver.py.j2").render().encode(),
+        "driver.py": fill("snncc.backends.tinyodin", "driver.py.j2").encode(),
         "README.md": _readme(plan, network, chip).encode(),
     }
 
@@ -56,7 +47,9 @@ def _readme(plan: Layout, network: EventNetwork, chip: Chip) -> str:
         }
         for name, part in matrix.parts.items()
     ]
-    text = _ENVIRONMENT.get_template("README.md.j2").render(
+    text = fill(
+        "snncc.backends.tinyodin",
+        "README.md.j2",
         title=_plain(plan.title),
         chip=_plain(chip.name),
         neurons=matrix.neurons,
