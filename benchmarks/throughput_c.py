@@ -36,7 +36,6 @@ DRIVER = """
 #include <stdlib.h>
 #include <time.h>
 #include "network.h"
-%(include)s
 static snn_state state;
 static snn_input frames[%(frames)d][SNN_INPUTS];
 int main(int argc, char **argv)
@@ -62,12 +61,12 @@ int main(int argc, char **argv)
 }
 """
 
-LOAD = """FILE *weights = fopen("weights.bin", "rb");
-    if (!weights || fseek(weights, 20, SEEK_SET))
+LOAD = """static unsigned char content[SNN_WEIGHTS_BYTES];
+    FILE *weights = fopen("weights.bin", "rb");
+    if (!weights || fread(content, 1, sizeof content, weights) != sizeof content)
         return 2;
-    for (unsigned t = 0; t < SNN_TABLES; t++)
-        if (fread(snn_tables[t].data, snn_tables[t].bytes, snn_tables[t].length, weights) != snn_tables[t].length)
-            return 2;"""
+    if (snn_load_weights(content, sizeof content))
+        return 2;"""
 
 
 def network(shape: tuple[int, ...], linear: LinearMap) -> Network:
@@ -133,7 +132,7 @@ def measure_c(net: Network, frames: Array, events: float, runs: int) -> tuple[li
     emitted = time.perf_counter() - began
     outputs = next(iter(net.of_kind(Population).values())).size
     loaded = "weights.bin" in files
-    fill = {"frames": FRAMES, "outputs": outputs, "include": '#include "weights.h"' * loaded, "load": LOAD * loaded}
+    fill = {"frames": FRAMES, "outputs": outputs, "load": LOAD * loaded}
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, content in files.items():

@@ -237,7 +237,8 @@ def damaged(good: bytes) -> Iterator[tuple[bytes, str]]:
     yield good[:-1], "ends too early"
     yield good + b"x", "goes on"
     yield good[:100] + bytes([good[100] ^ 1]) + good[101:], "is damaged"
-    yield good[:12] + struct.pack("<Q", 7) + good[20:], "belongs to another network"
+    yield good[:12] + struct.pack("<Q", 7) + good[20:], "is not the weights of this network"
+    yield good[:8] + struct.pack("<I", 7) + good[12:], "is not the weights of this network"
     yield b"", "ends too early"
 
 
@@ -250,6 +251,65 @@ def test_weights_are_checked(program: Path) -> None:
         command = ["./network", "-w", "bad.bin", "in.bin", "out.bin"]
         done = ran(program, command)
         assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+OWN_MAIN = """
+#include <stdio.h>
+#include "network.h"
+static snn_state state;
+static snn_input x[SNN_INPUTS];
+static unsigned char memory[SNN_WEIGHTS_BYTES + 1];
+static void report(const char *said)
+{
+    unsigned moved = 0;
+    snn_reset(&state);
+    for (unsigned n = 0; n < SNN_INPUTS; n++)
+        x[n] = 7;
+    snn_step(&state, x);
+    for (unsigned n = 0; n < 600; n++)
+        moved += state.h_v[n] != 0;
+    printf("%s; %s\\n", said ? said : "loaded", moved ? "moved" : "at rest");
+}
+int main(void)
+{
+    unsigned char *const odd = memory + 1;
+    FILE *file = fopen("weights.bin", "rb");
+    if (!file || fread(odd, 1, SNN_WEIGHTS_BYTES, file) != SNN_WEIGHTS_BYTES)
+        return 1;
+    report("not called");
+    report(snn_load_weights(odd, SNN_WEIGHTS_BYTES - 1));
+    odd[8] ^= 1;
+    report(snn_load_weights(odd, SNN_WEIGHTS_BYTES));
+    odd[8] ^= 1;
+    odd[SNN_WEIGHTS_BYTES - 1] ^= 1;
+    report(snn_load_weights(odd, SNN_WEIGHTS_BYTES));
+    odd[SNN_WEIGHTS_BYTES - 1] ^= 1;
+    report(snn_load_weights(odd, SNN_WEIGHTS_BYTES));
+    return 0;
+}
+"""
+
+
+def test_a_program_of_the_users_own_loads_the_weights(program: Path) -> None:
+    (program / "own.c").write_text(OWN_MAIN)
+    subprocess.run(
+        ["cc", *STRICT, *SANITISERS, "-o", "own", "own.c", "network.c", "weights.c"], cwd=program, check=True
+    )
+    assert ran(program, ["./own"]).stdout.splitlines() == [
+        "not called; at rest",
+        "has another size than this network's weights; at rest",
+        "is not the weights of this network; at rest",
+        "is damaged; at rest",
+        "loaded; moved",
+    ]
+
+
+def test_a_file_of_weights_for_a_network_that_has_none(tmp_path: Path) -> None:
+    for name, content in emitted(small()).items():
+        (tmp_path / name).write_bytes(content)
+    subprocess.run(["cc", *STRICT, "-o", "network", "main.c", "network.c", "weights.c"], cwd=tmp_path, check=True)
+    done = ran(tmp_path, ["./network", "-w", "weights.bin", "in.bin", "out.bin"])
+    assert (done.returncode, done.stderr) == (2, "-w: this network has no weights.bin; its weights are in weights.c\n")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import jinja2
 
 from snncc.backends.base import Job
 from snncc.backends.c.names import text
@@ -15,16 +14,9 @@ from snncc.backends.c.overview import overview, readme
 from snncc.backends.c.plan import Link, Plan, Step, ring_fields, state_fields
 from snncc.backends.c.tables import Storage, blob, store
 from snncc.backends.c.widths import CType
+from snncc.backends.templates import fill, tidy
 from snncc.integers import Output, Source
 
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("snncc.backends.c"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - C and Markdown, not HTML; every name has passed through names.py
-)
 _ROLES = ("row", "row_out", "row_weight", "run", "run_out", "run_weight", "run_length")
 
 
@@ -32,25 +24,16 @@ def emit(job: Job) -> Mapping[str, bytes]:
     """The artefact's files by relative path; the same job gives the same bytes."""
     plan = Plan(job.network, job.proof)
     storage = store(plan.tables)
-    context = _context(job, plan, storage)
+    header, body = blob(storage.loaded)
+    context = {**_context(job, plan, storage), "header": list(header), "crc": zlib.crc32(body)}
     names = ("network.h", "network.c", "weights.h", "weights.c", "main.c")
     files = {name: _render(name, context) for name in names}
     files["README.md"] = readme(job, plan, storage).encode()
-    return {**files, "weights.bin": blob(storage.loaded)} if storage.loaded else files
+    return {**files, "weights.bin": header + body} if storage.loaded else files
 
 
 def _render(name: str, context: Mapping[str, Any]) -> bytes:
-    lines = _ENVIRONMENT.get_template(f"{name}.j2").render(context).splitlines()
-    return "".join(_squeezed(each.rstrip() for each in lines)).encode("ascii")
-
-
-def _squeezed(lines: Iterable[str]) -> Iterator[str]:
-    """Lines without two blank ones in a row, and none at the end of the file."""
-    blank = False
-    for line in lines:
-        if line:
-            yield f"\n{line}\n" if blank else f"{line}\n"
-        blank = not line
+    return tidy(fill("snncc.backends.c", f"{name}.j2", **context)).encode("ascii")
 
 
 def _context(job: Job, plan: Plan, storage: Storage) -> Mapping[str, Any]:
@@ -82,6 +65,7 @@ def _context(job: Job, plan: Plan, storage: Storage) -> Mapping[str, Any]:
         "written": _unique(each["type"] for each in _records(plan)),
         "text": storage.text,
         "loaded": storage.loaded,
+        "weights_bytes": storage.bytes,
         **_arithmetic(functions),
     }
 

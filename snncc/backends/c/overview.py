@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jinja2
-
 from snncc.analysis.proof import Verdict
 from snncc.backends.base import Job
 from snncc.backends.c.names import text
 from snncc.backends.c.plan import Link, Plan, Step
 from snncc.backends.c.tables import Storage
+from snncc.backends.templates import fill
 from snncc.integers import Source
 from snncc.linear import synapse_count
 
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("snncc.backends.c"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - Markdown; every name has passed through names.py
-)
 _HEAD = ("layer", "shape", "synapses", "bits", "bytes", "kernel or verdict")
 
 
@@ -73,7 +64,9 @@ def _shape(shape: Sequence[int]) -> str:
 def readme(job: Job, plan: Plan, storage: Storage) -> str:
     source = plan.network[plan.source_name]
     assert isinstance(source, Source)
-    return _ENVIRONMENT.get_template("README.md.j2").render(
+    return fill(
+        "snncc.backends.c",
+        "README.md.j2",
         title=text(job.title),
         chip=text(job.chip.name),
         overview=overview(plan),
@@ -83,5 +76,6 @@ def readme(job: Job, plan: Plan, storage: Storage) -> str:
         tail=plan.tail,
         outputs=[(plan.ident[name], text(name), op) for name, op in plan.outputs.items()],
         loaded=storage.loaded,
+        weights_bytes=storage.bytes,
         flags=" ".join(job.chip.compiler.flags) if job.chip.compiler else "-std=c99 -O3",
     )

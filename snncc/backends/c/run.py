@@ -68,7 +68,9 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
                 "see [compiler] in the target's file; if the compiler and its flags are fine, please report this",
             )
         with TemporaryDirectory(prefix="snncc-c-") as scratch:
-            return _execute(build.program, Path(scratch), Path(folder, "weights.bin").resolve(), network, batch, record)
+            weights = Path(folder, "weights.bin").resolve()
+            options = [*["-w", str(weights)] * weights.exists(), *["-r"] * record]
+            return _execute([str(build.program), *options], Path(scratch), network, batch)
     except OSError as error:
         hint = "set TMPDIR to a folder that has room"
         raise fault("cannot-write", _scratch(), reason(error), hint) from error
@@ -133,17 +135,17 @@ def _build(command: str, flags: tuple[str, ...], files: tuple[tuple[str, bytes],
     return _Build(command, flags, files)
 
 
-def _execute(program: Path, scratch: Path, weights: Path, network: Network, batch: Batch, record: bool) -> Result:
-    """Run a built program on a batch, by way of files in `scratch`."""
+def _execute(command: Sequence[str], scratch: Path, network: Network, batch: Batch) -> Result:
+    """Run a built program on a batch, in `scratch` and by way of files there."""
     source = next(iter(network.of_kind(Source).values()))
     given, taken = scratch / "input.bin", scratch / "output.bin"
     with given.open("wb") as file:
         _write_input(file, batch, wire((source.lowest, source.highest)))
     limit = _RUN_LIMIT + _work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
-    arguments = [str(program), *["-r"] * record, "-w", str(weights), str(given), str(taken)]
     begun = time.perf_counter()
     try:
-        done = subprocess.run(arguments, capture_output=True, timeout=limit, check=False)  # noqa: S603
+        arguments = [*command, given.name, taken.name]
+        done = subprocess.run(arguments, cwd=scratch, capture_output=True, timeout=limit, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
         raise _failed(f"the C program was stopped after {limit:,.0f} seconds") from error
     seconds = time.perf_counter() - begun

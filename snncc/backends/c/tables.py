@@ -68,6 +68,11 @@ class Storage:
     text: tuple[Table, ...]
     loaded: tuple[Table, ...]
 
+    @property
+    def bytes(self) -> int:
+        """Of `weights.bin`."""
+        return _HEADER.size + sum(each.bytes for each in self.loaded)
+
 
 def store(tables: Sequence[Table]) -> Storage:
     """All as text if that is short enough to compile quickly, else only the small ones."""
@@ -77,7 +82,7 @@ def store(tables: Sequence[Table]) -> Storage:
     return Storage(small, tuple(each for each in tables if each.bytes > _SMALL))
 
 
-def blob(loaded: Sequence[Table]) -> bytes:
-    """`weights.bin`: magic, CRC-32 of the rest, its length, then each table in order, little-endian."""
+def blob(loaded: Sequence[Table]) -> tuple[bytes, bytes]:
+    """`weights.bin`: its header of magic, CRC-32 and length of the body; and each table in order, little-endian."""
     body = b"".join(each.values.tobytes() for each in loaded)
-    return _HEADER.pack(_MAGIC, zlib.crc32(body), len(body)) + body
+    return _HEADER.pack(_MAGIC, zlib.crc32(body), len(body)), body

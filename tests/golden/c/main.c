@@ -1,6 +1,6 @@
 /* Runs the network on samples from a file and writes what it gave to another.
  *
- *     network [-r] [-w weights.bin] INPUT OUTPUT       -r: also every population's spikes and membranes
+ *     network [-r] INPUT OUTPUT       -r: also every population's spikes and membranes
  *
  * Both files are little-endian; numbers are 32 bits and unsigned where nothing else is said.
  * INPUT   "SNNCCIN1", samples, steps, size, bytes of a value;
@@ -12,6 +12,7 @@
  * Exit status: 0 done; 2 a bad command line, or a file that cannot be read, is damaged, or cannot be written.
  */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,19 +195,17 @@ int main(int argc, char **argv)
     static file_reader in;
     static file_writer out;
     bool record = false;
-    const char *weights = "weights.bin";
     int at = 1;
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (!strcmp(argv[at], "-r"))
             record = true;
-        else if (!strcmp(argv[at], "-w") && at + 1 < argc)
-            weights = argv[++at];
+        else if (!strcmp(argv[at], "-w"))
+            fail("-w: this network has no weights.bin; its weights are in weights.c\n");
         else
             break;
     }
     if (argc - at != 2)
-        fail("usage: %s [-r] [-w weights.bin] INPUT OUTPUT\n", argv[0]);
-    (void)weights;
+        fail("usage: %s [-r] INPUT OUTPUT\n", argv[0]);
     open_reader(&in, argv[at]);
     expect_bytes(&in, "SNNCCIN1", 8);
     const uint32_t samples = (uint32_t)read_number(&in, 4), steps = (uint32_t)read_number(&in, 4);

@@ -10,7 +10,6 @@
 #ifndef SNN_NETWORK_H
 #define SNN_NETWORK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define SNN_INPUTS 8u
