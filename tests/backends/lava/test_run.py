@@ -128,9 +128,12 @@ def test_a_result_that_cannot_be_read(folder: Path) -> None:
 def test_an_interrupt_leaves_nothing(folder: Path) -> None:
     """Ctrl-C in the middle of a run, as a user's terminal sends it."""
     in_the_recorder(folder, "__import__('time').sleep(0.5)")
+    # A shell without a terminal starts what it puts into the background with Ctrl-C ignored, and children inherit that.
     program = f"""
+import signal
 from pathlib import Path
 from tests.backends.lava.test_run import LATE, Setting, batch, network, run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 heard = Setting(machine=lambda _: print("running", flush=True))
 run(Path({str(folder)!r}), network(), LATE, batch(), True, setting=heard)
 """
@@ -141,11 +144,11 @@ run(Path({str(folder)!r}), network(), LATE, batch(), True, setting=heard)
         cwd=Path(__file__).parents[3],
     )
     assert child.stdout is not None
-    assert child.stdout.readline() == b"running\n"
-    time.sleep(4)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(60) != 0
-    child.stdout.close()
+    with child.stdout:
+        assert child.stdout.readline() == b"running\n"
+        time.sleep(4)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) != 0
     assert leftovers(folder) == []
 
 
