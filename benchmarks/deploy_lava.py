@@ -4,8 +4,9 @@
 
 The program by hand (`BY_HAND`, below) is what a user of Lava would write: a source, Dense, LIFReset, Dense, LIFReset
 and a sink, all of Lava's own, in one run. It is timed as a process, from its start to its end, in the environment that
-snncc made; so is `snncc deploy`, whose artefact does the same and checks, aligns and reports besides. Beside wall time
-there is the processors' time of all processes, which a busy machine disturbs less.
+snncc made; so is `snncc deploy`, whose artefact does the same and checks, aligns and reports besides. The two take
+turns; the figures are medians. Beside wall time there is the processors' time of all processes, which a busy machine
+disturbs less, and `load`: how many processes ran or waited to, on average over the last minute.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -116,9 +118,9 @@ def main() -> None:
         out = np.load(folder / "out.npy")[:, 2:].T.reshape(options.samples, steps, -1)
         with np.load(folder / "ours.npz") as kept:
             same = bool(np.array_equal(out, kept[kept.files[0]]))
-    result: dict[str, float | bool] = {"samples": options.samples, "same": same}
+    result: dict[str, float] = {"samples": options.samples, "same": same, "load": os.getloadavg()[0]}
     for index, kind in enumerate(("wall", "processor")):
-        by_hand, deployed = (min(each[index] for each in runs) for runs in zip(*pairs, strict=True))
+        by_hand, deployed = (median(each[index] for each in runs) for runs in zip(*pairs, strict=True))
         result |= {f"by_hand_{kind}": by_hand, f"deploy_{kind}": deployed, f"ratio_{kind}": deployed / by_hand}
     print(json.dumps({name: round(value, 3) for name, value in result.items()}))
 

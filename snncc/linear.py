@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
 from snncc.arrays import Array, Shape, frozen
@@ -122,6 +121,8 @@ def _operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], 
     if isinstance(linear, Dense):
         return lambda x: x @ weight.T
     if isinstance(linear, Sparse):
+        from scipy import sparse  # which takes long to import, and most networks need not
+
         shape = (linear.in_size, linear.out_size)
         gathered = sparse.csr_array((weight, linear.targets, linear.indptr), shape=shape).T.tocsr()
         return lambda x: np.ascontiguousarray((gathered @ x.T).T)
@@ -196,6 +197,8 @@ def to_sparse(linear: LinearMap) -> Sparse:
 
 def from_triples(sources: Array, targets: Array, weights: Array, in_size: int, out_size: int) -> Sparse:
     """A sparse map from one (source, target, weight) per synapse, in any order; repeats are added up."""
+    from scipy import sparse
+
     matrix = sparse.coo_array((weights, (sources, targets)), shape=(in_size, out_size)).tocsr()
     matrix.sum_duplicates()
     return Sparse(matrix.indptr, matrix.indices, matrix.data, out_size)

@@ -27,7 +27,6 @@ from snncc.diagnostics import Diagnostic, fault
 from snncc.integers import Network, Output, Population, Source
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
-from snncc.passes.route import route
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -232,6 +231,8 @@ class Program(Compiled):
 
     def placement(self) -> Mapping_ | None:
         """Where the network lies on a chip of many cores, also if the program was opened; None on other chips."""
+        from snncc.passes.route import route  # with its compiled loops, which other programs need not wait for
+
         if self.mapping is None and self.backend.placed is not None and self.folder is not None:
             return route(self.network, self.backend.placed(self.folder))
         return self.mapping

@@ -6,14 +6,17 @@ Storage is counted as on a chip: a weight takes one unit (8 bits), the target in
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from snncc.arrays import Array, Shape
 from snncc.layers import size, spread
 from snncc.linear import Conv, Dense, LinearMap, Sparse, from_triples, synapse_count, to_sparse, with_weight
 from snncc.passes.convolve import convolution_after, is_depthwise, joined_weights
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 MAX_SYNAPSES = 50_000_000  # listing more takes gigabytes; a chip holds fewer
 LISTED = 3  # units of storage of one listed synapse
@@ -194,6 +197,8 @@ def _times(weight: Array, factor: Array | np.float64) -> Array:
 
 def _matrix(linear: Sparse) -> sparse.csr_array:
     """(sources, targets), in float64."""
+    from scipy import sparse
+
     shape = (linear.in_size, linear.out_size)
     return sparse.csr_array((linear.weight.astype(np.float64), linear.targets, linear.indptr), shape=shape)
 
@@ -206,6 +211,8 @@ def _from_matrix(matrix: sparse.csr_array, out_size: int) -> Sparse:
 
 def _listed_product(outer: Sparse, inner: Sparse) -> Sparse:
     """Row by row in chunks, so that a product that is too large is noticed before it fills the memory."""
+    from scipy import sparse
+
     near, far = _matrix(inner), _matrix(outer)
     parts: list[sparse.csr_array] = []
     total = 0
