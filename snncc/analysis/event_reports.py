@@ -6,7 +6,7 @@ import numpy as np
 
 from snncc.analysis.reports import PopulationRow, Report, SynapseRow, width
 from snncc.arrays import Array, Ints
-from snncc.events.cascade import cascades
+from snncc.events.cascade import MOST_EVENTS, cascades
 from snncc.events.ops import Crossbar, EventNetwork, EventPopulation, crossbar
 from snncc.integers import Source, Synapse
 
@@ -38,9 +38,11 @@ def _safe_steps(matrix: Crossbar) -> Ints:
     The upper end is never reached: a membrane is below its threshold, or reset.
     """
     negative = np.maximum(-matrix.weights, 0)
-    spikes = cascades(matrix).spikes.sum(axis=0)
+    bounds = cascades(matrix)
+    spikes = bounds.spikes.sum(axis=0)
     worst = negative[matrix.neurons :].sum(axis=0) + spikes @ negative[: matrix.neurons]
-    return np.where(worst > 0, (matrix.initial.clip(max=0) - matrix.lowest) // np.maximum(worst, 1), _ENDLESS)
+    steps = (matrix.initial.clip(max=0) - matrix.lowest) // np.maximum(worst, 1)
+    return np.where(worst == 0, _ENDLESS, steps if bounds.most <= MOST_EVENTS else 0)
 
 
 def _population_row(name: str, op: EventPopulation, weights: Array, safe: int) -> PopulationRow:

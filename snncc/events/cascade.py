@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.arrays import Ints, frozen
+from snncc.diagnostics import CompileError, fault
 from snncc.events.ops import Crossbar
+
+MOST_EVENTS = 1 << 16  # that one event of the input may start, itself included: what starts more is taken for endless
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +22,9 @@ class Cascades:
     """For any membranes below their thresholds: the events that one event of each channel starts, itself included.
 
     `events` (channels,) bounds how many there are until the network rests. So many words wait at most at a time, as
-    every word is pushed once. `spikes` (channels, neurons) bounds how often each neuron fires.
+    every word is pushed once. `spikes` (channels, neurons) bounds how often each neuron fires. Bounds grow with every
+    population by a factor, so above `MOST_EVENTS` they are not told apart: `events` is then `MOST_EVENTS` + 1, and
+    the row of `spikes` bounds nothing.
     """
 
     events: Ints
@@ -42,5 +47,15 @@ def cascades(network: Crossbar) -> Cascades:
         weight = positive[neurons:, part] + spikes[:, before] @ positive[before, part]
         count = (positive[neurons:, part] > 0) + spikes[:, before] @ (positive[before, part] > 0).astype(np.int64)
         by_weight = np.where(weight > 0, 1 + (weight - 1) // network.threshold[part], 0)
-        spikes[:, part] = np.minimum(by_weight, count)
-    return Cascades(frozen(1 + spikes.sum(axis=1)), frozen(spikes))
+        spikes[:, part] = np.minimum(np.minimum(by_weight, count), MOST_EVENTS)
+    return Cascades(frozen(np.minimum(1 + spikes.sum(axis=1), MOST_EVENTS + 1)), frozen(spikes))
+
+
+def too_many_events(channel: int) -> CompileError:
+    """The error for a network that one event of a channel keeps busy for too long."""
+    return fault(
+        "too-many-events",
+        "the network",
+        f"one event of channel {channel} starts more than {MOST_EVENTS:,} events",
+        "train with fewer layers, higher thresholds or smaller weights",
+    )

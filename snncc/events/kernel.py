@@ -28,7 +28,7 @@ def run_sample(
 
     `v` (neurons,) is the membranes before and after. `spikes` and `membranes` (steps, neurons) are filled; `log`
     (events, 2) takes the step and the row of each event, as far as it reaches. `queue` holds the events that one
-    event of the input can start, itself included.
+    event of the input starts, itself included; if there are more, the sample ends with -1 and the channel.
     """
     neurons = len(v)
     fullest, events = 0, 0
@@ -48,6 +48,8 @@ def run_sample(
                     if u >= threshold[n]:
                         u = 0
                         spikes[step, n] += 1
+                        if tail == len(queue):
+                            return -1, channel
                         queue[tail] = n
                         tail += 1
                     v[n] = u

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.arrays import Array, Ints
-from snncc.events.cascade import cascades
+from snncc.events.cascade import MOST_EVENTS, cascades, too_many_events
 from snncc.events.ops import Crossbar, EventNetwork, EventSource, crossbar
 from snncc.integers import Output
 from snncc.runner import Trace
@@ -57,7 +57,10 @@ def traced(network: EventNetwork, matrix: Crossbar, spikes: Ints, membranes: Int
 def activity(
     matrix: Crossbar, source: EventSource, x: Array, lengths: Array | None = None, *, logged: bool = False
 ) -> Activity:
-    """Run all samples of `x` (samples, steps, size), each from the initial membranes."""
+    """Run all samples of `x` (samples, steps, size), each from the initial membranes.
+
+    Raises CompileError (`too-many-events`) where one event of the input starts more than `MOST_EVENTS`.
+    """
     from snncc.events.kernel import run_sample
 
     samples, steps = x.shape[:2]
@@ -66,7 +69,7 @@ def activity(
     ends = np.full(samples, steps) if lengths is None else lengths
     spikes = np.zeros((samples, steps, matrix.neurons), np.int64)
     membranes, fullest, count = np.zeros_like(spikes), np.zeros(samples, np.int64), np.zeros(samples, np.int64)
-    queue = np.zeros(cascades(matrix).most, np.int64)
+    queue = np.zeros(min(cascades(matrix).most, MOST_EVENTS), np.int64)
     log: list[Ints] = []
 
     def once(each: int, entries: Ints) -> None:
@@ -76,6 +79,8 @@ def activity(
             *(matrix.weights, matrix.threshold, matrix.leak, matrix.lowest, matrix.highest, source.order),
             *(events[each, own], matrix.initial.copy(), spikes[each, own], membranes[each, own], queue, entries),
         )
+        if fullest[each] < 0:
+            raise too_many_events(int(count[each]))
 
     for each in range(samples):
         once(each, np.zeros((0, 2), np.int64))

@@ -6,9 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 
 from snncc.analysis.event_reports import event_report
-from snncc.events.ops import crossbar
+from snncc.events.ops import EventNetwork, crossbar
 from snncc.events.reference import activity
+from snncc.integers import Synapse
+from snncc.linear import Dense
 from tests.events.random_networks import Case, cases
+from tests.events.test_cascade import deep
 from tests.events.test_reference import example
 
 
@@ -31,6 +34,14 @@ def test_a_small_network() -> None:
 
 def test_leaks_are_named() -> None:
     assert event_report(example([[3, 0]], leak=2)).populations[0].kind == "event by event, leak 2, reset to 0"
+
+
+def test_where_events_are_too_many_to_bound_no_step_is_safe() -> None:
+    """Only the last layer inhibits: the bound on its spikes no longer counts what arrives."""
+    network = deep(20)
+    last = Synapse(Dense(np.full((2, 2), -7)))
+    found = event_report(EventNetwork({**network.ops, "w19": last}, network.edges))
+    assert [row.verdict for row in found.populations] == ["safe"] * 19 + ["may saturate"]
 
 
 @given(cases(most=20))

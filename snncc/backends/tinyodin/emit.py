@@ -11,7 +11,7 @@ from snncc.backends.templates import fill
 from snncc.backends.tinyodin.layout import NAME, Layout, config, layout, written
 from snncc.backends.tinyodin.programming import neuron_words, program, synapse_words
 from snncc.chip import Chip
-from snncc.events.cascade import cascades
+from snncc.events.cascade import MOST_EVENTS, cascades
 from snncc.events.ops import EventNetwork, crossbar
 
 
@@ -62,6 +62,7 @@ def _readme(plan: Layout, network: EventNetwork, chip: Chip) -> str:
         spi_cycles=plan.spi_cycles,
         queue=int(chip.crossbar.queue.value),
         bound=cascades(matrix).most,
+        most_counted=MOST_EVENTS,
     )
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines()) + "\n"
 

@@ -23,13 +23,13 @@ _QUEUE, _VIRTUAL_BIT, _LEAK_BIT, _ALL = 128, 1 << 9, 1 << 8, 255
 
 _NUMBERS = (
     # registers and world; hold is how long the output port is busy, 2k+6
-    *("last", "open_loop", "source_control", "gap", "drop", "hold", "stop", "limit", "settle"),
+    *("last", "open_loop", "source_control", "gap", "drop", "hold", "stop", "limit", "patience", "settle"),
     # the cycle in which IDLE is entered, the first in which BUSY is 0 again, the one in which REQ rises
     *("cycle", "free", "request"),
     # the queue; the event that is or will be requested
     *("head", "fill", "event"),
-    # how many entries the log has, and ever had
-    *("outs", "words", "idles", "total_outs", "total_words"),
+    # how many entries the log has, and ever had; how many words when the last event was requested
+    *("outs", "words", "idles", "total_outs", "total_words", "words_before"),
     *("end", "end_cycle", "fullest", "first_lost"),
     *("pushes", "leaks_all", "leaks_one", "synaptic", "silent"),
     *("full_priority", "full_sweeps", "full_virtual", "overtaking_pushes", "overtaking_leaks"),
@@ -92,7 +92,7 @@ def _decision(m: Any, events: Array) -> int:
     if m.settle and m.request == NEVER and m.fill == 0 and m.event < events.size:
         # The chip rests, and its host, who counts the words, knows it.
         waiting: Any = events[m.event]
-        m.request = max(waiting.not_before, cycle + m.gap)
+        m.request, m.words_before = max(waiting.not_before, cycle + m.gap), m.total_words
     seen = m.request + 2  # the first cycle with RQ = 1
     if m.fill == 0 and seen > cycle:
         if cycle > 0:
@@ -107,7 +107,7 @@ def _decision(m: Any, events: Array) -> int:
         return seen
     if m.stop <= cycle:
         m.end = CUT
-    elif m.total_words >= m.limit or m.total_outs >= m.limit:
+    elif max(m.total_words, m.total_outs) >= m.limit or m.total_words - m.words_before >= m.patience:
         m.end = LIMIT
     return cycle
 

@@ -97,12 +97,14 @@ def run(
     limit: int = LIMIT,
     *,
     settle: bool = False,
+    patience: int | None = None,
 ) -> Result:
     """Send the events and run until the chip rests, or to the first decision at or after `stop_cycle`.
 
     A recurrent network may never rest: after `limit` executed words, or outputs, the run ends with `end` "limit".
     `checkpoints` are the numbers of events after which the membranes are kept. With `settle` the host sends each event
-    only when the chip rests after the one before: `requests` then says when it could.
+    only when the chip rests after the one before: `requests` then says when it could. The run then also ends with
+    "limit" when `patience` words of one event have been executed and the chip still does not rest.
     """
     from snncc.backends.tinyodin import kernel
 
@@ -110,17 +112,19 @@ def run(
         raise ValueError(f"stop_cycle is {stop_cycle}, not 0 to {MOST_CYCLE}")
     wanted = [number for number in sorted(set(checkpoints)) if 0 <= number < events.words.size]
     machine = _machine(config, world or World(), limit, stop_cycle)
-    machine["settle"] = settle
+    machine["settle"], machine["patience"] = settle, kernel.NEVER if patience is None else patience
     listed = _listed(events, wanted)
     if listed.size:
         machine["request"] = listed["not_before"][0]
     snapshots = np.zeros((len(wanted), NEURONS), np.int16)
-    m, pieces = machine[0], [[np.zeros(0, np.int64)] * len(_LOGS)]
+    m, pieces = machine[0], {log: list[Array]() for log in _LOGS}
     while m["end"] == kernel.RUNNING:
         kernel.advance(machine, listed, snapshots)
-        pieces.append([m[log][: m[length]].astype(np.int64) for log, length in _LOGS.items()])
+        for log, length in _LOGS.items():
+            pieces[log].append(m[log][: m[length]].copy())
         m["outs"] = m["words"] = m["idles"] = 0
-    logs = {log: frozen(np.concatenate(each)) for log, each in zip(_LOGS, zip(*pieces, strict=True), strict=True)}
+    # One log after the other, as each may be long.
+    logs = {log: frozen(np.concatenate(pieces.pop(log)), np.int64) for log in _LOGS}
     return _result(m, listed, logs, {number: snapshots[row] for row, number in enumerate(wanted)})
 
 

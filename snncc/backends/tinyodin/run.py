@@ -17,6 +17,8 @@ from snncc.backends.tinyodin.layout import read as read_layout
 from snncc.backends.tinyodin.machine import Result as Done
 from snncc.backends.tinyodin.machine import run as run_machine
 from snncc.backends.tinyodin.programming import BITS_OF_A_WRITE, Memories
+from snncc.diagnostics import fault
+from snncc.events.cascade import MOST_EVENTS
 from snncc.runner import Trace
 
 
@@ -52,7 +54,7 @@ class Used:
 def run(folder: Path, x: Array, lengths: Ints, *, record: bool) -> tuple[Trace, Used]:
     """Run samples `x` (samples, steps, size), 0 or 1, one after the other on one chip.
 
-    Raises CompileError (`damaged-artefact`).
+    Raises CompileError (`damaged-artefact`; `never-rests` for a network that keeps itself busy).
     """
     plan, state = read_layout(folder, x.shape[2]), read_program(folder)
     samples, steps = x.shape[:2]
@@ -61,12 +63,13 @@ def run(folder: Path, x: Array, lengths: Ints, *, record: bool) -> tuple[Trace, 
     used = Used()
     for sample, length in enumerate(lengths.tolist()):
         sent = events_of(plan, x[sample, :length])
-        done = _run(plan, state, sent.words, _kept(sent, length) if record else ())
+        done = _run(plan, state, sent.words, f"sample {sample}", _kept(sent, length) if record else ())
         at = sent.steps[np.searchsorted(done.requests, done.out_cycle, "right") - 1]
         np.add.at(spikes[sample], (at, done.out_address), 1)
         if record:
             membranes[sample, :length] = _membranes(state, sent, done, length)
-        state, cycles = _restored(plan, replace(state, neurons=replace(state.neurons, membrane=done.membrane)))
+        ended = replace(state, neurons=replace(state.neurons, membrane=done.membrane))
+        state, cycles = _restored(plan, ended, f"the reset after sample {sample}")
         used += _used(done, cycles)
     return _trace(plan, spikes, membranes, record=record), used
 
@@ -96,9 +99,18 @@ def _write(memories: Memories, number: int, line: str) -> None:
         raise damaged(f"spi.hex:{number}", str(error)) from error
 
 
-def _run(plan: Layout, state: Config, words: Ints, kept: Any = ()) -> Done:
+def _run(plan: Layout, state: Config, words: Ints, where: str, kept: Any = ()) -> Done:
     world = World(plan.gap, plan.drop, plan.delay)
-    return run_machine(state, Events(words), world, checkpoints=kept, settle=True)
+    done = run_machine(state, Events(words), world, checkpoints=kept, settle=True, patience=MOST_EVENTS)
+    if done.end == "limit":
+        number = done.requests.size - 1
+        since = np.count_nonzero(done.word_cycle > done.requests[number])
+        message = (
+            f"after event {number} of {words.size:,}, {words[number]:03X}, the chip executed {since:,} words, "
+            f"{done.word.size:,} in all, and did not come to rest"
+        )
+        raise fault("never-rests", where, message, "the network that is programmed keeps itself busy")
+    return done
 
 
 def events_of(plan: Layout, x: Array) -> Sent:
@@ -134,7 +146,7 @@ def _membranes(state: Config, sent: Sent, done: Done, length: int) -> Ints:
     return np.stack(rows)
 
 
-def _restored(plan: Layout, state: Config) -> tuple[Config, int]:
+def _restored(plan: Layout, state: Config, where: str) -> tuple[Config, int]:
     """The chip after the reset between samples, and the cycles that it took."""
     if plan.reset.by == "spi":
         cycles = len(plan.reset.writes) * BITS_OF_A_WRITE * plan.spi_cycles
@@ -145,7 +157,7 @@ def _restored(plan: Layout, state: Config) -> tuple[Config, int]:
             return memories.config(), cycles
         except ValueError as error:
             raise damaged(LAYOUT, f"reset.writes: {error}") from error
-    done = _run(plan, state, np.full(plan.reset.events, LEAK_ALL))
+    done = _run(plan, state, np.full(plan.reset.events, LEAK_ALL), where)
     return replace(state, neurons=replace(state.neurons, membrane=done.membrane)), done.end_cycle
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from snncc.arrays import Array, Floats, Ints
 from snncc.backends.tinyodin.ideal import Ideal
 from snncc.backends.tinyodin.rounding import Numbers, Widths, crossbar
-from snncc.events.cascade import cascades
+from snncc.events.cascade import MOST_EVENTS, cascades, too_many_events
 from snncc.events.ops import EventSource
 from snncc.events.reference import activity
 
@@ -48,15 +48,17 @@ def by_events(given: Ideal, numbers: Numbers, order: Ints, x: Array, lengths: In
     every = np.ones((*x.shape[:2], given.channels), np.int64)
     every[:, :, : x.shape[2]] = x
     spikes = np.zeros((*x.shape[:2], given.neurons), np.int64)
-    queue, log = np.zeros(cascades(matrix).most, np.int64), np.zeros((0, 2), np.int64)
+    queue, log = np.zeros(min(cascades(matrix).most, MOST_EVENTS), np.int64), np.zeros((0, 2), np.int64)
     kept, nothing = np.zeros((1, given.neurons)), np.zeros(given.neurons)
     for sample, length in enumerate(lengths.tolist()):
         v = matrix.initial.astype(np.float64)
         for step in range(length):
             now = slice(step, step + 1)
-            run_sample(
+            fullest, channel = run_sample(
                 *(matrix.weights, matrix.threshold, nothing, matrix.lowest, matrix.highest, order),
                 *(every[sample, now], v, spikes[sample, now], kept, queue, log),
             )
+            if fullest < 0:
+                raise too_many_events(channel)
             v *= given.decay
     return spikes

@@ -11,7 +11,7 @@ from snncc.arrays import Array
 from snncc.backends.tinyodin.config import NEURONS, QUEUE
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
-from snncc.events.cascade import cascades
+from snncc.events.cascade import MOST_EVENTS, cascades
 from snncc.events.ops import Crossbar, EventNetwork, crossbar
 
 Rule = Callable[[Crossbar, Chip], Iterator[Diagnostic]]
@@ -73,7 +73,8 @@ def the_queue_cannot_overflow(matrix: Crossbar, chip: Chip) -> Iterator[Diagnost
     bound, queue = cascades(matrix), int(chip.crossbar.queue.value)
     if bound.most > queue:
         channel = int(np.argmax(bound.events))
-        message = f"one event of channel {channel} may start up to {bound.most:,} events; the queue holds {queue:,}"
+        most = f"up to {bound.most:,}" if bound.most <= MOST_EVENTS else f"more than {MOST_EVENTS:,}"
+        message = f"one event of channel {channel} may start {most} events; the queue holds {queue:,}"
         hint = "`snncc simulate` measures the fullest queue; train with fewer neurons, or higher thresholds"
         yield Diagnostic("queue-not-proved", "the network", message, hint)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from snncc.backends.tinyodin.config import Neurons
 from snncc.backends.tinyodin.layout import config, layout
 from snncc.backends.tinyodin.run import events_of, run
 from snncc.diagnostics import CompileError
@@ -186,4 +187,40 @@ def test_a_reset_that_the_chip_cannot_be_written_with(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "error[damaged-artefact]: layout.json: reset.writes: 100000 1 has more than 20 bits\n"
         "  = hint: compile the model again"
+    )
+
+
+def _programmed(folder: Path, **changes: object) -> None:
+    """Program other contents than those that were compiled."""
+    from dataclasses import replace
+
+    from snncc.backends.tinyodin.programming import program
+
+    writes = program(replace(config(example([[3, 0]])), **changes))  # type: ignore[arg-type]
+    (folder / "spi.hex").write_text("".join(f"{address:05X} {data:05X}\n" for address, data in writes))
+
+
+def test_a_program_that_keeps_the_chip_busy_for_ever(tmp_path: Path) -> None:
+    """Neuron 0 excites itself: the fourth event makes it fire, and each spike the next one."""
+    folder = written(example([[2, 0]]), tmp_path)
+    weights = config(example([[2, 0]])).weights.copy()
+    weights[0, 0] = 5
+    _programmed(folder, weights=weights)
+    with pytest.raises(CompileError) as caught:
+        run(folder, np.ones((2, 4, 1), np.int64), np.array([1, 4]), record=False)
+    assert str(caught.value) == (
+        "error[never-rests]: sample 1: after event 2 of 4, 0FF, the chip executed 65,536 words, 65,538 in all, and did "
+        "not come to rest\n  = hint: the network that is programmed keeps itself busy"
+    )
+
+
+def test_a_program_that_never_rests_after_the_reset(tmp_path: Path) -> None:
+    """With a threshold of 0 the first time-reference event makes the neuron fire, and so does its own spike."""
+    folder = written(example([[3, 0]]), tmp_path)
+    neurons = config(example([[3, 0]])).neurons
+    _programmed(folder, neurons=Neurons(neurons.threshold * 0, neurons.leak, neurons.disabled, neurons.membrane))
+    with pytest.raises(CompileError) as caught:
+        run(folder, np.zeros((1, 3, 1), np.int64), np.array([3]), record=True)
+    assert str(caught.value).startswith(
+        "error[never-rests]: the reset after sample 0: after event 0 of 17, 1FF, the chip executed 65,536 words, "
     )

@@ -80,3 +80,12 @@ def test_the_example_of_the_specification_with_a_second_event() -> None:
     """Section 11 rests in cycle 42; the next request comes a gap later."""
     result = run(example(), Events(np.array([7, 7])), World(gap=5), settle=True)
     assert result.requests.tolist() == [0, 47]
+
+
+def test_patience_is_for_one_event() -> None:
+    """Each event of section 11 takes three words: the chip rests after each, however many there are."""
+    config = example()
+    events = Events(np.tile([7, 511], 10))
+    assert run(config, events, settle=True, patience=3).end == "idle"
+    ended = run(config, events, settle=True, patience=2)
+    assert (ended.end, ended.word.size, ended.requests.size) == ("limit", 2, 1)
