@@ -85,7 +85,7 @@ def driven(folder: Path, x: Array, lengths: Array | None = None) -> list[tuple[s
 
 
 @given(fitting(), st.sampled_from(["count", "mean", "max", "last"]))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_the_driver_gives_the_scores_of_the_machine(case: Case, decoder: Any) -> None:
     from dataclasses import replace
     from tempfile import TemporaryDirectory

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncc.backends.tinyodin.config import Config, Neurons, Registers
@@ -33,6 +33,7 @@ def same(a: Config, b: Config) -> bool:
 
 
 @given(configs())
+@settings(max_examples=15)
 def test_what_is_programmed_reads_back(config: Config) -> None:
     memories = Memories()
     for write in program(config):
