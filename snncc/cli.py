@@ -85,8 +85,10 @@ def check(model: Model, target: Target = "host", state: States = None, json_: Js
     found: list[views.View] = []
     try:
         with screen.progress("check") as shown:
-            found.append(views.recognised(compiler.import_model(model, _pairs(state))))
-            program = compiler.compile(model, target, states=_pairs(state), stage=shown.stage)
+            shown.stage("read")
+            imported = compiler.import_model(model, _pairs(state))
+            found.append(views.recognised(imported))
+            program = compiler.compile(imported, target, stage=shown.stage)
             found.append(views.compiled(program, None))
     except CompileError as error:
         screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)

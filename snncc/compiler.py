@@ -46,7 +46,7 @@ def no_stage(name: str) -> None:
 
 
 def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
-    model: Path_,
+    model: Path_ | Model,
     target: Path_ = "host",
     *,
     samples: DataLike | None = None,
@@ -64,6 +64,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
 
+    `model` is a file's path, or what `import_model` made of it.
     `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
     say. `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose
     registers may overflow. `partition` cuts a network into cores, where the target has many; the same `seed` gives the
@@ -76,13 +77,12 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     machine = _machine(chip, backend or chip.backend)
 
     stage("read")
-    imported = read_model(Path(model), states)
-    warnings = (*imported.warnings, *check(contracts.imported(imported.graph)))
+    imported = _imported(model, states)
     steps = steps if steps is not None else imported.steps
 
     stage("legalise")
     legal = legalise(imported.graph)
-    warnings += check(contracts.legal(legal))
+    warnings = (*imported.warnings, *check(contracts.legal(legal)))
 
     chosen = None if samples is None else _samples(samples, legal, steps)
     if allow_hard_reset and softly_reset(legal):
@@ -107,6 +107,14 @@ class _Legal:
     options: Options
     samples: Data | None
     warnings: tuple[Diagnostic, ...]
+
+
+def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:
+    if not isinstance(model, Model):
+        return import_model(model, states)
+    if states:
+        raise fault("bad-option", "states", "is given beside a model that is imported already", "give its file's path")
+    return model
 
 
 def _machine(chip: Chip, name: str) -> Backend | EventBackend:

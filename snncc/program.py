@@ -23,7 +23,7 @@ from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, fault
+from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Network, Output, Population, Source
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
@@ -264,11 +264,15 @@ def as_data(
 ) -> Data:
     """Data for inputs of `shape`, from a file's path or from arrays; static input takes `steps`, else the `usual`.
 
-    Raises CompileError: `bad-data`, and `bad-option` for `steps` where the data have steps of their own.
+    Data and files have `lengths` and `y` of their own. Raises CompileError: `bad-data`, and `bad-option` for what the
+    data have of their own, for `steps` too where x is not static.
     """
     if isinstance(x, Data):
-        return x if limit is None else x.part(0, limit)
+        check(_own({"steps": steps, "lengths": lengths, "y": y}, "the data"))
+        data = datasets.checked("x", x.x, x.lengths, x.y, shape, x.steps)
+        return data if limit is None else data.part(0, limit)
     if isinstance(x, (str, os.PathLike)):
+        check(_own({"lengths": lengths, "y": y}, "the file"))
         data = datasets.load(Path(x), shape, steps or usual, limit)
     else:
         own = None if lengths is None else np.asarray(lengths)
@@ -279,3 +283,11 @@ def as_data(
         message = f"is for static input; x has steps of its own, {data.x.shape[1]}"
         raise fault("bad-option", "--steps", message, "leave it out; `lengths` in the data file makes samples shorter")
     return data
+
+
+def _own(given: Mapping[str, object], holder: str) -> Iterator[Diagnostic]:
+    """What is given beside data that have it already."""
+    for name, value in given.items():
+        if value is not None:
+            hint = "leave it out, or give the array x in their place"
+            yield Diagnostic("bad-option", name, f"is given beside {holder}, which say it themselves", hint)

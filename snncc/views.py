@@ -112,7 +112,8 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
     result = _report(program)
     steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
-    size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {result.weight_bytes:,} bytes of weights"
+    bytes_ = f"{result.weight_bytes:,} bytes of weights, {result.state_bytes:,} of state"
+    size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {bytes_}"
     plain = {
         "title": program.title,
         "target": program.chip.name,
@@ -190,20 +191,21 @@ def _fidelity(program: Program | EventProgram) -> View:
 
 
 def _populations(result: Report) -> Table:
-    columns = ("#neurons", "neuron", "#threshold", "#sum\nbits", "#state\nbits", "registers")
+    columns = ("#neurons", "neuron", "#threshold", "#sum\nbits", "#state\nbits", "#state\nbytes", "registers")
     table = _table("populations", "name", *columns)
     for row in result.populations:
         bits = ", ".join(map(str, row.state_bits))
-        _row(table, row.name, f"{row.neurons:,}", row.kind, row.threshold, row.accumulator_bits, bits, row.verdict)
+        counts = (row.accumulator_bits, bits, f"{row.state_bytes:,}")
+        _row(table, row.name, f"{row.neurons:,}", row.kind, row.threshold, *counts, row.verdict)
     return table
 
 
 def _synapses(result: Report) -> Table:
     delayed = any(row.delay for row in result.synapses)
-    columns = ("from", "to", "form", "#synapses", "#weights", "#bits", *["#delay"] * delayed)
+    columns = ("from", "to", "form", "#synapses", "#weight\nbits", "#weight\nbytes", *["#delay"] * delayed)
     table = _table("synapses", "name", *columns)
     for row in result.synapses:
-        counts = (f"{row.synapses:,}", f"{row.weights:,}", row.weight_bits, *[row.delay] * delayed)
+        counts = (f"{row.synapses:,}", row.weight_bits, f"{row.bytes:,}", *[row.delay] * delayed)
         _row(table, row.name, row.source, row.target, row.form, *counts)
     return table
 

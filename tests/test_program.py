@@ -69,6 +69,35 @@ def test_arrays_are_taken_as_files_are() -> None:
     assert program.simulate(data).samples == 5
 
 
+def test_data_that_are_complete_take_nothing_beside_them() -> None:
+    program = snncc.compile(MODELS / "digits_dense.onnx")
+    path = MODELS / "digits_dense.npz"
+    data = program.data(path, limit=3)
+    assert program.data(data, limit=2).lengths.tolist() == data.lengths[:2].tolist()
+    with pytest.raises(snncc.CompileError) as caught:
+        program.data(data, steps=2, lengths=[1, 2, 3], y=[0, 0, 0])
+    said = (
+        "is given beside the data, which say it themselves\n  = hint: leave it out, or give the array x in their place"
+    )
+    assert str(caught.value) == "\n".join(f"error[bad-option]: {name}: {said}" for name in ("steps", "lengths", "y"))
+    with pytest.raises(snncc.CompileError, match="y: is given beside the file, which say it themselves"):
+        program.data(path, y=[0, 0, 0])
+
+
+def test_data_of_another_network_are_refused() -> None:
+    data = snncc.compile(MODELS / "digits_dense.onnx").data(MODELS / "digits_dense.npz", limit=3)
+    with pytest.raises(snncc.CompileError, match=r"bad-data.*this network needs \(samples, 12\)"):
+        snncc.compile(MODELS / "vowels_rnn.onnx").data(data)
+
+
+def test_an_imported_model_compiles_as_its_file_does() -> None:
+    path = MODELS / "digits_dense.onnx"
+    model = snncc.import_model(path)
+    assert snncc.compile(model).files() == snncc.compile(path).files()
+    with pytest.raises(snncc.CompileError, match=r"bad-option.*states: is given beside a model that is imported"):
+        snncc.compile(model, states=[("a", "b")])
+
+
 def test_steps_are_for_static_input_alone() -> None:
     model = snncc.import_model(MODELS / "vowels_rnn.onnx")
     program = snncc.compile(MODELS / "vowels_rnn.onnx", steps=40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snncc.analysis.reports import PopulationRow, Report, SynapseRow, width
+from snncc.analysis.reports import PopulationRow, Report, SynapseRow, stored, width
 from snncc.arrays import Array, Ints
 from snncc.events.cascade import MOST_EVENTS, cascades
 from snncc.events.ops import Crossbar, EventNetwork, EventPopulation, crossbar
@@ -29,6 +29,7 @@ def event_report(network: EventNetwork) -> Report:
         matrix.neurons,
         sum(row.synapses for row in synapses),
         sum(row.bytes for row in synapses),
+        sum(row.state_bytes for row in populations),
     )
 
 
@@ -46,6 +47,7 @@ def _safe_steps(matrix: Crossbar) -> Ints:
 
 
 def _population_row(name: str, op: EventPopulation, weights: Array, safe: int) -> PopulationRow:
+    bits = (width((op.register.lo, op.register.hi)),)
     leak = f"leak {_range(op.leak)}" if op.leak.any() else "no leak"
     return PopulationRow(
         name,
@@ -54,7 +56,8 @@ def _population_row(name: str, op: EventPopulation, weights: Array, safe: int) -
         f"event by event, {leak}, reset to 0",
         _range(op.threshold),
         width((int(weights.min(initial=0)), int(weights.max(initial=0)))),
-        (width((op.register.lo, op.register.hi)),),
+        bits,
+        op.size * stored(bits),
         "safe" if safe >= _ENDLESS else f"safe for {safe:,} steps" if safe else "may saturate",
     )
 

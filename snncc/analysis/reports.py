@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,10 @@ from snncc.linear import Conv, Dense, synapse_count
 
 @dataclass(frozen=True)
 class PopulationRow:
-    """One population: its neurons, the widths of its registers in bits, and the verdict on each."""
+    """One population: its neurons, the widths of its registers in bits, and the verdict on each.
+
+    `state_bytes` are those of all its registers, each in the narrowest of 8, 16, 32 and 64 bits.
+    """
 
     name: str
     shape: Shape
@@ -24,6 +28,7 @@ class PopulationRow:
     threshold: str
     accumulator_bits: int
     state_bits: tuple[int, ...]
+    state_bytes: int
     verdict: str
 
 
@@ -52,6 +57,7 @@ class Report:
     neurons: int
     synapse_count: int
     weight_bytes: int
+    state_bytes: int
 
 
 def report(network: Network, proof: Proof) -> Report:
@@ -69,12 +75,14 @@ def report(network: Network, proof: Proof) -> Report:
         sum(row.neurons for row in populations),
         sum(row.synapses for row in synapses),
         sum(row.bytes for row in synapses),
+        sum(row.state_bytes for row in populations),
     )
 
 
 def _population_row(name: str, op: Population, proof: Proof) -> PopulationRow:
     own = proof.populations[name]
     verdicts = [each for each in (own.current, own.membrane, own.adapt) if each is not None]
+    bits = tuple(width(each.reach) for each in verdicts)
     return PopulationRow(
         name,
         op.shape,
@@ -82,7 +90,8 @@ def _population_row(name: str, op: Population, proof: Proof) -> PopulationRow:
         _kind(op),
         "none" if op.fire is None else _range(op.fire.threshold),
         width(own.acc),
-        tuple(width(each.reach) for each in verdicts),
+        bits,
+        op.size * stored(bits),
         _worst(verdicts),
     )
 
@@ -137,6 +146,11 @@ def _form(op: Synapse) -> str:
         return f"conv {kernel}, {op.map.in_shape[0]}→{op.map.weight.shape[0]}{groups}"
     density = op.map.weight.size / math.prod((op.map.in_size, op.map.out_size))
     return f"sparse {op.map.in_size}→{op.map.out_size}, {density:.1%}"
+
+
+def stored(bits: Sequence[int]) -> int:
+    """Bytes of registers of so many bits, each in the narrowest of 8, 16, 32 and 64."""
+    return sum(1 << max(0, (each - 1).bit_length() - 3) for each in bits)
 
 
 def width(span: Span) -> int:
