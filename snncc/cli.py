@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snncc.data import Data
     from snncc.layers import Decoder
     from snncc.mapping import Method
-    from snncc.program import Compiled
+    from snncc.program import CompiledModel
 
 app = typer.Typer(
     name="snncc",
@@ -308,7 +308,7 @@ def _partition(name: str) -> Method:
 
 
 def _pages(
-    program: Compiled, data: Data, run: Run, report: Path | None, trace: Path | None, stage: Callable[[str], None]
+    program: CompiledModel, data: Data, run: Run, report: Path | None, trace: Path | None, stage: Callable[[str], None]
 ) -> None:
     """Write the page and the trace of a run."""
     from snncc import files

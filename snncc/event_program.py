@@ -14,12 +14,12 @@ from snncc.events.ops import EventNetwork
 from snncc.events.reference import run
 from snncc.integers import Output, Source
 from snncc.layers import Decoder
-from snncc.program import Compiled
+from snncc.program import CompiledModel
 from snncc.runner import Trace
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class EventProgram(Compiled):
+class EventProgram(CompiledModel):
     """An event-driven network and its target; `fidelity` is what was left of the model after each stage, on samples."""
 
     network: EventNetwork

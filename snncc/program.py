@@ -32,7 +32,7 @@ from snncc.semantics import run
 
 Progress = Callable[[int, int], None]
 DataLike = Data | npt.ArrayLike | str | os.PathLike[str]
-C = TypeVar("C", bound="Compiled")
+C = TypeVar("C", bound="CompiledModel")
 
 
 def no_progress(done: int, of: int) -> None:
@@ -40,7 +40,7 @@ def no_progress(done: int, of: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Compiled(ABC):
+class CompiledModel(ABC):
     """What every compiled model can do, of whatever kind its network is.
 
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
@@ -194,7 +194,7 @@ class Compiled(ABC):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Program(Compiled):
+class Program(CompiledModel):
     """An integer network, the proof about it, and the target that it is compiled for.
 
     `mapping` says where the network lies on a chip of many cores; an artefact that is opened keeps it to its target.

@@ -239,14 +239,6 @@ def bars(values: Mapping[str, float], unit: str, notes: Mapping[str, str]) -> Fi
     return _figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis={"automargin": True})
 
 
-def curve(values: Array, title: str, across: str) -> Figure:
-    """Values one after another, (count,)."""
-    data = {"type": "scatter", "mode": "lines", "y": values.tolist(), "line": {"color": SEQUENCE[0], "width": 2}}
-    axes = {"gridcolor": PALE, "zeroline": False}
-    yaxis = {**axes, "title": {"text": title}, "rangemode": "tozero", "automargin": True}
-    return _figure([data], 240, xaxis={**axes, "title": {"text": across}}, yaxis=yaxis)
-
-
 def confusion(labels: Ints, classes: Ints) -> Figure:
     """How many samples of each label were put in each class; both (samples,)."""
     count = int(max(labels.max(initial=0), classes.max(initial=0))) + 1

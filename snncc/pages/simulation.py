@@ -18,7 +18,7 @@ from snncc.mapping import HOST
 from snncc.mapping import Mapping as Placed
 from snncc.pages import figures
 from snncc.pages.page import Section, Table, render
-from snncc.program import Compiled, Program
+from snncc.program import CompiledModel, Program
 from snncc.views import origin, quantity
 
 _DECISIONS = 50  # classes; with more, a table of decisions is too fine to be read
@@ -36,7 +36,7 @@ class Cores:
     counts: Mapping[str, Ints]
 
 
-def page(program: Compiled, data: Data, run: Run, first: Run) -> bytes:
+def page(program: CompiledModel, data: Data, run: Run, first: Run) -> bytes:
     """The page of a run of a compiled program on data, and of a run of the first sample that recorded its spikes."""
     facts = [("samples", f"{run.samples:,}")]
     if run.accuracy is not None:
@@ -57,7 +57,7 @@ def _spent(spent: Spent) -> Iterator[tuple[str, str]]:
         yield "energy a sample", quantity(spent.joules.value, "J")
 
 
-def _cores(program: Compiled, run: Run) -> Cores | None:
+def _cores(program: CompiledModel, run: Run) -> Cores | None:
     """What there is to say of cores, on a chip that has several."""
     fabric = program.chip.fabric
     mapping = program.placement() if isinstance(program, Program) and run.counts else None
@@ -66,7 +66,7 @@ def _cores(program: Compiled, run: Run) -> Cores | None:
     return Cores(fabric, mapping, usage_of(program.network, program.chip, mapping), run.counts)
 
 
-def _sections(program: Compiled, data: Data, run: Run, first: Run) -> Iterator[Section]:
+def _sections(program: CompiledModel, data: Data, run: Run, first: Run) -> Iterator[Section]:
     if isinstance(program, Program):
         note = "Populations and, between them, synapse groups; dotted where they feed back."
         yield Section("Network", note, figures.network(program.network), wide=True)

@@ -14,13 +14,13 @@ from snncc.mapping import Mapping, frozen_cores
 from snncc.pages import simulation
 from snncc.pages.page import Table
 from snncc.pages.simulation import Cores, page
-from snncc.program import Compiled
+from snncc.program import CompiledModel
 
 MODELS = Path(__file__).parents[2] / "models"
 MESH = Mesh(2, 2, 2, (0, 0))
 
 
-def page_of(program: Compiled, data: Data) -> bytes:
+def page_of(program: CompiledModel, data: Data) -> bytes:
     return page(program, data, program.simulate(data), program.simulate(data.part(0, 1), record=True))
 
 
