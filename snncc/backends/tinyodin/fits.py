@@ -97,7 +97,7 @@ def _dynamics_needed(op: Neuron) -> Iterator[tuple[Capability, str]]:
     if op.max_spikes > 1:
         yield "multi-spike", f"sends up to {op.max_spikes:,} spikes a step"
     if op.refractory:
-        yield "refractory", f"rests {op.refractory:,} steps after a spike"
+        yield "refractory", f"rests {op.refractory:,} step{'s' * (op.refractory > 1)} after a spike"
 
 
 def populations_fire_and_reset_to_zero(graph: Graph[Layer], chip: Chip) -> Iterator[Diagnostic]:

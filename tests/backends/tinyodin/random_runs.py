@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from snncc.arrays import Array
 from snncc.backends.tinyodin.config import Config, Events, Neurons, Registers, World
+from snncc.backends.tinyodin.machine import run
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,28 @@ def floods(seed: int) -> Run:
         World(*random.integers(1, 4, 3).tolist()),
         stop=int(random.integers(4000, 9000)),
     )
+
+
+def races(seed: int) -> Run:
+    """Requests in the very cycles, or close to them, in which something else happens: found out by a run without them.
+
+    Delays may be longer than a sweep, neurons few, and the run may be cut in such a cycle too.
+    """
+    random = np.random.default_rng(seed)
+    last = int(random.choice([0, 1, 2, 5, 14, 15, 16]))
+    kinds = ("neuron", "virtual", "leak", "mixed", "raw")
+    words = _words(random, kinds[random.integers(0, 5)], 12, last)
+    neurons = Neurons(
+        threshold=_thresholds(random, ("low", "both")[random.integers(0, 2)]),
+        leak=random.integers(0, 3, 256),
+        disabled=random.random(256) < 0.2,
+        membrane=random.integers(-4, 5, 256),
+    )
+    registers = Registers(last, bool(random.integers(0, 2)), bool(random.integers(0, 2)))
+    config = Config(registers, neurons, _weights(random, ("exciting", "any", "sparse")[random.integers(0, 3)]))
+    world = World(*random.integers(1, random.choice([2, 5, 60]), 3).tolist())
+    first = run(config, Events(words), world, stop_cycle=2000)
+    busy = first.out_cycle + 2 * world.delay + 6
+    marks = np.concatenate([first.acks, first.ack_falls, first.out_cycle, busy, first.idles, first.word_cycle, [0]])
+    drawn = np.maximum(random.choice(marks, 13) + random.integers(-5, 5, 13), 0)
+    return Run(config, Events(words, np.sort(drawn[:12])), world, stop=int(drawn[12]) + int(random.choice([0, 1500])))

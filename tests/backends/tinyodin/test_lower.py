@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from snncc import chip as chips
 from snncc.arrays import Array
 from snncc.backends.tinyodin import choose, rounding, stages
+from snncc.backends.tinyodin.emit import emit
 from snncc.backends.tinyodin.ideal import ideal
 from snncc.backends.tinyodin.lower import lower
+from snncc.backends.tinyodin.validate import validate
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.events.ops import EventPopulation, crossbar
@@ -252,3 +254,32 @@ def test_populations_start_where_the_model_does() -> None:
     population = lower(started, CHIP, Options(4), None).network["lif1"]
     assert isinstance(population, EventPopulation)
     assert (population.initial < 0).all()
+
+
+def deep(decay: float) -> Graph[Layer]:
+    """Twenty layers in which every event makes both neurons fire."""
+    ops: dict[str, Layer] = {"x": Input((2,))}
+    edges: list[Edge] = []
+    before = "x"
+    for layer in range(20):
+        linear, name = f"fc{layer}", f"lif{layer}"
+        ops[linear] = Linear(Dense(np.ones((2, 2), np.float32)), (2,))
+        ops[name] = Neuron((2,), np.full((), decay), np.full((), 0.5), True, HardReset())
+        edges += [Edge(before, linear), Edge(linear, name)]
+        before = name
+    return Graph({**ops, "y": Output((2,))}, [*edges, Edge(before, "y")])
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_what_one_event_starts_may_be_too_much(decay: float) -> None:
+    """Without samples it can only be feared; on samples it is seen, at every stage that goes event by event."""
+    graph, x = deep(decay), np.ones((2, 3, 2), np.int64)
+    compiled = lower(graph, CHIP, Options(weight_bits=4), None).network
+    (doubt,) = validate(compiled, CHIP, require_proof=False)
+    assert doubt.message == "one event of channel 0 may start more than 65,536 events; the queue holds 128"
+    assert "one event may start more than 65536: watch" in emit("deep", compiled, CHIP, 3)["README.md"].decode()
+    given, lengths = ideal(graph), np.full(2, 3)
+    with pytest.raises(CompileError, match="one event of channel 0 starts more than 65,536 events"):
+        stages.by_events(given, rounding.plain(given, LIMITS), np.arange(2), x, lengths, LIMITS)
+    with pytest.raises(CompileError, match="one event of channel 0 starts more than 65,536 events"):
+        lower(graph, CHIP, Options(weight_bits=4), Data(x.astype(np.float32), lengths))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snncc.backends.tinyodin.config import Config, Events, Neurons, Registers, World
 from snncc.backends.tinyodin.machine import Result, run
@@ -17,7 +18,7 @@ from snncc.backends.tinyodin.replay import first_difference, replay
 from snncc.backends.tinyodin.trace import read
 from tests.backends.tinyodin.files import RECORDED
 from tests.backends.tinyodin.naive import Naive
-from tests.backends.tinyodin.random_runs import Run, floods, runs
+from tests.backends.tinyodin.random_runs import Run, floods, races, runs
 
 SHORT = ("01", "02", "03", "16", "18", "19", "20", "21")
 
@@ -93,6 +94,25 @@ def test_floods_reach_every_corner_of_the_queue() -> None:
         assert total[name], name
     for name in ("overtaking_pushes", "overtaking_leaks", "spikes_SWEEP", "spikes_VIRT", "spikes_LEAK"):
         assert total[name], name
+
+
+def test_races() -> None:
+    for seed in range(200):
+        _same(races(seed))
+
+
+@pytest.mark.slow
+@given(st.integers(200, 1 << 32))
+@settings(max_examples=5000)
+def test_many_races(seed: int) -> None:
+    _same(races(seed))
+
+
+@pytest.mark.slow
+@given(st.integers(30, 1 << 32))
+@settings(max_examples=300)
+def test_many_floods(seed: int) -> None:
+    _same(floods(seed))
 
 
 @pytest.mark.parametrize(("open_loop", "source_control"), [(False, False), (False, True), (True, False), (True, True)])
