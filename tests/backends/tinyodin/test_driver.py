@@ -145,6 +145,16 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert decoded.stdout == "sample 0: class 0, scores 2\nsample 1: class 0, scores 0\n"
 
 
+def test_whoever_reads_the_lines_may_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-B", "-u", str(written(example([[3, 0]]), tmp_path) / "driver.py"), "program"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stderr
+        assert running.stdout.readline() == b"SPI 00000 00001\n"
+        running.stdout.close()
+        assert running.stderr.read() == b""
+
+
 @pytest.mark.parametrize("arguments", [(), ("fly",), ("run",), ("decode", "x")])
 def test_bad_use_prints_what_there_is(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = _command(written(example([[3, 0]]), tmp_path), *arguments)
