@@ -18,7 +18,7 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "compiler", "deploy", "views", "pages", "screen", "cli"),
+    *("program", "event_program", "compiler", "deploy", "views", "pages", "screen", "cli", "__main__"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
@@ -33,6 +33,7 @@ TESTED_THROUGH = {
     "arithmetic": "integers",
     "event_program": "backends",
     "parameters": "contracts",
+    "__main__": "readme",
     "views": "cli",
     "program": "cli",
     "compiler": "cli",

@@ -1,0 +1,5 @@
+"""Runs the command line as `python -m snncc`."""
+
+from snncc.cli import main
+
+main()
