@@ -139,6 +139,14 @@ class Parameters:
     bias_bits: int
     bias_exponent: Range
 
+    @property
+    def largest_threshold(self) -> int:
+        return ((1 << self.threshold_bits) - 1) << self.threshold_shift
+
+    @property
+    def largest_bias(self) -> int:
+        return ((1 << (self.bias_bits - 1)) - 1) << self.bias_exponent[1]
+
 
 @dataclass(frozen=True)
 class Lava:

@@ -15,10 +15,14 @@ from snncc.graph import Graph
 from snncc.integers import Population, Source, Synapse, value_range
 from snncc.layers import Input, Layer, Linear, Neuron, size
 from snncc.linear import LinearMap
+from snncc.passes.express import expressed
 from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded, top
+from snncc.passes.held import held
 from snncc.passes.rounding import Frames, together
 from snncc.passes.spikes import MOST, bounded
 from snncc.passes.widths import Use, fitted
+
+_NEARLY = 1 + 2**-10  # a bias that is cut by less is only rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,35 +110,42 @@ def integer_maps(given: Problem, grid: Grid, frames: Frames | None = None) -> tu
 def build(
     given: Problem, grid: Grid, bias: Floats | None = None, maps: tuple[LinearMap, ...] | None = None
 ) -> Candidate:
-    """The candidate on a grid, with another bias if one is given, and with maps that were rounded already."""
+    """The candidate on a grid, with another bias if one is given, and with maps that were rounded already.
+
+    It is in the chip's own words, so that what is tried on samples is what the chip will compute.
+    """
     neuron = given.neuron if bias is None else replace(given.neuron, bias=bias)
     maps = integer_maps(given, grid) if maps is None else maps
     low, high = _sums(given, maps, grid)
     population, extra = fitted(neuron, grid, (low, high), given.chip, given.use)
-    population = bounded(population, low << extra, high << extra)
+    population = expressed(bounded(population, low << extra, high << extra), given.chip)
     synapses = (Synapse(linear, exponent + extra) for linear, exponent in zip(maps, grid.exponents, strict=True))
     return Candidate(population, tuple(synapses), np.ldexp(grid.quantum, -extra))
 
 
 def plain_grid(given: Problem) -> Grid:
-    """The grid on which no weight is clipped, and none is rounded if the weights lie on a grid already."""
+    """The finest grid that the chip holds on which no weight is clipped; weights that lie on a grid stay on it."""
     exact = exact_grid(given)
     largests = tuple(largest(each) for each in given.incoming)
     if exact is not None:
         return exact
     if not any(largests):
         return Grid(np.asarray(1.0 / top(given.bits)), (given.chip.weight.exponent[0],) * len(largests))
-    return aligned(largests, int(np.argmax(largests)), 1.0, given.bits, given.chip.weight.exponent)
+    grid = aligned(largests, int(np.argmax(largests)), 1.0, given.bits, given.chip.weight.exponent)
+    return held(given.neuron, grid, given.chip, given.bits)
 
 
 def exact_grid(given: Problem) -> Grid | None:
-    """The grid that the weights lie on, if they were trained on one that the bits hold."""
+    """The grid that the weights lie on, if they were trained on one that the bits and the chip hold."""
     if len(given.incoming) != 1:
         return None
     (only,) = given.incoming
     step = exact_step(only.map.weight, top(given.bits))
     low = given.chip.weight.exponent[0]
-    return None if step is None else Grid(np.asarray(np.ldexp(step * abs(only.unit), -low)), (low,))
+    if step is None:
+        return None
+    grid = Grid(np.asarray(np.ldexp(step * abs(only.unit), -low)), (low,))
+    return grid if held(given.neuron, grid, given.chip, given.bits).quantum == grid.quantum else None
 
 
 def _sums(given: Problem, maps: tuple[LinearMap, ...], grid: Grid) -> tuple[Ints, Ints]:
@@ -156,13 +167,22 @@ def faults(name: str, graph: Graph[Layer], candidate: Candidate, chip: Chip) -> 
         if not ((decay >= 0) & (decay <= 1)).all():
             found = f"{float(decay.min()):g}..{float(decay.max()):g}"
             yield Diagnostic("decay-range", name, f"a step keeps {found} of a state; integers can keep 0..1 of it")
+    for message in _out_of_reach(neuron, candidate, chip):
+        hint = "weights this small can hardly make it fire: check the model, or prune the population"
+        yield Diagnostic("scale-range", name, message, hint)
+
+
+def _out_of_reach(neuron: Neuron, candidate: Candidate, chip: Chip) -> Iterator[str]:
+    """Parameters so far above the weights that the chip cannot hold both. A bias is cut off only where it must be."""
     fire = candidate.population.fire
     needed = 0 if fire is None else int(np.abs(fire.threshold).max(initial=0)).bit_length() + 1
+    above = "so far above its weights that it"
     if needed > chip.membrane.bits:
-        yield Diagnostic(
-            "scale-range",
-            name,
-            f"its threshold is so far above its weights that it needs a register of {needed} bits; "
-            f"{chip.name} has {chip.membrane.bits}",
-            "weights this small can hardly make it fire: check the model, or prune the population",
-        )
+        yield f"its threshold is {above} needs a register of {needed} bits; {chip.name} has {chip.membrane.bits}"
+    if chip.parameters is None:
+        return
+    limit = chip.parameters.largest_bias
+    bias = float(np.abs(np.ldexp(neuron.bias / candidate.quantum, candidate.population.input_shift)).max(initial=0))
+    least = all(np.abs(each.map.weight).max(initial=0) <= 1 for each in candidate.synapses)
+    if least and bias > limit * _NEARLY:
+        yield f"its bias is {above} is {bias:,.0f} at least; {chip.name} holds {limit:,}"

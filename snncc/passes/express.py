@@ -20,14 +20,15 @@ def express(network: Network, chip: Chip) -> Network:
     - Thresholds and biases come from the chip's grid, where it has one.
     """
     ops: dict[str, IntOp] = {
-        name: _expressed(op, chip) if isinstance(op, Population) else op for name, op in network.ops.items()
+        name: expressed(op, chip) if isinstance(op, Population) else op for name, op in network.ops.items()
     }
     if all(ops[name] is op for name, op in network.ops.items()):
         return network
     return Graph(ops, network.edges)
 
 
-def _expressed(op: Population, chip: Chip) -> Population:
+def expressed(op: Population, chip: Chip) -> Population:
+    """The nearest population that the chip's neurons can be told; again the same if it is one already."""
     fire = op.fire and _compared(op.fire, chip)
     membrane, current = op.membrane, op.current
     if chip.membrane.ends != "twos-complement":

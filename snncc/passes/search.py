@@ -19,6 +19,7 @@ from snncc.linear import Conv, LinearMap
 from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors, respond, spike_errors
 from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
 from snncc.passes.grids import Grid, aligned, largest, largest_by_unit, top
+from snncc.passes.held import held
 from snncc.passes.rounding import Frames
 
 _FEW_BITS = 5  # weights so narrow that where to clip them matters for how they are rounded together
@@ -39,6 +40,7 @@ def wide(chip: Chip) -> Chip:
         accumulator=Accumulator(60, (0, 30)),
         current=state,
         membrane=state,
+        parameters=None,
     )
 
 
@@ -132,12 +134,23 @@ def _ratios(bits: int) -> tuple[float, ...]:
 
 
 def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
-    """Grids for the whole population: each of its maps in turn fills the bits, clipped at each of the ratios."""
+    """Grids for the whole population: each of its maps in turn fills the bits, clipped at each of the ratios.
+
+    Where the chip could not hold all that stands on them, there are coarser ones beside them: samples show whether the
+    weights or what is cut off matters more.
+    """
     largests = tuple(largest(each) for each in given.incoming)
     span = given.chip.weight.exponent
     for anchor in range(len(largests)):
         if largests[anchor] > 0:
-            yield (aligned(largests, anchor, ratio, given.bits, span) for ratio in _ratios(given.bits))
+            grids = [aligned(largests, anchor, ratio, given.bits, span) for ratio in _ratios(given.bits)]
+            coarser = [[_held(given, each, seen) for each in grids] for seen in (None, given.use.seen)]
+            distinct = {float(each[0].quantum): each for each in (grids, *coarser)}
+            yield from (iter(each) for each in distinct.values())
+
+
+def _held(given: Problem, grid: Grid, seen: float | None = None) -> Grid:
+    return held(given.neuron, grid, given.chip, given.bits, seen)
 
 
 def _own_grids(given: Problem, common: Grid, units: Shape) -> Iterator[Grid]:
@@ -149,7 +162,7 @@ def _own_grids(given: Problem, common: Grid, units: Shape) -> Iterator[Grid]:
     most = np.maximum.reduce(largests)
     most = np.maximum(most, most.max() / _SPREAD)
     for ratio in _ratios(given.bits):
-        yield Grid(most * ratio / top(given.bits), common.exponents)
+        yield _held(given, Grid(most * ratio / top(given.bits), common.exponents))
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from snncc.chip import Chip, StateArithmetic
 from snncc.integers import Decay, Population, Register
 from snncc.layers import Neuron
 from snncc.passes.grids import Grid
+from snncc.passes.held import holds
 from snncc.passes.spikes import bounded
 
 TOLERANCE = 1 / 128  # of the threshold: what all rounding of states may add up to before a neuron forgets it
@@ -146,7 +147,7 @@ def choose(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use:
     unit = threshold_unit(neuron, grid) / grid.quantum
     probe_shift = max(0, _PROBE_THRESHOLD - int(np.frexp(unit.min())[1]))
     states = _states(neuron, grid, sums, chip, use, probe_shift)
-    shifts = tuple(_shifts(grid, sums, chip))
+    shifts = tuple(_shifts(neuron, grid, sums, chip))
     for certainty in range(4):
         for shift in shifts:
             for room in (0,) if certainty == 0 else range(_MOST_ROOM, -1, -1):
@@ -171,13 +172,17 @@ def threshold_unit(neuron: Neuron, grid: Grid) -> Floats:
     return np.where(distance > 0, distance, grid.quantum * 100)
 
 
-def _shifts(grid: Grid, sums: tuple[Ints, Ints], chip: Chip) -> Iterator[int]:
-    """The left shifts, by input shift and exponents together, that keep shifted sums within half the accumulator."""
+def _shifts(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip) -> Iterator[int]:
+    """The left shifts, by input shift and exponents together, at which sums and parameters fit the chip.
+
+    Shifted sums stay within half the accumulator. The least shift there is is among them in any case.
+    """
     low, high = chip.accumulator.input_shift
     room = chip.weight.exponent[1] - max(grid.exponents, default=0)
     most = max(-int(sums[0].min(initial=0)), int(sums[1].max(initial=0)))
     for shift in range(low, high + max(0, room) + 1):
-        if shift == low or most << shift < 1 << (chip.accumulator.bits - 2):
+        fits = most << shift < 1 << (chip.accumulator.bits - 2) and holds(neuron, grid, chip, shift)
+        if shift == low or fits:
             yield shift
 
 
