@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from snncc import records
 from snncc.arithmetic import Overflow, Register, Rounding
+from snncc.device import Device, impossible_device
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.fabric import Core, Energy, Fabric, Figure, Mesh, Packing, Timing, figures, impossible, wrong_figure
 from snncc.records import Range, Reader
@@ -121,10 +122,11 @@ class Crossbar:
 
 @dataclass(frozen=True)
 class Compiler:
-    """The C compiler that builds the artefact to run it here, and its flags."""
+    """The C compiler that builds the artefact, its flags, and the command that installs it where it is not common."""
 
     command: str
     flags: tuple[str, ...]
+    install: str = ""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ class Chip:
     timing: Timing | None = None
     energy: Energy | None = None
     crossbar: Crossbar | None = None
+    device: Device | None = None
 
     @property
     def fabric(self) -> Fabric | None:
@@ -219,7 +222,8 @@ def checked(data: Mapping[str, Any], reader: Reader) -> Chip:
     chip = records.build(Chip, data)
     tables = chip.mesh, chip.core, chip.packing, chip.timing, chip.energy
     found = (*_contradictions(chip, reader), *impossible(tables, chip.delay.steps[0], reader))
-    check([*found, *_impossible_crossbar(chip, reader)])
+    flags = chip.compiler.flags if chip.compiler else None
+    check([*found, *_impossible_crossbar(chip, reader), *impossible_device(chip.device, flags, reader)])
     return chip
 
 

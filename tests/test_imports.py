@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports only what stands before it here; within a package the imports need only be free of cycles.
 ORDER = (
     *("diagnostics", "files", "arithmetic", "arrays", "graph", "linear", "layers", "describe", "integers"),
-    *("records", "fabric", "chip"),
+    *("records", "fabric", "device", "chip"),
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),

@@ -77,7 +77,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(RUN, "_write_input", full)
+    monkeypatch.setattr(RUN, "write_input", full)
     found = said("bool record", "bool record")
     assert found.startswith("error[cannot-write]: ")
     assert found.endswith(": No space left on device\n  = hint: set TMPDIR to a folder that has room")

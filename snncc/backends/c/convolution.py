@@ -26,6 +26,8 @@ class Walk:
 
     inner: int
     channels_last: bool
+    channels: int
+    height: int
     width: int
     filter: int
     group_inputs: int
@@ -47,6 +49,8 @@ def walk_shape(conv: Conv, source: Layout) -> Walk:
     return Walk(
         inner=channels if source.moved else height * width,
         channels_last=source.moved,
+        channels=channels,
+        height=height,
         width=width,
         filter=int(np.prod(conv.weight.shape[2:])) * per_group,
         group_inputs=conv.weight.shape[1],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from snncc.backends.base import Job
+from snncc.backends.c.calls import Calls
 from snncc.backends.c.names import text
 from snncc.backends.c.neurons import Kind, Neurons
 from snncc.backends.c.overview import overview, readme
@@ -25,23 +25,29 @@ def emit(job: Job) -> Mapping[str, bytes]:
     plan = Plan(job.network, job.proof)
     storage = store(plan.tables)
     header, body = blob(storage.loaded)
-    context = {**_context(job, plan, storage), "header": list(header), "crc": zlib.crc32(body)}
+    context = {**context_of(job, plan, storage), "header": list(header), "crc": zlib.crc32(body)}
     names = ("network.h", "network.c", "weights.h", "weights.c", "main.c")
-    files = {name: _render(name, context) for name in names}
+    files = {name: render(name, context) for name in names}
     files["README.md"] = readme(job, plan, storage).encode()
     return {**files, "weights.bin": header + body} if storage.loaded else files
 
 
-def _render(name: str, context: Mapping[str, Any]) -> bytes:
+def render(name: str, context: Mapping[str, Any]) -> bytes:
+    """The file of a template `NAME.j2`, without superfluous blanks."""
     return tidy(fill("snncc.backends.c", f"{name}.j2", **context)).encode("ascii")
 
 
-def _context(job: Job, plan: Plan, storage: Storage) -> Mapping[str, Any]:
+def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], Calls] = Calls) -> Mapping[str, Any]:
+    """The words of the templates; `calls` spells out the calls of kernels."""
     functions = _functions(plan)
-    senders = [link.sender for step in plan.steps for link in step.links]
+    links = [link for step in plan.steps for link in step.links]
+    senders = [link.sender for link in links]
     return {
         "title": text(job.title),
         "chip": text(job.chip.name),
+        "index": "uint32_t",
+        "flash": "",
+        "noinline": "",
         "overview": overview(plan),
         "source": _source(plan),
         "windows": plan.windows,
@@ -54,11 +60,11 @@ def _context(job: Job, plan: Plan, storage: Storage) -> Mapping[str, Any]:
         "sums": [{"name": f"{n.ident}_acc", "type": n.kind.acc, "length": n.layout.size} for n in _neurons(plan)],
         "rings": [each for each in plan.senders.values() if each.ring],
         "finders": _unique(each.type for each in senders),
-        "gatherers": _unique(link.sender.type for step in plan.steps for link in step.links if link.own_delays),
-        "kernels": _unique(link.compiled.kernel for step in plan.steps for link in step.links),
-        "walks": [_walk(link) for step in plan.steps for link in step.links if link.compiled.walk],
+        "gatherers": _unique((link.sender.type, own.type) for link in links if (own := link.own_delays)),
+        "kernels": _unique(link.compiled.kernel for link in links),
+        "walks": [_walk(link) for link in links if link.compiled.walk],
         "kinds": [(name, kind, _users(plan, kind)) for kind, name in functions.items()],
-        "populations": [_population(step, functions[step.neurons.kind], plan) for step in plan.steps],
+        "populations": [_population(step, functions[step.neurons.kind], calls(plan)) for step in plan.steps],
         "initial": [_initial(each) for n in _neurons(plan) for each in n.fields if each.initial or each.initial_table],
         "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
         "records": list(_records(plan)),
@@ -109,7 +115,7 @@ def _arithmetic(kinds: Iterable[Kind]) -> Mapping[str, Any]:
 def _source(plan: Plan) -> Mapping[str, Any]:
     sender, op = plan.senders[plan.source_name], plan.network[plan.source_name]
     assert isinstance(op, Source)
-    copied = sender.ring or plan.windows
+    copied = plan.copied
     low, high = sender.type.span
     below, above = op.lowest > low, op.highest < high
     checks = ["x[n] < SNN_INPUT_LOWEST"] * below + ["x[n] > SNN_INPUT_HIGHEST"] * above
@@ -154,51 +160,8 @@ def _walk(link: Link) -> Mapping[str, Any]:
     return {"ident": link.ident, "walk": link.compiled.walk, "roles": roles}
 
 
-@dataclass
-class _Calls:
-    """Spells out the calls of one population's synapses; an event list that is still valid is not made again."""
-
-    plan: Plan
-    copied: bool
-
-    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str]:
-        sender, prepare = link.sender, list[str]()
-        values = self.values(link)
-        if link.own_delays:
-            values = f"s->gathered_{sender.type.short}"
-            ring = f"(const {sender.type.name} *)s->{sender.array}"
-            numbers = f"{sender.size}, {sender.depth}, s->{sender.ident}_now, {link.delay}"
-            prepare.append(f"gather_{sender.type.short}({values}, {ring}, {numbers}, {link.own_delays.name});")
-        key = f"{link.ident}:{values}" if link.own_delays else values
-        if key != listed:
-            prepare.append(f"count = find_events_{sender.type.short}({values}, {sender.size}, s->events);")
-        comment = f"{text(link.name)}, from {text(self.sender_name(link))}"
-        return {"prepare": prepare, "call": self.kernel(link, values), "comment": comment}, key
-
-    def values(self, link: Link) -> str:
-        """C for what the sender sent; the input itself where nobody needs its past."""
-        if link.sender is self.plan.senders[self.plan.source_name] and not self.copied:
-            return "x"
-        return link.sender.at(link.delay)
-
-    def sender_name(self, link: Link) -> str:
-        delay = f" {link.delay} steps ago" if link.delay > 1 else " a step ago" if link.delay else ""
-        return next(name for name, each in self.plan.senders.items() if each is link.sender) + delay
-
-    def kernel(self, link: Link, values: str) -> str:
-        compiled, tables = link.compiled, link.compiled.tables
-        arguments = {
-            "rows": lambda: [tables["weight"].name, str(compiled.targets)],
-            "targets": lambda: [tables[role].name for role in ("first", "target", "weight")],
-            "walk": lambda: [f"&{link.ident}_walk", tables["weight"].name],
-        }[compiled.kernel.form]()
-        target = self.plan.ident[self.plan.network.outgoing(link.name)[0].target]
-        events = ["s->events", "count", *[values] * link.sender.graded]
-        return f"{compiled.kernel.name}({', '.join([f's->sums.{target}_acc', *arguments, *events])});"
-
-
-def _population(step: Step, function: str, plan: Plan) -> Mapping[str, Any]:
-    neurons, calls = step.neurons, _Calls(plan, _source(plan)["copied"])
+def _population(step: Step, function: str, calls: Calls) -> Mapping[str, Any]:
+    neurons, plan = step.neurons, calls.plan
     synapses: list[Mapping[str, Any]] = []
     listed: str | None = None
     for link in step.links:

@@ -38,7 +38,7 @@ def _synapse(plan: Plan, link: Link) -> tuple[str, ...]:
     count = synapse_count(op.map)  # pyright: ignore[reportAttributeAccessIssue]
     size = sum(each.bytes for each in link.compiled.tables.values())
     shape = f"{op.map.in_size} -> {op.map.out_size}"  # pyright: ignore[reportAttributeAccessIssue]
-    bits = str(link.compiled.kernel.weight.bits)
+    bits = str(link.compiled.kernel.bits)
     return f"  {text(link.name)}", shape, str(count), bits, str(size), link.compiled.kernel.name
 
 

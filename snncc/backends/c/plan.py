@@ -5,7 +5,7 @@ The plan is the integer network in C's terms; the templates only spell it out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from snncc.backends.c.widths import CType, narrowest_unsigned, wire
 from snncc.integers import Network, Output, Population, Source, Synapse, source_of, synapses_of, value_range
 
 _U32 = CType(32, signed=False)
+Synthesis = Callable[[str, Synapse, int, Ends], Compiled]
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,15 @@ class Step:
 
 
 class Plan:
-    """Everything that the templates spell out, computed from the network and its proof."""
+    """Everything that the templates spell out, computed from the network and its proof.
 
-    def __init__(self, network: Network, proof: Proof) -> None:
-        self.network, self.proof = network, proof
+    `synthesis` chooses the kernel and lays out the weights of each synapse; sums have at least `sum_bits`.
+    """
+
+    def __init__(
+        self, network: Network, proof: Proof, synthesis: Synthesis = compile_synapse, sum_bits: int = 8
+    ) -> None:
+        self.network, self.proof, self.synthesis, self.sum_bits = network, proof, synthesis, sum_bits
         self.ident = identifiers(network.ops)
         self.layouts = layouts(network)
         self.senders = {name: self._sender(name) for name in self.layouts}
@@ -105,6 +111,11 @@ class Plan:
     def windows(self) -> bool:
         """Whether the program has to know where a sample ends."""
         return self.tail > 0
+
+    @cached_property
+    def copied(self) -> bool:
+        """Whether a step keeps its input in the state, because a later one reads it."""
+        return self.windows or self.senders[self.source_name].ring
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
@@ -157,7 +168,7 @@ class Plan:
         assert isinstance(op, Population)
         feeding = synapses_of(self.network, name)
         exponent = min((self._synapse(each).exponent for each in feeding), default=0)
-        acc = acc_type(proof.acc, exponent)
+        acc = acc_type(proof.acc, exponent, self.sum_bits)
         sender = self.senders[name]
         setting = Setting(proof, self.layouts[name], acc, exponent, self._reads_before(name), sender.ring)
         neurons = compile_population(ident, op, setting)
@@ -177,10 +188,11 @@ class Plan:
         op, (delay, own) = self._synapse(name), self._delay(name)
         sender = self.senders[source_of(self.network, name)[0]]
         ends = Ends(sender.layout, target, acc, sender.type if sender.graded else None)
-        compiled = compile_synapse(self.ident[name], op, op.exponent - exponent, ends)
+        compiled = self.synthesis(self.ident[name], op, op.exponent - exponent, ends)
         kept = None
         if own is not None:
-            kept = table(f"snn_{self.ident[name]}_delay", _U32, sender.layout.arrange(own), "[source]: steps")
+            steps = sender.layout.arrange(own)
+            kept = table(f"snn_{self.ident[name]}_delay", narrowest_unsigned(int(own.max())), steps, "[source]: steps")
         return Link(name, self.ident[name], sender, delay, compiled, kept)
 
 

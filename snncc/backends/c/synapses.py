@@ -10,7 +10,7 @@ from snncc.arrays import Array
 from snncc.backends.c.convolution import Walk, walk_shape, walk_tables
 from snncc.backends.c.layout import Layout
 from snncc.backends.c.tables import Table, table
-from snncc.backends.c.widths import CType, narrowest, narrowest_unsigned, span_of
+from snncc.backends.c.widths import CType, join, narrowest, narrowest_unsigned, span_of
 from snncc.integers import Synapse
 from snncc.linear import Conv, Dense, LinearMap, Sparse, to_sparse
 
@@ -30,6 +30,11 @@ class Kernel:
     value: CType | None = None
     target: CType | None = None
     grouped: bool = False
+
+    @property
+    def bits(self) -> int:
+        """In which a weight is stored."""
+        return self.weight.bits
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class Ends:
 
 def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled:
     """`shift` is what the exponent still has to add to the weights; `ident` begins the names of the tables."""
-    linear = _form(op.map, ends)
+    linear = form_of(op.map, ends)
     weight = linear.weight.astype(np.int64) << shift if shift else linear.weight
     kind = narrowest(span_of(weight))
     if isinstance(linear, Conv):
@@ -77,7 +82,7 @@ def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled
     return Compiled(Kernel("rows", ends.acc, kind, ends.value), tables, linear.out_size, weight.size)
 
 
-def _form(linear: LinearMap, ends: Ends) -> LinearMap:
+def form_of(linear: LinearMap, ends: Ends) -> LinearMap:
     """The form in which a synapse is computed; it may differ from the one in which it is stored."""
     if isinstance(linear, Conv):
         readable = not ends.source.moved or ends.source.channels == linear.in_shape[0]
@@ -118,6 +123,6 @@ def _targets(ident: str, linear: Sparse, weight: Array, kind: CType, ends: Ends)
     return Compiled(kernel, tables, linear.out_size, weight.size)
 
 
-def acc_type(span: tuple[int, int], exponent: int) -> CType:
+def acc_type(span: tuple[int, int], exponent: int, least: int = 8) -> CType:
     """The type of a population's sums, counted in units of 2**exponent; the proof's span holds partial sums too."""
-    return narrowest((-(-span[0] >> exponent), span[1] >> exponent))
+    return narrowest(join((-(-span[0] >> exponent), span[1] >> exponent), CType(least, signed=True).span))

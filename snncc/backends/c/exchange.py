@@ -1,0 +1,116 @@
+"""The files that a generated program reads and writes, in whichever machine: a batch, and the trace of its run."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.base import Batch
+from snncc.backends.c.widths import CType
+from snncc.diagnostics import CompileError, fault
+from snncc.integers import Network, Output, Population
+from snncc.runner import Trace
+
+AGAIN = "compile the model again"
+_RECORD = struct.Struct("<5I")
+
+
+@dataclass(frozen=True)
+class _Record:
+    """An entry of the output file's header: 0 output, 1 spikes or 2 membrane, and where its values lie in a frame."""
+
+    kind: int
+    type: CType
+    size: int
+    due: int
+    first: int
+
+    @property
+    def last(self) -> int:
+        return self.first + self.size * self.type.bytes
+
+
+def failed(message: str) -> CompileError:
+    """A fault of the program while it ran."""
+    return fault("program-failed", "network.c", message, f"{AGAIN}; if that does not help, please report this")
+
+
+def write_input(file: BinaryIO, batch: Batch, kind: CType) -> None:
+    """What `main.c` reads: the batch, sample by sample."""
+    samples, steps, size = batch.x.shape
+    file.write(struct.pack("<8s4I", b"SNNCCIN1", samples, steps, size, kind.bytes))
+    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+        frames = x[:length]
+        if frames.size and not kind.holds((int(frames.min()), int(frames.max()))):
+            raise ValueError(f"inputs do not fit {kind.name}")
+        file.write(struct.pack("<I", length))
+        file.write(np.ascontiguousarray(frames, kind.numpy).data)
+
+
+def read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
+    """The trace, sample by sample, so that only one sample's bytes are alive beside it."""
+    samples, steps = batch.x.shape[:2]
+    records = _records(file, network)
+    kept = [np.zeros((samples, steps, each.size), np.int64) for each in records]
+    frame = records[-1].last if records else 0
+    tail = max([0, *(op.start for op in network.of_kind(Population).values()), *_latencies(network)])
+    last_start = max([0, *(op.start for op in network.of_kind(Population).values())])
+    for sample, length in enumerate(batch.lengths.tolist()):
+        total = min(length + tail, steps + last_start)
+        raw = np.frombuffer(file.read(total * frame), np.uint8)
+        if raw.size != total * frame:
+            raise failed("the C program's output ends too early")
+        frames = raw.reshape(total, frame)
+        for each, values in zip(records, kept, strict=True):
+            part = np.ascontiguousarray(frames[each.due : each.due + length, each.first : each.last])
+            values[sample, : len(part)] = part.view(each.type.numpy)
+    return _trace(records, kept, network)
+
+
+def _latencies(network: Network) -> list[int]:
+    return [op.latency for op in network.of_kind(Output).values()]
+
+
+def _records(file: BinaryIO, network: Network) -> list[_Record]:
+    """The header, which must announce the network's outputs, and all of its populations or none."""
+    head = file.read(12)
+    count = struct.unpack("<I", head[8:])[0] if head[:8] == b"SNNCCOU1" and len(head) == 12 else -1
+    outputs, populations = _announced(network)
+    if count not in (len(outputs), len(outputs + populations)):
+        raise failed("the C program's output has no header, or that of another network")
+    body = file.read(count * _RECORD.size)
+    records: list[_Record] = []
+    for kind, size_of_value, signed, size, due in _RECORD.iter_unpack(body[: len(body) // _RECORD.size * _RECORD.size]):
+        first = records[-1].last if records else 0
+        bits = 8 * size_of_value if size_of_value in (1, 2, 4, 8) else 8
+        records.append(_Record(kind, CType(bits, bool(signed)), size, due, first))
+    if [(each.kind, each.size) for each in records] != (outputs + populations)[:count]:
+        raise failed("the C program's output is that of another network")
+    return records
+
+
+def _announced(network: Network) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Kind and size of every record: of outputs, and of populations."""
+    sizes = {name: op.size for name, op in network.of_kind(Population).items()}
+    outputs = [(0, sizes[network.incoming(name)[0].source]) for name in network.of_kind(Output)]
+    return outputs, [(kind, sizes[name]) for name in network.order() if name in sizes for kind in (1, 2)]
+
+
+def _trace(records: list[_Record], kept: list[Array], network: Network) -> Trace:
+    """Records come in the order of the emitted program: outputs as in the network, populations as they are computed."""
+    by_kind = [[values for each, values in zip(records, kept, strict=True) if each.kind == kind] for kind in range(3)]
+    populations = [name for name in network.order() if isinstance(network[name], Population)]
+
+    def named(names: list[str], arrays: list[Array]) -> Mapping[str, Array]:
+        return dict(zip(names, arrays, strict=True)) if arrays else {}
+
+    return Trace(
+        named(list(network.of_kind(Output)), by_kind[0]),
+        named(populations, by_kind[1]),
+        named(populations, by_kind[2]),
+    )

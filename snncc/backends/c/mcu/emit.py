@@ -1,0 +1,134 @@
+"""Writes a network for a microcontroller: one C file, one header, and what builds, runs and tests them there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snncc.analysis.proof import Proof
+from snncc.backends.base import Job
+from snncc.backends.c.calls import Calls
+from snncc.backends.c.emit import context_of, render
+from snncc.backends.c.mcu.synapses import padding, synthesis
+from snncc.backends.c.plan import Link, Plan, Step
+from snncc.backends.c.tables import Storage, Table
+from snncc.backends.c.widths import CType
+from snncc.chip import Chip
+from snncc.device import Device
+from snncc.integers import Network
+
+_ROLES = ("row", "row_out", "row_weight", "run", "run_out", "run_weight", "run_length")
+_FLASH = "SNN_FLASH "
+
+
+@dataclass(frozen=True)
+class PackedCalls(Calls):
+    """The calls of kernels that find the events themselves."""
+
+    def listing(self, link: Link, values: str) -> list[str]:  # noqa: ARG002
+        return []
+
+    def kernel(self, link: Link, values: str) -> str:
+        compiled, tables = link.compiled, link.compiled.tables
+        tabled = {
+            "rows": lambda: [tables["weight"].name, str(compiled.targets)],
+            "targets": lambda: [tables[role].name for role in ("first", "entry")],
+            "walk": lambda: [f"&{link.ident}_walk", tables["weight"].name],
+        }[compiled.kernel.form]()
+        sources = [] if compiled.kernel.form == "walk" else [str(link.sender.size)]
+        return f"{compiled.kernel.name}({', '.join([self.sums(link), *tabled, values, *sources])});"
+
+
+def device_of(chip: Chip) -> Device:
+    """The device of a chip that `validate` has let through."""
+    assert chip.device is not None
+    return chip.device
+
+
+def plan_for(network: Network, proof: Proof, chip: Chip) -> Plan:
+    """The plan of a network on a chip's device."""
+    device = device_of(chip)
+    return Plan(network, proof, synthesis(device), 16 if device.words else 8)
+
+
+def emit(job: Job) -> Mapping[str, bytes]:
+    """The artefact's files by relative path; the same job gives the same bytes."""
+    plan = plan_for(job.network, job.proof, job.chip)
+    context = context_for(job, plan)
+    return {name: render(f"mcu/{template}", context) for name, template in templates(device_of(job.chip)).items()}
+
+
+def templates(device: Device) -> Mapping[str, str]:
+    """The template of each file of an artefact."""
+    board = f"board_{device.emulator.channel}.c"
+    files = {"network.h": "network.h", "network.c": "network.c", "bare_metal/board.h": "board.h"}
+    files |= {"bare_metal/board.c": board, "bare_metal/run.c": "run.c"}
+    if device.emulator.channel == "semihosting":
+        files |= {"bare_metal/startup.c": "startup.c", "bare_metal/link.ld": "link.ld"}
+    return files
+
+
+def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
+    """The words of the templates for a device."""
+    device = device_of(job.chip)
+    base = context_of(job, plan, Storage(plan.tables, ()), PackedCalls)
+    index = index_type(plan, device)
+    walks = [_walk(step, link) for step in plan.steps for link in step.links if link.compiled.walk]
+    padded = {f"{step.neurons.ident}_acc": padded_sums(step) for step in plan.steps}
+    return {
+        **base,
+        "words": device.words,
+        "family": device.family,
+        "clocked": device.emulator.counts == "cycles",
+        "painted": 256 if device.word_bits < 32 else 1024,
+        "buffer": 16 if device.word_bits < 32 else 256,
+        "flash_origin": device.emulator.flash,
+        "ram_origin": device.emulator.ram,
+        "flash_bytes": int(device.flash.value),
+        "ram_bytes": int(device.ram.value),
+        "stack_bytes": 512,
+        "progmem": "progmem" in device.features,
+        "flash": _FLASH if "progmem" in device.features else "",
+        "noinline": "SNN_NOINLINE ",
+        "index": index.name,
+        "fields": sorted(base["fields"], key=lambda each: -each["type"].bytes),
+        "sums": [{**each, "length": padded[each["name"]]} for each in base["sums"]],
+        "text": [_whole(each, device) for each in plan.tables],
+        "walks": walks,
+        "walk_types": list(dict.fromkeys(each["type"] for each in walks)),
+    }
+
+
+def padded_sums(step: Step) -> int:
+    """How many sums a population has, with those that kernels add to besides its own."""
+    unit = max([1, *(padding(link.compiled) for link in step.links)])
+    return -(-step.neurons.layout.size // unit) * unit
+
+
+def index_type(plan: Plan, device: Device) -> CType:
+    """The type that counts neurons, sums and units of weights."""
+    sizes = [each.size * each.depth for each in plan.senders.values()]
+    most = max([*sizes, *(padded_sums(step) for step in plan.steps), *(each.length for each in plan.tables)])
+    return CType(16 if device.word_bits < 32 and most < 1 << 16 else 32, signed=False)
+
+
+def _whole(each: Table, device: Device) -> Table:
+    """A table that ends with a whole word, where words are aligned: the linker then leaves no gaps."""
+    if not device.words or each.bytes % 4 == 0:
+        return each
+    return each
+
+
+def _walk(step: Step, link: Link) -> Mapping[str, Any]:
+    walk = link.compiled.walk
+    assert walk
+    words = padded_sums(step) // 2
+    numbers = [walk.channels, walk.height, walk.width, walk.filter, walk.group_inputs, walk.group_outputs, words]
+    kind = link.compiled.kernel.target
+    return {
+        "ident": link.ident,
+        "type": kind,
+        "numbers": numbers,
+        "roles": [link.compiled.tables[role].name for role in _ROLES],
+    }

@@ -1,0 +1,107 @@
+"""A microcontroller as its file describes it: its core, its memories, and the tools that build and run its programs."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from snncc.diagnostics import Diagnostic
+from snncc.fabric import Figure, figures, wrong_figure
+from snncc.records import Reader
+
+Family = Literal["cortex-m", "riscv", "avr"]
+Feature = Literal["simd16", "words", "progmem"]
+
+CORES: Mapping[Family, tuple[str, ...]] = {
+    "cortex-m": ("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m23", "cortex-m33"),
+    "riscv": ("rv32imc", "rv32imac", "rv32imafc"),
+    "avr": ("avr5",),
+}
+_FLAGS = (
+    *("-std=", "-O0", "-O1", "-O2", "-O3", "-Os", "-g", "-mcpu=", "-mthumb", "-mfloat-abi=", "-mfpu=", "-march="),
+    *("-mabi=", "-misa-spec=", "--specs=", "-mcmodel=", "-msmall-data-limit=", "-mmcu=", "-mcall-prologues", "-mrelax"),
+    *("-ffunction-sections", "-fdata-sections", "-ffreestanding", "-fno-common", "-fno-builtin", "-fshort-enums"),
+    *("-fno-tree-loop-distribute-patterns", "-funroll-loops", "-fno-unroll-loops", "-fomit-frame-pointer"),
+    *("-fno-jump-tables", "-fno-ivopts", "-Wall", "-Wextra", "-Werror", "-pedantic", "-DF_CPU="),
+)
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{8}")
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """The program that runs the device's code on this computer.
+
+    `{program}` in `arguments` stands for what was built. `channel` is how data get in and out: by semihosting, or out
+    by the first serial port, and in as constants. `counts` says what is counted: instructions, or a timer's cycles.
+    `flash` and `ram` are where its memories begin. `install` is the command that installs it.
+    """
+
+    command: str
+    arguments: tuple[str, ...]
+    channel: Literal["semihosting", "serial"]
+    counts: Literal["instructions", "cycles"]
+    install: str
+    flash: str = ""
+    ram: str = ""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A microcontroller; `word_bits` is the width of its registers, flash and RAM are in bytes.
+
+    Of its features `simd16` is ARM's DSP extension (two sums of 16 bits in a register), `words` that a 32-bit word is
+    loaded and added at once, `progmem` that constants lie in an address space of their own.
+    """
+
+    family: Family
+    core: str
+    word_bits: int
+    features: tuple[Feature, ...]
+    flash: Figure
+    ram: Figure
+    clock_mhz: Figure
+    emulator: Emulator
+
+    @property
+    def words(self) -> bool:
+        return "words" in self.features
+
+
+def impossible_device(device: Device | None, flags: tuple[str, ...] | None, reader: Reader) -> Iterator[Diagnostic]:
+    """What of a microcontroller's table cannot be; `flags` are those of its compiler, None if it has none."""
+    if device is None:
+        return
+    for key, figure in figures(device):
+        yield from wrong_figure(f"device.{key}", figure, reader, whole=key != "clock_mhz")
+        if figure.value < 1:
+            yield reader.fault(f"device.{key}.value", "must be at least 1")
+    yield from _impossible_core(device, reader)
+    for key in ("flash", "ram"):
+        address = getattr(device.emulator, key)
+        if device.emulator.channel == "semihosting" and not _ADDRESS.fullmatch(address):
+            yield reader.fault(f"device.emulator.{key}", f"must be an address like 0x20000000, not {address!r}")
+    if flags is None:
+        yield reader.fault("compiler", "is missing", "a microcontroller's program is built by its cross compiler")
+    for flag in flags or ():
+        if not any(flag == known or (known.endswith("=") and flag.startswith(known)) for known in _FLAGS):
+            yield reader.fault("compiler.flags", f"does not know {flag!r}", _closest(flag, _FLAGS))
+
+
+def _impossible_core(device: Device, reader: Reader) -> Iterator[Diagnostic]:
+    known = CORES[device.family]
+    if device.core not in known:
+        yield reader.fault("device.core", f"does not know {device.core!r}", _closest(device.core, known))
+    if device.word_bits not in (8, 16, 32):
+        yield reader.fault("device.word_bits", f"must be 8, 16 or 32, not {device.word_bits}")
+    if device.words and device.word_bits != 32:
+        yield reader.fault("device.features", "has 'words', which need word_bits = 32")
+    if "simd16" in device.features and not device.words:
+        yield reader.fault("device.features", "has 'simd16' without 'words'")
+
+
+def _closest(given: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
