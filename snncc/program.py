@@ -242,11 +242,14 @@ class Program(CompiledModel):
             return super().traced(folder, batch)
         return self.backend.timeline(folder, self.network, self.chip, batch)
 
+    def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:
+        return self.backend.readings(results, self.chip, samples) if self.backend.readings else ()
+
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         return self.backend.run(folder, self.network, self.chip, batch, record)
 
     def spent(self, results: Sequence[Result], data: Data) -> Spent | None:
-        if not results[0].counts:
+        if not results[0].counts or self.chip.fabric is None:
             return None
         counts, peaks = added([each.counts for each in results]), greatest([each.peaks for each in results])
         return spent(self.network, self.chip, counts, peaks, len(data.x), int(data.lengths.sum()))

@@ -93,7 +93,8 @@ class Backend:
     `run(folder, network, chip, batch, record)` runs an emitted artefact on the target's own machine. One that is
     `mapped` needs to know on which core each neuron lies. `notes(network, proof, chip, strict)` says what the target's
     own neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
-    `ready(setting)` makes ready what running needs, and gives the `run` for it.
+    `ready(setting)` makes ready what running needs, and gives the `run` for it. `readings(results, chip, samples)` says
+    what a run took.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Backend:
     notes: Callable[[Network, Proof, Chip, bool], Iterable[Diagnostic]] | None = None
     shuns: tuple[Capability, ...] = ()
     ready: Callable[[Setting], Run] | None = None
+    readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

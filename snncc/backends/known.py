@@ -13,6 +13,7 @@ BACKENDS: Mapping[str, str] = {
     "c": "snncc.backends.c",
     "chip": "snncc.backends.chip",
     "lava": "snncc.backends.lava",
+    "mcu": "snncc.backends.c.mcu",
     "tinyodin": "snncc.backends.tinyodin.backend",
 }
 

@@ -89,7 +89,7 @@ def test_a_full_disk_while_building(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(RUN.Path, "write_bytes", full)
     network = small()
-    monkeypatch.setattr(RUN, "_content", lambda folder, name: f"/* {name} that was never built */".encode())
+    monkeypatch.setattr(RUN, "content_of", lambda folder, name: f"/* {name} that was never built */".encode())
     with pytest.raises(CompileError) as caught:
         BACKEND.run(RUN.Path("nowhere"), network, load("host"), Batch(*inputs(network)), False)
     assert str(caught.value).startswith("error[cannot-write]: ")
@@ -97,7 +97,7 @@ def test_a_full_disk_while_building(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_compiler_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RUN, "_BUILD_LIMIT", 0.001)
+    monkeypatch.setattr("snncc.backends.c.building._BUILD_LIMIT", 0.001)
     found = said("bool record = false;", "bool record = false; /* never built */")
     assert found.startswith("error[compiler-failed]: host: ")
     assert " cannot build the program: it was stopped after 0 seconds\n" in found

@@ -11,8 +11,18 @@ from snncc.integers import Network, Output, Source
 _MOST_NEURONS = 1 << 31  # indices, and the product of a slot and a size, are 32-bit
 
 
-def validate(network: Network, chip: Chip) -> Iterator[Diagnostic]:  # noqa: ARG001 - part of the interface
-    """Every reason why the network cannot be emitted."""
+def validate(network: Network, chip: Chip) -> Iterator[Diagnostic]:
+    """Every reason why the network cannot be emitted for this computer."""
+    if chip.device is not None:
+        hint = f"leave out --backend: {chip.name} has {chip.backend}"
+        yield Diagnostic(
+            "wrong-backend", "c", f"runs on this computer; {chip.name}'s compiler is for another one", hint
+        )
+    yield from expressible(network)
+
+
+def expressible(network: Network) -> Iterator[Diagnostic]:
+    """Every reason why there can be no C program of the network."""
     yield from _one_source(network)
     yield from _plain_edges(network)
     yield from _sizes(network)

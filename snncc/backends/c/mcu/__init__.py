@@ -1,1 +1,11 @@
 """The backend for microcontrollers: C for devices with little flash and RAM, run in their emulators."""
+
+from __future__ import annotations
+
+from snncc.backends.base import Backend
+from snncc.backends.c.mcu.emit import emit
+from snncc.backends.c.mcu.emulate import run
+from snncc.backends.c.mcu.readings import readings
+from snncc.backends.c.mcu.validate import validate
+
+BACKEND = Backend(name="mcu", validate=validate, emit=emit, run=run, readings=readings)

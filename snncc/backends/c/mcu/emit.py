@@ -10,6 +10,7 @@ from snncc.analysis.proof import Proof
 from snncc.backends.base import Job
 from snncc.backends.c.calls import Calls
 from snncc.backends.c.emit import context_of, render
+from snncc.backends.c.mcu.artefact import device_of, templates
 from snncc.backends.c.mcu.synapses import padding, synthesis
 from snncc.backends.c.plan import Link, Plan, Step
 from snncc.backends.c.tables import Storage, Table
@@ -40,12 +41,6 @@ class PackedCalls(Calls):
         return f"{compiled.kernel.name}({', '.join([self.sums(link), *tabled, values, *sources])});"
 
 
-def device_of(chip: Chip) -> Device:
-    """The device of a chip that `validate` has let through."""
-    assert chip.device is not None
-    return chip.device
-
-
 def plan_for(network: Network, proof: Proof, chip: Chip) -> Plan:
     """The plan of a network on a chip's device."""
     device = device_of(chip)
@@ -57,16 +52,6 @@ def emit(job: Job) -> Mapping[str, bytes]:
     plan = plan_for(job.network, job.proof, job.chip)
     context = context_for(job, plan)
     return {name: render(f"mcu/{template}", context) for name, template in templates(device_of(job.chip)).items()}
-
-
-def templates(device: Device) -> Mapping[str, str]:
-    """The template of each file of an artefact."""
-    board = f"board_{device.emulator.channel}.c"
-    files = {"network.h": "network.h", "network.c": "network.c", "bare_metal/board.h": "board.h"}
-    files |= {"bare_metal/board.c": board, "bare_metal/run.c": "run.c"}
-    if device.emulator.channel == "semihosting":
-        files |= {"bare_metal/startup.c": "startup.c", "bare_metal/link.ld": "link.ld"}
-    return files
 
 
 def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
@@ -94,6 +79,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "index": index.name,
         "fields": sorted(base["fields"], key=lambda each: -each["type"].bytes),
         "sums": [{**each, "length": padded[each["name"]]} for each in base["sums"]],
+        "sum_words": max([1, *(sum_bytes(step) // 4 for step in plan.steps)]),
         "text": [_whole(each, device) for each in plan.tables],
         "walks": walks,
         "walk_types": list(dict.fromkeys(each["type"] for each in walks)),
@@ -102,8 +88,12 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
 
 def padded_sums(step: Step) -> int:
     """How many sums a population has, with those that kernels add to besides its own."""
-    unit = max([1, *(padding(link.compiled) for link in step.links)])
+    unit = max([4 // step.neurons.kind.acc.bytes, 1, *(padding(link.compiled) for link in step.links)])
     return -(-step.neurons.layout.size // unit) * unit
+
+
+def sum_bytes(step: Step) -> int:
+    return padded_sums(step) * step.neurons.kind.acc.bytes
 
 
 def index_type(plan: Plan, device: Device) -> CType:

@@ -1,0 +1,221 @@
+"""Builds a network's program for a device, and runs it there in the device's emulator, as many samples as there are."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.backends.base import Batch, Result
+from snncc.backends.c.building import Build, compiled, compiler_of, content_of, no_room
+from snncc.backends.c.exchange import failed, read_output, write_input
+from snncc.backends.c.mcu.artefact import device_of, sources
+from snncc.backends.c.mcu.counting import Counted, count, counter_options
+from snncc.backends.c.run import work
+from snncc.backends.c.widths import CType, wire
+from snncc.chip import Chip
+from snncc.device import Device
+from snncc.diagnostics import fault
+from snncc.integers import Network, Population, Source
+from snncc.runner import Trace
+
+_RUN_LIMIT = 120.0  # seconds, and what follows
+_SLOWEST = 2e5  # synaptic events and neuron steps per second that any emulator reaches
+_LINE = re.compile(rb":([0-9a-f]+)")
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What a run of the emulator gave."""
+
+    trace: Trace
+    stack: int
+    counted: Counted
+
+
+def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
+    """Build the artefact for its device, unless this process just did, and run it in the device's emulator.
+
+    Raises CompileError: `no-compiler`, `no-emulator`, `compiler-failed`, `damaged-artefact`, `program-failed`.
+    """
+    device = device_of(chip)
+    compiler_of(chip)
+    emulator = _emulator(chip, device)
+    files = tuple((name, content_of(folder, name)) for name in sources(device))
+    begun = time.perf_counter()
+    try:
+        parts = [
+            _run_part(chip, files, emulator, network, part, record) for part in _parts(batch, device, network, files)
+        ]
+    except OSError as error:
+        raise no_room(error) from error
+    return _joined(parts, time.perf_counter() - begun)
+
+
+def _emulator(chip: Chip, device: Device) -> str:
+    command = shutil.which(device.emulator.command)
+    if command is None:
+        message = f"running this artefact needs the emulator {device.emulator.command!r}, which is not installed"
+        raise fault("no-emulator", chip.name, message, device.emulator.install)
+    return command
+
+
+def _parts(batch: Batch, device: Device, network: Network, files: Sequence[tuple[str, bytes]]) -> Iterator[Batch]:
+    """The samples of one run each: all, or as many as the rest of the flash holds where they are constants there."""
+    if device.emulator.channel == "semihosting":
+        yield batch
+        return
+    source = next(iter(network.of_kind(Source).values()))
+    kind = wire((source.lowest, source.highest))
+    room = device.flash.value / 2 - _constants(files)
+    first, taken = 0, 0
+    for at in range(len(batch.x)):
+        size = len(_compact(Batch(batch.x[at : at + 1], batch.lengths[at : at + 1]), kind))
+        if at > first and taken + size > room:
+            yield Batch(batch.x[first:at], batch.lengths[first:at])
+            first, taken = at, 0
+        taken += size
+    yield Batch(batch.x[first:], batch.lengths[first:])
+
+
+def _constants(files: Sequence[tuple[str, bytes]]) -> int:
+    """About the bytes of the constant tables: there are three characters to a number, and more."""
+    return sum(len(content) for name, content in files if name == "network.c") // 6
+
+
+def _compact(batch: Batch, kind: CType) -> bytes:
+    """The input, where a frame that is like the one before takes one byte."""
+    plain = BytesIO()
+    write_input(plain, Batch(batch.x[:0], batch.lengths[:0]), kind)
+    samples, steps, size = batch.x.shape
+    result = bytearray(plain.getvalue()[:8] + struct.pack("<4I", samples, steps, size, kind.bytes))
+    before = b""
+    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+        result += struct.pack("<I", length)
+        for frame in np.ascontiguousarray(x[:length], kind.numpy):
+            now = frame.tobytes()
+            result += b"\0" if now == before else b"\1" + now
+            before = now
+    return bytes(result)
+
+
+def _run_part(
+    chip: Chip, files: tuple[tuple[str, bytes], ...], emulator: str, network: Network, batch: Batch, record: bool
+) -> _Ran:
+    device = device_of(chip)
+    source = next(iter(network.of_kind(Source).values()))
+    kind = wire((source.lowest, source.highest))
+    serial = device.emulator.channel == "serial"
+    if serial:
+        files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind))))
+    build = compiled(chip, _arguments(files, device, record), files)
+    with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
+        folder = Path(scratch)
+        if not serial:
+            with (folder / "input.bin").open("wb") as file:
+                write_input(file, batch, kind)
+        options = counter_options(build, chip, folder)
+        said = _execute(emulator, device, build, options, folder, network, batch)
+        output = _unhexed(said) if serial else _content(folder / "output.bin")
+        stream = BytesIO(output)
+        trace = read_output(stream, network, batch)
+        return _finished(stream.read(), trace, device, network, folder, batch)
+
+
+def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folder: Path, batch: Batch) -> _Ran:
+    """The trace with what stands behind it in the output, and what the emulator counted."""
+    clocks = 1 + len(network.of_kind(Population)) if device.emulator.counts == "cycles" else 0
+    if len(rest) != 4 * (1 + clocks):
+        raise failed("the program's output has no end, or that of another network")
+    stack, *cycles = struct.unpack(f"<{1 + clocks}I", rest)
+    return _Ran(trace, stack, count(folder, cycles, int(batch.lengths.sum())))
+
+
+def _arguments(files: Sequence[tuple[str, bytes]], device: Device, record: bool) -> tuple[str, ...]:
+    """What follows the compiler's own flags."""
+    defines = ["-DSNN_RUN", "-DSNN_STACK", *["-DSNN_RECORD"] * record]
+    linking = ["-Wl,--gc-sections", "-I."]
+    if device.emulator.channel == "semihosting":
+        linking += ["-nostartfiles", "-T", "bare_metal/link.ld"]
+    else:
+        defines.append("-DSNN_COMPACT")
+    skipped = {"network.c"} if device.emulator.counts == "cycles" else set[str]()
+    code = [name for name, _ in files if name.endswith(".c") and name not in skipped]
+    return (*defines, *linking, *code, "-o", "network.elf")
+
+
+def _as_code(content: bytes) -> bytes:
+    """Bytes as a constant array."""
+    lines = [", ".join(map(str, content[at : at + 32])) for at in range(0, len(content), 32)]
+    head = "#include <stdint.h>\nextern const __flash uint8_t board_input[];\nextern const uint32_t board_input_size;\n"
+    body = f"const uint32_t board_input_size = {len(content)};\nconst __flash uint8_t board_input[] = {{\n"
+    return (head + body + ",\n".join(lines) + "};\n").encode()
+
+
+def _execute(
+    emulator: str, device: Device, build: Build, options: Sequence[str], folder: Path, network: Network, batch: Batch
+) -> bytes:
+    """Run the emulator in `folder`; what it printed."""
+    program = str(build.folder / "network.elf")
+    arguments = [each.replace("{program}", program) for each in device.emulator.arguments]
+    limit = _RUN_LIMIT + work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
+    try:
+        done = subprocess.run(  # noqa: S603
+            [emulator, *arguments, *options], cwd=folder, capture_output=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise failed(f"the program was stopped after {limit:,.0f} seconds in the emulator") from error
+    said = done.stdout + done.stderr
+    if done.returncode or (device.emulator.channel == "serial" and b"!done" not in said):
+        words = said.decode(errors="replace").strip()[-2000:] or "without a word"
+        raise failed(f"the program ended with status {done.returncode} in the emulator: {words}")
+    return said
+
+
+def _unhexed(said: bytes) -> bytes:
+    """The bytes that came through the serial port."""
+    return b"".join(bytes.fromhex(line.decode()) for line in _LINE.findall(said))
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise failed("the program wrote no output")
+    return path.read_bytes()
+
+
+def _joined(parts: Sequence[_Ran], seconds: float) -> Result:
+    """One result of all runs; instructions (or cycles) by population and by what of it."""
+    longest = max((each.trace.outputs[name].shape[1] for each in parts for name in each.trace.outputs), default=0)
+
+    def join(kind: str) -> dict[str, Array]:
+        named = getattr(parts[0].trace, kind)
+        return {name: _stacked([getattr(each.trace, kind)[name] for each in parts], longest) for name in named}
+
+    trace = Trace(join("outputs"), join("spikes"), join("membranes"))
+    slots = max(each.counted.at.shape[1] for each in parts)
+    total = sum((_widened(each.counted.at, slots) for each in parts), np.zeros((1, slots), np.int64))
+    figures = {"seconds": seconds, "counted": float(sum(each.counted.total for each in parts))}
+    figures["steps"] = float(sum(each.counted.steps for each in parts))
+    peaks = {
+        "worst": np.array([max(each.counted.worst for each in parts)], np.int64),
+        "stack": np.array([max(each.stack for each in parts)], np.int64),
+    }
+    return Result(trace, figures, {"at": total.reshape(-1)}, peaks)
+
+
+def _stacked(arrays: Sequence[Array], longest: int) -> Array:
+    return np.concatenate([np.pad(each, ((0, 0), (0, longest - each.shape[1]), (0, 0))) for each in arrays])
+
+
+def _widened(at: Array, slots: int) -> Array:
+    return np.pad(at, ((0, 0), (0, slots - at.shape[1])))

@@ -1,0 +1,125 @@
+"""Programs for microcontrollers give the reference's bits in their emulators, and say what is missing or wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from snncc import chip as chips
+from snncc.diagnostics import CompileError
+from snncc.integers import Population, Source
+from snncc.linear import Conv, Dense, to_sparse
+from tests.backends.c_helpers import chained, inputs, lif, rich, small
+from tests.backends.mcu.devices import NAMES, differences, each_device, needs, ran
+
+
+@each_device
+def test_every_part_of_a_network_gives_the_same_bits(name: str) -> None:
+    chip = chips.load(name)
+    network = small() if name == "avr" else rich()
+    assert differences(network, chip, *inputs(network)) == []
+
+
+@each_device
+@pytest.mark.parametrize("bits", [2, 4, 8, 11])
+def test_weights_of_every_width(name: str, bits: int) -> None:
+    """Rows, a convolution and lists of targets, all spikes, with odd sizes that do not fill a word."""
+    rng = np.random.default_rng(bits)
+    top = (1 << bits - 1) - 1
+
+    def whole(*shape: int) -> np.ndarray:
+        return rng.integers(-top - 1, top, shape, endpoint=True)
+
+    conv = Conv(whole(8, 2, 3, 2), (2, 5, 5), (1, 2), (1, 0, 1, 1))
+    thin = to_sparse(Dense(np.where(rng.random((70, 13)) < 0.04, whole(70, 13), 0)))
+    layers = {
+        "c": (conv, lif(conv.out_shape, max(2, top))),
+        "d": (Dense(whole(13, conv.out_size)), lif((13,), max(2, top))),
+        "t": (thin, lif((70,), 1)),
+    }
+    network = chained(Source((2, 5, 5)), layers, "membrane")
+    assert differences(network, chips.load(name), *inputs(network)) == []
+
+
+@needs("cortex-m4")
+def test_pairs_of_sums_are_right_at_the_ends_of_their_range() -> None:
+    """Sums of -32768 and 32767 beside each other, in every kernel that adds pairs."""
+    low, high = np.full(256, -128), np.concatenate([np.full(255, 127), [382 - 127 * 1]])
+    weight = np.stack([low, high[:256], low, low, high[:256], high[:256]]).clip(-128, 127)
+    for name, bits in product(("cortex-m0plus", "cortex-m4"), (8, 4)):
+        rows = weight if bits == 8 else weight.clip(-8, 7)
+        network = chained(Source((256,)), {"h": (Dense(rows), lif((6,), 1 << 15))}, "membrane")
+        x = np.stack([np.ones((2, 256), np.int64), np.eye(2, 256, dtype=np.int64)])
+        assert differences(network, chips.load(name), x) == []
+
+
+@each_device
+def test_what_a_step_takes_is_counted(name: str) -> None:
+    network = small()
+    result = ran(network, chips.load(name), *inputs(network), record=False)
+    populations = len(network.of_kind(Population))
+    at = result.counts["at"].reshape(-1, 32)
+    assert result.figures["counted"] > 100 * result.figures["steps"]
+    assert len(at) == 1 + populations
+    assert 0.9 < at.sum() / result.figures["counted"] <= 1
+    assert 16 < result.peaks["stack"][0] < 256
+
+
+@needs("cortex-m4")
+def test_more_events_take_more_instructions() -> None:
+    network = chained(Source((64,)), {"h": (Dense(np.ones((64, 64), np.int8)), lif((64,), 99))})
+    chip = chips.load("cortex-m4")
+    counts = [
+        ran(network, chip, np.full((1, 4, 64), value), record=False).counts["at"].reshape(-1, 32) for value in (0, 1)
+    ]
+    synapses = [int(at[1, 1]) for at in counts]
+    assert synapses[0] < 4 * 64 * 14
+    assert synapses[1] > 4 * 64 * 64
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_tools_are_said_with_the_command_that_installs_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chip, network = chips.load(name), small()
+    assert chip.compiler
+    assert chip.device
+    with monkeypatch.context() as patched:
+        patched.setattr("snncc.backends.c.building.shutil.which", lambda command: None)
+        with pytest.raises(CompileError) as caught:
+            ran(network, chip, *inputs(network))
+    assert str(caught.value) == (
+        f"error[no-compiler]: {name}: running this artefact needs the C compiler {chip.compiler.command!r}, which is "
+        f"not installed\n  = hint: {chip.compiler.install}"
+    )
+    emulator = chip.device.emulator
+    with monkeypatch.context() as patched:
+        found = {emulator.command: None}
+        patched.setattr("snncc.backends.c.building.shutil.which", lambda command: found.get(command, "/bin/true"))
+        with pytest.raises(CompileError) as caught:
+            ran(network, chip, *inputs(network))
+    assert str(caught.value) == (
+        f"error[no-emulator]: {name}: running this artefact needs the emulator {emulator.command!r}, which is not "
+        f"installed\n  = hint: {emulator.install}"
+    )
+
+
+@needs("cortex-m4")
+def test_a_board_that_the_emulator_does_not_know() -> None:
+    chip, network = chips.load("cortex-m4"), small()
+    assert chip.device
+    emulator = replace(chip.device.emulator, arguments=("-M", "toaster"))
+    other = replace(chip, device=replace(chip.device, emulator=emulator))
+    with pytest.raises(CompileError) as caught:
+        ran(network, other, *inputs(network))
+    assert str(caught.value).startswith("error[program-failed]: network.c: the program ended with status 1 in the emu")
+    assert "qemu-system-arm: unsupported machine type" in str(caught.value)
+
+
+@needs("cortex-m4")
+def test_a_core_that_the_compiler_does_not_know() -> None:
+    chip, network = chips.load("cortex-m4"), small()
+    other = replace(chip, compiler=chips.Compiler("arm-none-eabi-gcc", ("-mcpu=cortex-m99",)))
+    with pytest.raises(CompileError, match=r"compiler-failed.*cortex-m99"):
+        ran(network, other, *inputs(network))
