@@ -212,7 +212,7 @@ def _synapses(result: Report) -> Table:
 
 def simulated(what: Path, run: Run) -> View:
     """Accuracy, classes and firing rates of a run."""
-    table = _table("", "", "#")
+    table = _table("", "", "")
     table.show_header = False
     _row(table, "samples", f"{run.samples:,}")
     if run.accuracy is not None:
@@ -240,7 +240,7 @@ def simulated(what: Path, run: Run) -> View:
 
 def _spent(spent: Spent) -> View:
     """What a run took on a chip of many cores, a sample."""
-    table = _table("a sample took", "", "#")
+    table = _table("a sample took", "", "")
     table.show_header = False
     _row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
     _row(table, "time", f"{quantity(spent.seconds.value, 's')} ({origin(spent.seconds)})")

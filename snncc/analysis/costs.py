@@ -21,7 +21,7 @@ Counts = Mapping[str, Ints]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure per inference, its parts, and of how many published and how many assumed numbers it is made."""
+    """A figure per sample, its parts, and of how many published and how many assumed numbers it is made."""
 
     value: float
     parts: Mapping[str, float]
@@ -42,7 +42,7 @@ class CoreLoad:
 
 @dataclass(frozen=True)
 class LinkLoad:
-    """How many packets a link took per inference, from a tile in a direction, and its share of all cycles."""
+    """How many packets a link took per sample, from a tile in a direction, and its share of all cycles."""
 
     tile: tuple[int, int]
     direction: str
@@ -52,7 +52,7 @@ class LinkLoad:
 
 @dataclass(frozen=True)
 class Spent:
-    """Per inference, on average: steps, cycles, spikes of neurons on cores, packets, hops, synapses read.
+    """Per sample, on average: steps, cycles, spikes of neurons on cores, packets, hops, synapses read.
 
     `seconds`, and `joules` where the chip's file has energies. `buffer` and `queue` are the most packets that were in
     one of each at once.
@@ -74,7 +74,7 @@ class Spent:
 
 
 def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: int, model_steps: int) -> Spent:
-    """What `samples` inferences took, which had `model_steps` steps in all.
+    """What samples took, `samples` of them, which had `model_steps` steps in all.
 
     The counters are named as `backends/chip/counts.py` says.
     """

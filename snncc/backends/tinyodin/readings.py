@@ -21,24 +21,24 @@ def readings(results: Sequence[Result], chip: Chip, samples: int) -> tuple[Readi
     microseconds = cycles / samples / limits.clock_mhz.value
     nanojoules = synaptic / samples * limits.operation_pj.value / 1000
     rows = (
-        ("spikes", spikes, "spikes", f"{spikes:,.0f}, {spikes / samples:,.1f} an inference"),
+        ("spikes", spikes, "spikes", f"{spikes:,.0f}, {spikes / samples:,.1f} a sample"),
         ("lost_spikes", lost, "lost spikes", f"{lost:,.0f}"),
         ("fullest_queue", fullest, "fullest queue", f"{fullest:,} of {limits.queue.value:,.0f} words"),
-        ("events", events / samples, "events sent", f"{events / samples:,.1f} an inference"),
-        ("cycles", cycles / samples, "cycles", f"{cycles / samples:,.0f} an inference"),
+        ("events", events / samples, "events sent", f"{events / samples:,.1f} a sample"),
+        ("cycles", cycles / samples, "cycles", f"{cycles / samples:,.0f} a sample"),
         ("reset_cycles", reset / samples, "cycles between", f"{reset / samples:,.0f} to reset the membranes"),
         (
             "microseconds",
             microseconds,
             "time",
-            f"{microseconds:,.1f} µs an inference at {_given(limits.clock_mhz, 'MHz')}",
+            f"{microseconds:,.1f} µs a sample at {_given(limits.clock_mhz, 'MHz')}",
         ),
-        ("synaptic_operations", synaptic / samples, "synaptic operations", f"{synaptic / samples:,.0f} an inference"),
+        ("synaptic_operations", synaptic / samples, "synaptic operations", f"{synaptic / samples:,.0f} a sample"),
         (
             "nanojoules",
             nanojoules,
             "energy, estimated",
-            f"{nanojoules:,.1f} nJ an inference at {_given(limits.operation_pj, 'pJ an operation')}",
+            f"{nanojoules:,.1f} nJ a sample at {_given(limits.operation_pj, 'pJ an operation')}",
         ),
     )
     return tuple(Reading(*row) for row in rows)

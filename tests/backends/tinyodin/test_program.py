@@ -95,7 +95,7 @@ def test_the_command_line(tmp_path: Path) -> None:
         assert expected in done.output
     done = command("simulate", folder, "--input", DATA, "--limit", "10")
     assert done.exit_code == 0, done.output
-    for expected in ("lost spikes", "of 128 words", "an inference at 75 MHz (assumed)", "12.7 pJ", "Frenkel 2019"):
+    for expected in ("lost spikes", "of 128 words", "a sample at 75 MHz (assumed)", "12.7 pJ", "Frenkel 2019"):
         assert expected in done.output
     done = command("simulate", folder, "--input", DATA, "--limit", "10", "--json")
     assert json.loads(done.output)["lost_spikes"] == 0
