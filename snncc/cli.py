@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx file of one time step.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir or .net file.", show_default=False)]
 Target = Annotated[
     str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
 ]
@@ -55,6 +55,12 @@ States = Annotated[
     typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
 ]
 
+NirStyle = Annotated[
+    str | None,
+    typer.Option("--nir-style", metavar="NAME", help="Who wrote a .nir file, which leaves that open (docs/nir.md)."),
+]
+Dt = Annotated[float | None, typer.Option("--dt", help="Seconds of a time step of a .nir file.", metavar="SECONDS")]
+
 Bits = Annotated[
     int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
 ]
@@ -71,13 +77,21 @@ AllowHardReset = Annotated[
 Partition = Annotated[
     str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
 ]
+RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
 
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
 
 
 @app.command()
-def check(model: Model, target: Target = "host", state: States = None, json_: Json = False) -> None:
+def check(
+    model: Model,
+    target: Target = "host",
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
     """Say what of a model is supported, node by node, and why the rest is not; exit 1 if it cannot be compiled."""
     from snncc import compiler, views
 
@@ -86,7 +100,7 @@ def check(model: Model, target: Target = "host", state: States = None, json_: Js
     try:
         with screen.progress("check") as shown:
             shown.stage("read")
-            imported = compiler.import_model(model, _pairs(state))
+            imported = compiler.import_model(model, _pairs(state), nir_style=nir_style, dt=dt)
             found.append(views.recognised(imported))
             program = compiler.compile(imported, target, stage=shown.stage)
             found.append(views.compiled(program, None))
@@ -106,6 +120,8 @@ def compile_(
     steps: Steps = None,
     decoder: DecoderName = None,
     state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
     require_proof: RequireProof = False,
     stock_only: StockOnly = False,
     allow_hard_reset: AllowHardReset = False,
@@ -122,13 +138,12 @@ def compile_(
         artefact.place_for(output)
         with screen.progress("compile") as shown:
             program = compiler.compile(
-                model,
+                compiler.import_model(model, _pairs(state), nir_style=nir_style, dt=dt),
                 target,
                 samples=samples,
                 weight_bits=weight_bits,
                 steps=steps,
                 decoder=_decoder(decoder),
-                states=_pairs(state),
                 backend=backend,
                 require_proof=require_proof,
                 stock_only=stock_only,
@@ -144,8 +159,7 @@ def compile_(
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.compiled(program, output))
-    if not json_:
-        typer.echo("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
+    screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
 
 
 @app.command()
@@ -153,9 +167,7 @@ def simulate(
     what: Annotated[Path, typer.Argument(help="A compiled folder; or a model, run in floats.", metavar="DIR|MODEL")],
     input_: DataFile,
     record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
-    record_all: Annotated[
-        bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")
-    ] = False,
+    record_all: RecordAll = False,
     report: Annotated[Path | None, typer.Option(help="Write a page on the run to this .html file.")] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write what cores and links do in the first sample, for Perfetto.")
@@ -164,6 +176,8 @@ def simulate(
     steps: Steps = None,
     decoder: DecoderName = None,
     state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
     lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
@@ -183,14 +197,14 @@ def simulate(
                 files.place_for_file(path)
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
-                _only_for_models({"--decoder": decoder, "--state": state})
+                _only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
                 program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 _pages(program, data, run, report, trace, shown.stage)
             else:
                 _only_for_folders({"--report": report, "--trace": trace})
-                model = import_model(what, _pairs(state))
+                model = import_model(what, _pairs(state), nir_style=nir_style, dt=dt)
                 data = model_data(model, input_, steps=steps, limit=limit)
                 run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=shown.count)
             if record is not None:

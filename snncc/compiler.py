@@ -64,7 +64,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
 
-    `model` is a file's path, or what `import_model` made of it.
+    `model` is a file's path, or what `import_model` made of it, which can say what a .nir file leaves open.
     `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
     say. `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose
     registers may overflow. `partition` cuts a network into cores, where the target has many; the same `seed` gives the
@@ -234,9 +234,14 @@ def open_program(folder: Path_) -> Program | EventProgram:
     return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
 
 
-def import_model(model: Path_, states: Sequence[tuple[str, str]] = ()) -> Model:
-    """A model as it was trained, before any pass: `snncc.compile` without a target."""
-    imported = read_model(Path(model), states)
+def import_model(
+    model: Path_, states: Sequence[tuple[str, str]] = (), *, nir_style: str | None = None, dt: float | None = None
+) -> Model:
+    """A model as it was trained, before any pass: `snncc.compile` without a target.
+
+    `nir_style` and `dt`, the seconds of a step, are what a .nir file leaves open (docs/nir.md).
+    """
+    imported = read_model(Path(model), states, nir_style, dt)
     return replace(imported, warnings=(*imported.warnings, *check(contracts.imported(imported.graph))))
 
 

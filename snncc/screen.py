@@ -50,6 +50,11 @@ class Screen:
                 Console(width=_WIDE, file=text).print(each)
                 typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
+    def say(self, text: str) -> None:
+        """Print a line that no machine reads."""
+        if not self.json:
+            typer.echo(text)
+
     def fail(self, error: CompileError, status: int, *before: Any) -> NoReturn:
         """Show the views there are, and every diagnostic, and end."""
         from snncc import views

@@ -181,9 +181,12 @@ def test_tables_that_are_piped_have_no_trailing_space() -> None:
         (("check", "none.onnx"), "error[cannot-read]: none.onnx: No such file or directory\n"),
         (
             ("check", "none"),
-            "error[cannot-read]: none: No such file or directory\n  = hint: models are .onnx or .net files\n",
+            "error[cannot-read]: none: No such file or directory\n  = hint: models are .onnx, .nir or .net files\n",
         ),
-        (("check", MODELS), "error[cannot-read]: models: is a folder\n  = hint: give a model, an .onnx or .net file\n"),
+        (
+            ("check", MODELS),
+            "error[cannot-read]: models: is a folder\n  = hint: give a model, an .onnx, .nir or .net file\n",
+        ),
         (("check", DENSE, "-t", "hots"), "error[unknown-target]: hots: there is no such target\n"),
         (
             ("compile", DENSE, "-o", MODELS),

@@ -88,7 +88,7 @@ def test_a_tensor_is_no_model(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "tensor.onnx"
     copy.write_bytes(path.read_bytes())
     assert snncc("check", path).stderr == (
-        f"error[unknown-format]: {path.name}: has the suffix '.pb'; models are read from .onnx and .net files\n"
+        f"error[unknown-format]: {path.name}: has the suffix '.pb'; models are read from .onnx, .nir and .net files\n"
         "  = hint: export the model to ONNX\n"
     )
     done = snncc("check", copy)

@@ -12,28 +12,42 @@ from snncc.frontends.model import Model
 __all__ = ["Model", "read_model"]
 
 
-def read_model(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
+def read_model(
+    path: Path, states: Sequence[tuple[str, str]] = (), nir_style: str | None = None, dt: float | None = None
+) -> Model:
     """Import a network; `states` pairs inputs with the outputs that are their next values, where that is unclear.
+
+    `nir_style` and `dt` are what a .nir file leaves open.
 
     Raises CompileError: `unknown-format`, `bad-option`, and what the frontend of that format finds.
     """
     suffix = path.suffix.lower()
+    if suffix != ".nir" and (nir_style is not None or dt is not None):
+        name = "--dt" if nir_style is None else "--nir-style"
+        raise fault("bad-option", name, f"is for .nir files; {path.name} is none", "leave it out")
     if suffix == ".onnx":
         from snncc.frontends.onnx.read import read_onnx
 
         return read_onnx(path, states)
+    if states and suffix in (".net", ".nir"):
+        hint = f"leave out --state: a {suffix} file says itself what each layer keeps"
+        raise fault("bad-option", "--state", f"a {suffix} file has no state inputs to pair", hint)
+    if suffix == ".nir":
+        from snncc.frontends.nir import read_nir
+
+        return read_nir(path, nir_style, dt)
     if suffix == ".net":
         from snncc.frontends.lava_dl import read_net
 
-        if states:
-            hint = "leave out --state: a .net file says itself what each layer keeps"
-            raise fault("bad-option", "--state", "a .net file has no state inputs to pair", hint)
         return read_net(path)
     if not suffix and kind(path) == "nothing":
-        raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx or .net files")
+        raise fault("cannot-read", path.name, "No such file or directory", "models are .onnx, .nir or .net files")
     if kind(path) == "folder":
-        raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx or .net file")
+        raise fault("cannot-read", path.name, "is a folder", "give a model, an .onnx, .nir or .net file")
     what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
     raise fault(
-        "unknown-format", path.name, f"{what}; models are read from .onnx and .net files", "export the model to ONNX"
+        "unknown-format",
+        path.name,
+        f"{what}; models are read from .onnx, .nir and .net files",
+        "export the model to ONNX",
     )

@@ -50,7 +50,7 @@ def outputs_of_sums_end_in_a_silent_population(graph: Graph[Layer]) -> Graph[Lay
     taken = set(graph.ops)
     for name, op in graph.ops.items():
         if isinstance(op, Output) and not _reads_a_population(graph, name):
-            readout = _unused(f"{name}.readout", taken)
+            readout = unused(f"{name}.readout", taken)
             taken.add(readout)
             ops[readout] = Neuron(op.shape, decay=frozen(0.0), threshold=None)
             edges = [replace(each, target=readout) if each.target == name else each for each in edges]
@@ -127,10 +127,10 @@ def _name(path: Path, target: str, used: Container[str], taken: Container[str]) 
     """The name of a layer that has become part of the path, or a new one."""
     if path.name and path.name not in used:
         return path.name
-    return _unused(path.name or f"{path.source}.{target}", used, taken)
+    return unused(path.name or f"{path.source}.{target}", used, taken)
 
 
-def _unused(name: str, *taken: Container[str]) -> str:
+def unused(name: str, *taken: Container[str]) -> str:
     """`name`, or the first of `name.2`, `name.3`, ... that nothing is called."""
     candidates = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
     return next(each for each in candidates if not any(each in names for names in taken))

@@ -15,10 +15,10 @@ from snncc.frontends import read_model
     [
         (
             "net.h5",
-            "error[unknown-format]: net.h5: has the suffix '.h5'; models are read from .onnx and .net files\n"
+            "error[unknown-format]: net.h5: has the suffix '.h5'; models are read from .onnx, .nir and .net files\n"
             "  = hint: export the model to ONNX",
         ),
-        ("net", "error[cannot-read]: net: No such file or directory\n  = hint: models are .onnx or .net files"),
+        ("net", "error[cannot-read]: net: No such file or directory\n  = hint: models are .onnx, .nir or .net files"),
     ],
 )
 def test_what_no_frontend_reads(tmp_path: Path, name: str, said: str) -> None:

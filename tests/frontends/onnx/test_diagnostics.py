@@ -298,6 +298,6 @@ def test_metadata_says_steps_and_decoder(tmp_path: Path) -> None:
 
 def test_other_formats_are_named(tmp_path: Path) -> None:
     assert said(tmp_path / "net.pt") == (
-        "error[unknown-format]: net.pt: has the suffix '.pt'; models are read from .onnx and .net files\n"
+        "error[unknown-format]: net.pt: has the suffix '.pt'; models are read from .onnx, .nir and .net files\n"
         "  = hint: export the model to ONNX"
     )
