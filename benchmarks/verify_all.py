@@ -2,7 +2,9 @@
 
 `values` counts every spike, membrane and output of every neuron and step that was compared, `differing` those of which
 any bit differs between the target and the reference. `seconds` are of the clock, those of the reference alone of the
-processor. Exits with status 1 if there is a difference.
+processor. Of a model that a target cannot take, `refused` says why. Exits with status 1 if there is a difference.
+
+    python benchmarks/verify_all.py --target loihi1 --backend chip
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def measure(model: Path, target: str, backend: str | None, bits: int) -> dict[st
     """The figures of one model at one width of weights; the C compiler counts as part of verifying."""
     began = time.perf_counter()
     samples = model.with_suffix(".samples.npz")
-    program = snncc.compile(model, target, samples=samples, weight_bits=bits, backend=backend)
+    try:
+        program = snncc.compile(model, target, samples=samples, weight_bits=bits, backend=backend)
+    except snncc.CompileError as error:
+        return {"refused": [str(each) for each in error.diagnostics if each.severity == "error"]}
     compiled = time.perf_counter()
     data = program.data(model.with_suffix(".npz"))
     found = program.verify(data)
@@ -62,7 +67,7 @@ def main() -> int:
         for name in names
     }
     print(json.dumps(result, indent=1))
-    return int(any(row["differing"] for rows in result.values() for row in rows.values()))
+    return int(any(row.get("differing") for rows in result.values() for row in rows.values()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,12 @@ import numpy as np
 from snncc.analysis.usage import Usage, usage_by_population, usage_of, words_of
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
-from snncc.integers import Network
+from snncc.integers import Network, Synapse, synapses_of
+from snncc.linear import Conv
 from snncc.mapping import Mapping, cores_of
+from snncc.packing import form_of
+
+Fits = Callable[[int], bool]
 
 
 @dataclass(frozen=True)
@@ -31,57 +35,115 @@ LIMITS = (
 )
 
 
-def mapped(network: Network, chip: Chip, mapping: Mapping) -> tuple[Diagnostic, ...]:
-    """What keeps a mapped network from running on a chip's cores."""
+def never(bits: int) -> bool:  # noqa: ARG001
+    """Nothing is known about networks with weights of other widths."""
+    return False
+
+
+def mapped(network: Network, chip: Chip, mapping: Mapping, fits: Fits = never) -> tuple[Diagnostic, ...]:
+    """What keeps a mapped network from running on a chip's cores.
+
+    `fits` says whether the network would fit if its weights had so many bits: that is tried before it is advised.
+    """
     usage = usage_of(network, chip, mapping)
     return (
-        *there_are_enough_cores(network, chip, mapping, usage),
+        *there_are_enough_cores(network, chip, mapping, usage, fits),
         *(fault for limit in LIMITS for fault in cores_hold_what_lies_on_them(network, chip, mapping, usage, limit)),
     )
 
 
-def there_are_enough_cores(network: Network, chip: Chip, mapping: Mapping, usage: Usage) -> Iterator[Diagnostic]:
+def hopeless(network: Network, chip: Chip, mapping: Mapping) -> bool:
+    """Whether no cut can make a network fit that does not fit cores filled in order, as `mapping` has it.
+
+    There are more neurons than the chip holds, or bits of weights, or a neuron that alone is too much for a core.
+    """
+    assert chip.mesh is not None, "a chip without cores"
+    usage, there = usage_of(network, chip, mapping), cores_of(chip.mesh)
+    for limit in LIMITS[:3]:
+        most = allowed(chip, limit) or 0
+        if (getattr(usage, limit.key)[usage.neurons == 1] > most).any():
+            return True
+    stored = sum(_least_words(network, chip, name) for name in mapping.blocks)
+    return _exceeds(usage.neurons.sum(), chip, LIMITS[0], there) or _exceeds(stored, chip, LIMITS[1], there)
+
+
+def _exceeds(total: int, chip: Chip, limit: Limit, cores: int) -> bool:
+    most = allowed(chip, limit)
+    return most is not None and total > most * cores
+
+
+def _least_words(network: Network, chip: Chip, name: str) -> int:
+    """Words that a group's weights take however it is cut: their bits, or nothing where they are shared."""
+    synapse = network[name]
+    assert isinstance(synapse, Synapse)
+    form = form_of(synapse, chip)
+    return 0 if form.shared else int(np.count_nonzero(synapse.map.weight)) * form.width // form.word_bits
+
+
+def there_are_enough_cores(
+    network: Network, chip: Chip, mapping: Mapping, usage: Usage, fits: Fits
+) -> Iterator[Diagnostic]:
+    """The cores that are needed, what they are full of, and everything of which there is more than on all cores."""
     assert chip.mesh is not None, "a chip without cores"
     needed, there = int(np.count_nonzero(usage.neurons)), cores_of(chip.mesh)
     if len(usage.neurons) <= there:
         return
-    full = {
-        limit: float(getattr(usage, limit.key).sum()) / (needed * max(1, allowed(chip, limit) or 1))
-        for limit in LIMITS
-        if limit.key != "routes" and allowed(chip, limit) is not None
-    }
-    scarce = max(full, key=lambda limit: full[limit])
+    totals = {limit: int(getattr(usage, limit.key).sum()) for limit in LIMITS if limit.key != "routes"}
+    scarce = max(totals, key=lambda limit: _fullness(usage, chip, limit))
     taken = {
         name: len(np.unique(cores)) for name, cores in mapping.placement.cores.items() if cores.max(initial=-1) >= 0
     }
     largest = max(taken, key=lambda name: taken[name])
     message = (
-        f"needs {needed:,} cores of {allowed(chip, scarce):,} {scarce.what}, {taken[largest]:,} of them for {largest}"
+        f"needs {needed:,} cores of {allowed(chip, scarce):,} {scarce.what}, {taken[largest]:,} of them for {largest}; "
+        f"{chip.name} has {there:,}"
     )
-    hint = f"{_fewer(network, chip, mapping, usage, scarce)}choose a target with {needed:,} such cores"
-    yield Diagnostic("too-many-cores", "the network", f"{message}; {chip.name} has {there:,}", hint)
+    beyond = [
+        f"{total:,} {limit.what} of {(allowed(chip, limit) or 0) * there:,}"
+        for limit, total in totals.items()
+        if _exceeds(total, chip, limit, there)
+    ]
+    message += f" (in total {', '.join(beyond)})" if beyond else ""
+    hint = f"{_fewer(network, chip, mapping, usage, fits)}choose a target with {needed:,} such cores"
+    yield Diagnostic("too-many-cores", "the network", message, hint)
+
+
+def _fullness(usage: Usage, chip: Chip, limit: Limit) -> float:
+    """How full of something the cores are on average; no core counts as more than full."""
+    most = allowed(chip, limit)
+    return 0.0 if most is None else float(np.minimum(getattr(usage, limit.key) / max(1, most), 1.0).sum())
 
 
 def cores_hold_what_lies_on_them(
     network: Network, chip: Chip, mapping: Mapping, usage: Usage, limit: Limit
 ) -> Iterator[Diagnostic]:
-    """The fullest core, with the population that takes most of it; and the total."""
+    """By population, the core that it makes fullest beyond a limit, and how many more there are."""
     used, most = getattr(usage, limit.key), allowed(chip, limit)
-    if most is None or (used <= most).all():
+    if most is None:
         return
-    assert chip.mesh is not None, "a chip without cores"
-    core = int(used.argmax())
+    full: dict[str, list[int]] = {}
+    for each in np.nonzero(used > most)[0]:
+        full.setdefault(_owner(network, chip, mapping, limit, int(each)), []).append(int(each))
+    for name, cores in full.items():
+        core = max(cores, key=lambda each: int(used[each]))
+        neurons = np.nonzero(mapping.placement.cores[name] == core)[0]
+        alone = len(neurons) == 1 and int(usage.neurons[core]) == 1
+        subject = f"its neuron {int(neurons[0]):,} alone needs" if alone else f"{len(neurons):,} neurons on a core need"
+        message = f"{subject} {int(used[core]):,} {limit.what}; a core of {chip.name} has {most:,}"
+        if len(cores) > 1:
+            others = f"{len(cores) - 1:,} more {'of its neurons' if alone else 'of its cores'}"
+            message += f"; {others} {'needs' if len(cores) == 2 else 'need'} too many"
+        hint = _relief(network, chip, mapping, limit, name, core, int(used[core]), most)
+        yield Diagnostic(f"too-many-{limit.key.replace('_', '-')}", name, message, hint)
+
+
+def _owner(network: Network, chip: Chip, mapping: Mapping, limit: Limit, core: int) -> str:
+    """The population that takes most of a limit on a core."""
+    there = [name for name, cores in mapping.placement.cores.items() if (cores == core).any()]
+    if len(there) == 1:
+        return there[0]
     shares = usage_by_population(network, chip, mapping, limit.key, core)
-    name = max(shares, key=lambda each: shares[each])
-    others = int(np.count_nonzero(used > most)) - 1
-    subject = _subject(mapping, name, core)
-    message = f"{subject} {int(used[core]):,} {limit.what}; a core of {chip.name} has {most:,}"
-    if limit.key != "routes":
-        message += f" (in total {int(used.sum()):,} of {most * cores_of(chip.mesh):,})"
-    if others:
-        message += f"; {others:,} more {'core is' if others == 1 else 'cores are'} too full"
-    hint = _relief(network, chip, mapping, limit, name, core, int(used[core]), most)
-    yield Diagnostic(f"too-many-{limit.key.replace('_', '-')}", name, message, hint)
+    return max(shares, key=lambda name: shares[name])
 
 
 def allowed(chip: Chip, limit: Limit) -> int | None:
@@ -90,43 +152,38 @@ def allowed(chip: Chip, limit: Limit) -> int | None:
     return None if figure is None else int(figure.value)
 
 
-def _subject(mapping: Mapping, name: str, core: int) -> str:
-    """What lies on a core, one neuron or some of a population, and that it needs something."""
-    neurons = np.nonzero(mapping.placement.cores[name] == core)[0]
-    if len(neurons) == 1:
-        return f"its neuron {int(neurons[0]):,} alone needs"
-    return f"{len(neurons):,} neurons on a core need"
-
-
 def _relief(
     network: Network, chip: Chip, mapping: Mapping, limit: Limit, name: str, core: int, needed: int, most: int
 ) -> str:
     """The smallest change that would make a core hold what it has to."""
+    larger, excess = "choose a target with larger cores", needed - most
     if limit.key == "neurons":
-        return "choose a target with larger cores"
-    excess, where = needed - most, "outputs"
+        return larger
+    if limit.key in ("axons_out", "routes"):
+        return f"prune outputs of {name} until it sends to {excess:,} fewer cores from there, or {larger}"
     if limit.key == "synapse_words":
         bits = _narrower(network, chip, mapping, most, core=core)
         if bits is not None:
-            return f"compile with --weight-bits {bits}"
-        inputs = usage_by_population(network, chip, mapping, "axons_in", core)[name]
-        excess, where = -(-excess * inputs // needed), "inputs"
-    elif limit.key == "axons_in":
-        where = "inputs"
-    return f"prune {excess:,} of {name}'s {where} there, or choose a target with larger cores"
+            return f"compile with --weight-bits {bits}, or {larger}"
+    maps = [network.of_kind(Synapse)[each].map for each in synapses_of(network, name)]
+    channels = sum(each.in_shape[0] // each.groups for each in maps if isinstance(each, Conv))
+    if channels:
+        fewer = -(-excess * channels // needed)
+        return f"remove {fewer:,} of the {channels:,} channels that {name} reads, or {larger}"
+    inputs = usage_by_population(network, chip, mapping, "axons_in", core)[name]
+    return f"prune {-(-excess * inputs // needed):,} of {name}'s inputs there, or {larger}"
 
 
-def _fewer(network: Network, chip: Chip, mapping: Mapping, usage: Usage, scarce: Limit) -> str:
-    """The smallest change that would make a network need as few cores as there are."""
+def _fewer(network: Network, chip: Chip, mapping: Mapping, usage: Usage, fits: Fits) -> str:
+    """The smallest change that would make a network need as few cores as there are, and an `or`; else nothing."""
     assert chip.mesh is not None, "a chip without cores"
-    there, most = cores_of(chip.mesh), allowed(chip, scarce) or 0
-    needed, total = int(np.count_nonzero(usage.neurons)), int(getattr(usage, scarce.key).sum())
-    if scarce.key == "neurons" and total > most * there:
-        return f"remove {total - most * there:,} neurons, or "
-    if scarce.key == "synapse_words":
-        bits = _narrower(network, chip, mapping, total * there // needed)
-        return "" if bits is None else f"compile with --weight-bits {bits}, or "
-    return ""
+    there, (neurons, words, *_) = cores_of(chip.mesh), LIMITS
+    total = int(usage.neurons.sum())
+    if _exceeds(total, chip, neurons, there):
+        return f"remove {total - (allowed(chip, neurons) or 0) * there:,} neurons, or "
+    widest = _narrower(network, chip, mapping, (allowed(chip, words) or 0) * there)
+    bits = next((each for each in range(widest or 0, 1, -1) if fits(each)), None)
+    return "" if bits is None else f"compile with --weight-bits {bits}, or "
 
 
 def _narrower(network: Network, chip: Chip, mapping: Mapping, most: int, core: int | None = None) -> int | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from snncc.analysis.usage import Spikes, traffic_of, usage_of
 from snncc.arrays import Array
 from snncc.chip import Chip
-from snncc.chip_rules import mapped
+from snncc.chip_rules import hopeless, mapped
 from snncc.diagnostics import check
-from snncc.integers import Network
+from snncc.graph import Graph
+from snncc.integers import Network, Synapse
+from snncc.linear import with_weight
 from snncc.mapping import HOST, Mapping, Method, cores_of, frozen_cores, on_host
 from snncc.passes.host import host_populations
 from snncc.passes.partition.auto import automatic
@@ -34,16 +37,31 @@ def map_network(
     """
     host = host_populations(network, chip)
     found = [baseline(network, chip, host)]
-    if method == "auto":
+    faults = [mapped(network, chip, found[0])]
+    if method == "auto" and not (faults[0] and hopeless(network, chip, found[0])):
         found.insert(0, optimised(network, chip, host, traffic, seed))
-    faults = [mapped(network, chip, each) for each in found]
+        faults.insert(0, mapped(network, chip, found[0]))
     if all(faults):
-        check(faults[0])
+        least = min(range(len(faults)), key=lambda each: len(faults[each]))
+        check(mapped(network, chip, found[least], partial(_fits, network, chip, host)))
     sent = [
         None if wrong else traffic_of(network, chip, each, traffic) for each, wrong in zip(found, faults, strict=True)
     ]
     best = min((each.hops, number) for number, each in enumerate(sent) if each)[1]
     return replace(found[best], traffic=sent[best], in_order=sent[-1])
+
+
+def _fits(network: Network, chip: Chip, host: frozenset[str], bits: int) -> bool:
+    """Whether cores filled in order would hold the network if its weights had so many bits, none of them 0."""
+    most = (1 << (bits - 1)) - 1
+    ops = {
+        name: replace(op, map=with_weight(op.map, np.clip(op.map.weight, -most, most)))
+        if isinstance(op, Synapse)
+        else op
+        for name, op in network.ops.items()
+    }
+    narrow = Graph(ops, network.edges)
+    return not mapped(narrow, chip, baseline(narrow, chip, host))
 
 
 def optimised(network: Network, chip: Chip, host: frozenset[str], traffic: Spikes | None, seed: int) -> Mapping:

@@ -22,7 +22,8 @@ class Style(NamedTuple):
     slack: float
 
 
-STYLES = (Style(0.5, 0.1, 0.9), Style(0.0, 0.4, 0.5))
+STYLES = (Style(0.5, 0.1, 0.9), Style(0.0, 0.4, 0.5))  # to judge by
+FINE_STYLES = (*STYLES, Style(0.0, 0.25, 0.9), Style(0.25, 0.3, 0.9))  # to cut by
 
 
 def bisect(nets: Nets, size: Floats, orders: Array, parts: int, style: Style) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from snncc.arrays import Array
 from snncc.passes.partition.balance import balance
-from snncc.passes.partition.bisect import bisect
+from snncc.passes.partition.bisect import FINE_STYLES, bisect, connectivity
 from snncc.passes.partition.levels import improve
 from snncc.passes.partition.refine import ROOM, refine
 from snncc.passes.partition.segments import Run, Space, fewest_parts, runs_of, sketched, within
@@ -42,11 +42,25 @@ def _boxes(space: Space, runs: tuple[Run, ...]) -> tuple[Array, int]:
     part = np.zeros(len(space.size), np.int32)
     used = 0
     for run in runs:
-        nets, size, orders, _ = within(space, run.low, run.high)
         chosen = (space.depth >= run.low) & (space.depth < run.high)
-        part[chosen] = used + bisect(nets, size, orders, run.parts, run.style)
-        used += run.parts
+        inner, parts = _cheapest(space, run)
+        part[chosen] = used + inner
+        used += parts
     return balance(space.nets, space.size, part, used), used
+
+
+def _cheapest(space: Space, run: Run) -> tuple[Array, int]:
+    """The best of several cuts of a run, on at most as many cores as were chosen for it: a sketch is a rough judge."""
+    nets, size, orders, _ = within(space, run.low, run.high)
+    fewest = min(run.parts, max(1, int(np.ceil(float(size.sum()) - 1e-6))))
+    found: list[tuple[float, int, Array]] = []
+    for parts in sorted({fewest, run.parts}):
+        for style in FINE_STYLES if parts > 1 else FINE_STYLES[:1]:
+            part = bisect(nets, size, orders, parts, style)
+            full = float(np.maximum(np.bincount(part, size, minlength=parts) - ROOM, 0.0).sum())
+            found.append((connectivity(nets, part, parts) * (1.0 + full), parts, part))
+    _, parts, part = min(found, key=lambda each: each[0])
+    return part, parts
 
 
 def _sketch(space: Space, cells: Callable[[int], Array], parts: int) -> Space:
