@@ -11,6 +11,7 @@ from snncc.linear import Conv
 
 WAYS_OUT: Mapping[Capability, str] = {
     "graded-input": "encode the input as spikes",
+    "soft-reset": "compile with --allow-hard-reset, train with resets to 0, or choose another target",
     "bias": "train without biases, or choose another target",
     "multi-spike": "train with one spike a step, or choose another target",
     "per-neuron-parameters": "train one threshold and one decay a layer, or choose another target",

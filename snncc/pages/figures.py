@@ -21,6 +21,7 @@ INK, PALE, LINE = "#1f2933", "#eef2f6", "#c3ccd6"
 SEQUENCE = ("#2f6fb2", "#d9822b", "#3d9970", "#b5487a", "#7a5fb5", "#8a8f98", "#b59b2f", "#3aa0b5")
 HEAT = [[0.0, "#f4f7fa"], [0.25, "#b9d3ea"], [0.5, "#6fa8d6"], [0.75, "#2f6fb2"], [1.0, "#123f6d"]]
 _BEND = 0.45  # how far a line leaves the straight way, per column that it passes over
+_APART = 0.3  # how far lines between the same two populations are from each other
 MOST_DOTS = 50_000  # of a raster; beyond it every k-th neuron is shown, and the title says so
 
 
@@ -40,11 +41,15 @@ def network(graph: Network) -> Figure:
     """Populations from left to right as the data flows, and a line for each synapse group, dotted if it recurs."""
     places = _places(graph)
     lines: list[Any] = []
+    drawn: dict[tuple[str, str], int] = {}  # groups between the same two lie beside each other
     for name, synapse in graph.of_kind(Synapse).items():
         source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
         (x0, y0), (x1, y1) = places[source], places[target]
         back = x1 <= x0
-        bend = _BEND * (x0 - x1 + 1.0 if back else 1.0 - (x1 - x0))
+        beside = drawn.get((source, target), 0)
+        drawn[source, target] = beside + 1
+        aside = (beside + 1) // 2 * (1 if beside % 2 else -1)
+        bend = _BEND * (x0 - x1 + 1.0 if back else 1.0 - (x1 - x0)) + _APART * aside
         middle = (x0 + x1) / 2 + (0.4 if source == target else 0.0), (y0 + y1) / 2 + bend
         text = f"{escape(name)}: {escape(source)} → {escape(target)}, {synapse.map.weight.size:,} weights"
         line = {"color": LINE, "width": 2, "dash": "dot" if back else "solid", "shape": "spline"}

@@ -54,6 +54,17 @@ def test_what_goes_back_is_dotted() -> None:
     assert [line["line"]["dash"] for line in lines] == ["solid", "dot", "solid", "dot"]
 
 
+def test_groups_between_the_same_two_lie_beside_each_other() -> None:
+    ops = {"x": Source((2,)), "s1": WEIGHT, "s2": WEIGHT, "s3": WEIGHT, "a": NEURONS}
+    joins = [Edge(*ends) for name in ("s1", "s2", "s3") for ends in (("x", name), (name, "a"))]
+    output = Output("spikes", "after", "count")
+    found = figures.network(Graph({**ops, "y": output}, [*joins, Edge("a", "y")]))
+    marks = [(each["x"][0], each["y"][0]) for each in found["data"] if each.get("hovertext") and len(each["x"]) == 1]
+    assert len(set(marks)) == 3
+    heights = sorted(y for _, y in marks)
+    assert min(np.diff(heights)) >= 0.29
+
+
 @pytest.mark.parametrize(("cores", "shape"), [(1, (2, 3)), (4, (4, 6)), (3, (6, 3)), (6, (6, 6))])
 def test_cores_lie_in_their_tiles(cores: int, shape: tuple[int, int]) -> None:
     mesh = Mesh(3, 2, cores, (0, 0))
