@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.analysis.usage import Usage, usage_by_population, usage_of, words_of
+from snncc.arrays import Array
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Synapse, synapses_of
@@ -59,12 +60,16 @@ def hopeless(network: Network, chip: Chip, mapping: Mapping) -> bool:
     """
     assert chip.mesh is not None, "a chip without cores"
     usage, there = usage_of(network, chip, mapping), cores_of(chip.mesh)
-    for limit in LIMITS[:3]:
-        most = allowed(chip, limit) or 0
-        if (getattr(usage, limit.key)[usage.neurons == 1] > most).any():
-            return True
+    if _too_much_alone(usage, chip).any():
+        return True
     stored = sum(_least_words(network, chip, name) for name in mapping.blocks)
     return _exceeds(usage.neurons.sum(), chip, LIMITS[0], there) or _exceeds(stored, chip, LIMITS[1], there)
+
+
+def _too_much_alone(usage: Usage, chip: Chip) -> Array:
+    """By core, whether it holds a single neuron, and that is too much for it."""
+    over = [getattr(usage, limit.key) > (allowed(chip, limit) or 0) for limit in LIMITS[:3]]
+    return (usage.neurons == 1) & np.any(over, axis=0)
 
 
 def _exceeds(total: int, chip: Chip, limit: Limit, cores: int) -> bool:
@@ -86,7 +91,10 @@ def there_are_enough_cores(
     """The cores that are needed, what they are full of, and everything of which there is more than on all cores."""
     assert chip.mesh is not None, "a chip without cores"
     needed, there = int(np.count_nonzero(usage.neurons)), cores_of(chip.mesh)
-    if len(usage.neurons) <= there:
+    alone = int(np.count_nonzero(_too_much_alone(usage, chip)))  # these say nothing about how many cores are needed
+    if len(usage.neurons) <= there or (
+        needed - alone <= there and not _exceeds(int(usage.neurons.sum()), chip, LIMITS[0], there)
+    ):
         return
     totals = {limit: int(getattr(usage, limit.key).sum()) for limit in LIMITS if limit.key != "routes"}
     scarce = max(totals, key=lambda limit: _fullness(usage, chip, limit))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from snncc.linear import Dense
 from snncc.mapping import frozen_cores
 from snncc.passes.map import map_network
 from snncc.passes.route import route
-from tests.chips import chain, mesh_chip
+from tests.chips import chain, convolution, mesh_chip
 
 
 def dense(inputs: int, *sizes: int, weight: int = 3) -> Network:
@@ -59,6 +61,51 @@ def test_a_neuron_that_fits_no_core_is_named() -> None:
         "1 more of its neurons needs too many\n"
         "  = hint: prune 15 of p1's inputs there, or choose a target with larger cores",
     ]
+
+
+def test_neurons_that_fit_no_core_do_not_pass_for_too_few_cores() -> None:
+    found = said(dense(40, 9), axons_in=25)
+    assert found == [
+        "error[too-many-axons-in]: p1: its neuron 0 alone needs 40 axons in; a core of chip1 has 25; "
+        "8 more of its neurons need too many\n"
+        "  = hint: prune 15 of p1's inputs there, or choose a target with larger cores"
+    ]
+
+
+def test_every_population_that_does_not_fit_is_named() -> None:
+    found = said(dense(40, 30, 4), 64, axons_in=25)
+    assert [each.split(" needs")[0] for each in found] == [
+        "error[too-many-axons-in]: p1: its neuron 0 alone",
+        "error[too-many-axons-in]: p2: its neuron 0 alone",
+    ]
+
+
+@pytest.mark.parametrize("size", [30, 64, 90])
+def test_following_the_hint_makes_a_network_fit(size: int) -> None:
+    """Narrower weights where these are advised, else as many cores as are said to be needed."""
+    network, limits = dense(40, size, weight=100), {"synapse_words": 120 if size == 64 else 90}
+    hint = said(network, 1, **limits)[0].split("hint: ")[1]
+    narrower, cores = re.search(r"--weight-bits (\d)", hint), re.search(r"with (\d+) such cores", hint)
+    assert cores
+    map_network(network, mesh_chip(int(cores[1]), 1, **limits))
+    if narrower:
+        most = (1 << (int(narrower[1]) - 1)) - 1
+        map_network(dense(40, size, weight=min(most, 100)), mesh_chip(1, 1, **limits))
+        with pytest.raises(CompileError):
+            map_network(dense(40, size, weight=min(2 * most + 1, 100)), mesh_chip(1, 1, **limits))
+
+
+def test_removing_channels_as_advised_makes_a_convolution_fit() -> None:
+    def network(channels: int) -> Network:
+        return chain(convolution((channels, 4, 4), 2, 3))
+
+    limits = {"synapse_words": 40, "axons_in": 200}
+    (found,) = said(network(8), 32, **limits)
+    advised = re.search(r"remove (\d) of the 8 channels that p1 reads", found)
+    assert advised
+    map_network(network(8 - int(advised[1])), mesh_chip(32, 1, **limits))
+    with pytest.raises(CompileError):
+        map_network(network(9 - int(advised[1])), mesh_chip(32, 1, **limits))
 
 
 def test_a_neuron_that_sends_to_too_many_cores_is_named() -> None:
