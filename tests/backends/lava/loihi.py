@@ -118,7 +118,8 @@ def _convolutions(draw: Any, in_shape: Shape) -> Conv:
     channels, height, width = in_shape
     groups = draw(st.sampled_from([each for each in (1, 2, 3) if channels % each == 0]))
     rows, columns = draw(st.integers(0, 1)), draw(st.integers(0, 2))
-    kernel = draw(st.integers(1, min(3, height + 2 * rows))), draw(st.integers(1, 3))
+    heights, widths = (range(1, min(3, each) + 1) for each in (height + 2 * rows, width + 2 * columns))
+    kernel = draw(st.sampled_from(heights)), draw(st.sampled_from(widths))
     gaps = (1, 2) if kernel[1] * 2 - 1 <= width + 2 * columns else (1,)
     weight = _weights(draw, (groups * draw(st.integers(1, 2)), channels // groups, *kernel))
     stride = draw(st.integers(1, 2)), draw(st.integers(1, 2))

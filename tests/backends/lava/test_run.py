@@ -102,9 +102,9 @@ def test_lava_fails_half_way(folder: Path) -> None:
 
 def test_lava_hangs_half_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_the_recorder(folder, "__import__('time').sleep(600 * (self.time_step == 9))")
-    monkeypatch.setenv(TIMEOUT_VARIABLE, "15")
+    monkeypatch.setenv(TIMEOUT_VARIABLE, "6")
     assert failure(folder) == (
-        f"error[lava-failed]: {folder}: Lava did not finish, and there is no result: it was ended after 15 seconds "
+        f"error[lava-failed]: {folder}: Lava did not finish, and there is no result: it was ended after 6 seconds "
         "without a sign of life: progress 6 25\n"
         f"  = hint: if the machine is only slow, set {TIMEOUT_VARIABLE} to a number of seconds; "
         f"else run it yourself to see all of it: uv run {folder}/run.py DATA.npz RESULT.npz"
@@ -146,7 +146,9 @@ run(Path({str(folder)!r}), network(), LATE, batch(), True, setting=heard)
     assert child.stdout is not None
     with child.stdout:
         assert child.stdout.readline() == b"running\n"
-        time.sleep(4)
+        deadline = time.monotonic() + 60
+        while not (folder / "maps").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
         child.send_signal(signal.SIGINT)
         assert child.wait(60) != 0
     assert leftovers(folder) == []

@@ -54,7 +54,8 @@ def test_a_program_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("ignoring", [False, True])
-def test_a_program_that_hangs_is_ended(ignoring: bool) -> None:
+def test_a_program_that_hangs_is_ended(ignoring: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervising, "_GRACE", 0.5)
     mark = f"mark_of_a_hang_{ignoring}"
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if ignoring else ""
     begun = time.monotonic()
@@ -67,7 +68,7 @@ def test_a_program_that_hangs_is_ended(ignoring: bool) -> None:
 def test_silence_ends_a_program_and_talk_keeps_it() -> None:
     talk = "import time\nfor _ in range(8): print('here', flush=True); time.sleep(0.25)\n"
     assert python(talk, silence=1.5)[0].why == ""
-    ended, _ = python(f"{talk}time.sleep(600)", silence=1.5)
+    ended, _ = python("import time; print('here', flush=True); time.sleep(600)", silence=1.5)
     assert ended.why == "it was ended after 2 seconds without a sign of life"
 
 
@@ -90,10 +91,9 @@ from multiprocessing import resource_tracker, shared_memory
 block = shared_memory.SharedMemory(create=True, size=5000)
 resource_tracker.unregister(block._name, "shared_memory")
 child = "from multiprocessing import shared_memory; import time;"
-child += f"b = shared_memory.SharedMemory({{block.name!r}}); time.sleep(600)  # mark_of_a_child"
-subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.DEVNULL)
+child += f"b = shared_memory.SharedMemory({{block.name!r}}); print(1, flush=True); time.sleep(600)  # mark_of_a_child"
+subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE).stdout.readline()
 print(block.name, flush=True)
-time.sleep(2)
 {end}
 """
     ended, lines = python(program, limit=4.0)
