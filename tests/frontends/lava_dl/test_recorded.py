@@ -15,8 +15,8 @@ from snncc.arrays import Array
 from snncc.backends.lava.layout import convolution_of
 from snncc.frontends.lava_dl import read_net
 from snncc.graph import Edge, Graph
-from snncc.integers import IntOp, Output, Source, Synapse
-from snncc.linear import Conv, operator
+from snncc.integers import IntOp, Network, Output, Source, Synapse
+from snncc.linear import Conv, Sparse, operator
 from snncc.semantics import float_operator, run
 from tests.backends.lava.loihi import lif
 from tests.backends.lava.test_stock import LAVA
@@ -77,6 +77,50 @@ def test_the_convolution_of_tinynet_gives_the_recorded_currents() -> None:
     for step in range(x.shape[-1]):
         found = float_operator(layer)(x[..., step].reshape(1, -1).astype(np.float64))
         assert np.array_equal(found.reshape(24, 6, 6), recorded[..., step])
+
+
+@pytest.mark.parametrize(("name", "differing"), [("layer1", 533), ("layer2", 14)])
+def test_the_spikes_of_tinynet_are_lavas_but_for_the_first_bias(name: str, differing: int) -> None:
+    """The recording parts from Lava's arithmetic in one thing: there a bias acts from the second step on.
+
+    With that, every recorded spike comes out, in the reference and in Lava; with a bias from the first step on, spikes
+    differ from the first step on.
+    """
+    graph = read_net(NETS / "tinynet" / "tiny.net").graph
+    before, recorded = (np.load(NETS / "tinynet" / f"{each}.npy")[0].astype(np.int64) for each in _FILES[name])
+    times = float_operator(graph[f"{name}.weight"])  # type: ignore[arg-type]
+    currents = [times(before[..., step].reshape(1, -1).astype(np.float64)).reshape(-1) for step in range(16)]
+    wanted = recorded.reshape(-1, 16).T
+
+    network, x = _alone(graph, name, np.stack(currents).astype(np.int64), 1)
+    assert np.array_equal(run(network, x).outputs["y"][0], wanted)
+    assert_conforms(LAVA, network, x)
+    parted = run(*_alone(graph, name, np.stack(currents).astype(np.int64), 0)).outputs["y"][0] != wanted
+    assert parted.sum() == differing
+    assert parted[0].any()
+
+
+_FILES = {"layer1": ("input", "layer1"), "layer2": ("layer1", "output")}
+
+
+def _alone(graph: Graph[layers.Layer], name: str, currents: Array, begins: int) -> tuple[Network, Array]:
+    """A layer of tinynet by itself, as Lava's LIF on currents (steps, size); its bias acts from step `begins` on."""
+    neuron = graph[name]
+    assert isinstance(neuron, layers.Neuron)
+    assert neuron.threshold is not None
+    bias = np.broadcast_to(np.rint(neuron.bias), neuron.shape).astype(np.int64).reshape(-1)
+    size = len(bias)
+    one_each = Sparse(np.arange(size + 1), np.arange(size), np.ones(size, np.int8), size)
+    dv = round(4096 * (1 - float(neuron.decay)))
+    own = replace(lif((size,), int(neuron.threshold) << 6, dv=dv, bias=bias << 6), start=1)
+    ops: dict[str, IntOp] = {
+        "x": Source((size,), 12, signed=True),
+        "w": Synapse(one_each),
+        "p": own,
+        "y": Output("spikes", "after", "count", latency=1),
+    }
+    x = currents - bias * (np.arange(len(currents)) < begins)[:, None]
+    return Graph(ops, [Edge("x", "w", 1), Edge("w", "p"), Edge("p", "y")]), x[None]
 
 
 def test_the_bootstrapped_network_is_read() -> None:
