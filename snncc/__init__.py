@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snncc.compiler import compile, import_model, model_data, open_program, simulate_float  # noqa: A004
+    from snncc.conversion import Conversion
     from snncc.data import Data
     from snncc.diagnostics import CompileError, Diagnostic
     from snncc.program import Program
 
 __all__ = [
     "CompileError",
+    "Conversion",
     "Data",
     "Diagnostic",
     "Program",
@@ -23,7 +25,13 @@ __all__ = [
     "simulate_float",
 ]
 
-_HOMES = {"Data": "data", "CompileError": "diagnostics", "Diagnostic": "diagnostics", "Program": "program"}
+_HOMES = {
+    "CompileError": "diagnostics",
+    "Conversion": "conversion",
+    "Data": "data",
+    "Diagnostic": "diagnostics",
+    "Program": "program",
+}
 
 
 def __getattr__(name: str) -> Any:

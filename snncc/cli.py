@@ -6,18 +6,44 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from snncc.diagnostics import CompileError, printable
+from snncc.options import (
+    AllowHardReset,
+    Bits,
+    Convert,
+    DataFile,
+    DecoderName,
+    Dt,
+    Folder,
+    Json,
+    LavaPython,
+    Limit,
+    Model,
+    NirStyle,
+    Partition,
+    RecordAll,
+    RequireProof,
+    Samples,
+    Seed,
+    States,
+    Steps,
+    StockOnly,
+    Target,
+    TargetAccuracy,
+    conversion,
+    decoder_of,
+    pairs,
+    partition_of,
+)
 from snncc.screen import Screen
 
 if TYPE_CHECKING:
     from snncc.analysis.metrics import Run
     from snncc.data import Data
-    from snncc.layers import Decoder
-    from snncc.mapping import Method
     from snncc.program import CompiledModel
 
 app = typer.Typer(
@@ -29,57 +55,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir or .net file.", show_default=False)]
-Target = Annotated[
-    str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Folder = Annotated[Path, typer.Argument(help="A folder that `snncc compile` wrote.", show_default=False)]
-DataFile = Annotated[
-    Path, typer.Option("--input", "-i", help="An .npz file: x, and y and lengths if there are.", show_default=False)
-]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N samples only.")]
-Steps = Annotated[
-    int | None,
-    typer.Option("--steps", min=1, max=1_000_000, help="Time steps of a static input [default: the model's]."),
-]
-DecoderName = Annotated[
-    str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
-]
-LavaPython = Annotated[
-    str | None,
-    typer.Option("--lava-python", help="A Python 3.10 for Lava; one that has Lava is used as it is.", metavar="PATH"),
-]
-States = Annotated[
-    list[str] | None,
-    typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
-]
-
-NirStyle = Annotated[
-    str | None,
-    typer.Option("--nir-style", metavar="NAME", help="Who wrote a .nir file, which leaves that open (docs/nir.md)."),
-]
-Dt = Annotated[float | None, typer.Option("--dt", help="Seconds of a time step of a .nir file.", metavar="SECONDS")]
-
-Bits = Annotated[
-    int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
-]
-RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
-Samples = Annotated[
-    Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
-]
-StockOnly = Annotated[
-    bool, typer.Option("--stock-only", help="Refuse neurons that need microcode on Loihi (backend lava).")
-]
-AllowHardReset = Annotated[
-    bool, typer.Option("--allow-hard-reset", help="Reset to 0 where the model subtracts; prints what it costs.")
-]
-Partition = Annotated[
-    str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
-]
-RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
-
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
 
 
@@ -87,6 +62,10 @@ _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"} 
 def check(
     model: Model,
     target: Target = "host",
+    samples: Samples = None,
+    steps: Steps = None,
+    convert: Convert = None,
+    target_accuracy: TargetAccuracy = None,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
@@ -100,9 +79,11 @@ def check(
     try:
         with screen.progress("check") as shown:
             shown.stage("read")
-            imported = compiler.import_model(model, _pairs(state), nir_style=nir_style, dt=dt)
+            how = conversion(convert, samples, steps, target_accuracy)
+            imported = compiler.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             found.append(views.recognised(imported))
-            program = compiler.compile(imported, target, stage=shown.stage)
+            own = steps if how is None else None
+            program = compiler.compile(imported, target, samples=samples, steps=own, stage=shown.stage)
             found.append(views.compiled(program, None))
     except CompileError as error:
         screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)
@@ -119,6 +100,8 @@ def compile_(
     weight_bits: Bits = None,
     steps: Steps = None,
     decoder: DecoderName = None,
+    convert: Convert = None,
+    target_accuracy: TargetAccuracy = None,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
@@ -137,25 +120,23 @@ def compile_(
     try:
         artefact.place_for(output)
         with screen.progress("compile") as shown:
+            how = conversion(convert, samples, steps, target_accuracy)
             program = compiler.compile(
-                compiler.import_model(model, _pairs(state), nir_style=nir_style, dt=dt),
+                compiler.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt),
                 target,
                 samples=samples,
                 weight_bits=weight_bits,
-                steps=steps,
-                decoder=_decoder(decoder),
+                steps=steps if how is None else None,
+                decoder=decoder_of(decoder),
                 backend=backend,
                 require_proof=require_proof,
                 stock_only=stock_only,
                 allow_hard_reset=allow_hard_reset,
-                partition=_partition(partition),
+                partition=partition_of(partition),
                 seed=seed,
                 stage=shown.stage,
             )
-            if dump is not None:
-                program.dump(dump)
-            shown.stage("write")
-            program.write(output)
+            _write(program, output, dump, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.compiled(program, output))
@@ -175,6 +156,9 @@ def simulate(
     limit: Limit = None,
     steps: Steps = None,
     decoder: DecoderName = None,
+    convert: Convert = None,
+    samples: Samples = None,
+    target_accuracy: TargetAccuracy = None,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
@@ -185,31 +169,28 @@ def simulate(
     from snncc import files, views
     from snncc.backends.base import Setting
     from snncc.compiler import import_model, model_data, open_program, simulate_float
-    from snncc.data import save_trace
     from snncc.deploy import prepared
 
     screen = Screen(json_)
     if record_all and record is None:
         raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
     try:
-        for path in (record, report, trace):
-            if path is not None:
-                files.place_for_file(path)
+        _places_for(record, report, trace)
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
                 _only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
+                _only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
                 program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 _pages(program, data, run, report, trace, shown.stage)
             else:
                 _only_for_folders({"--report": report, "--trace": trace})
-                model = import_model(what, _pairs(state), nir_style=nir_style, dt=dt)
-                data = model_data(model, input_, steps=steps, limit=limit)
-                run = simulate_float(model, data, decoder=_decoder(decoder), record=record_all, progress=shown.count)
-            if record is not None:
-                shown.stage("write")
-                save_trace(record, run.trace)
+                how = conversion(convert, samples, steps, target_accuracy)
+                model = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+                data = model_data(model, input_, steps=None if how else steps, limit=limit)
+                run = simulate_float(model, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
+            _save_record(record, run, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.simulated(what, run))
@@ -256,7 +237,6 @@ def deploy(
     from snncc import files, views
     from snncc.backends.base import Setting
     from snncc.compiler import open_program
-    from snncc.data import save_trace
     from snncc.deploy import prepared
 
     screen = Screen(json_)
@@ -267,8 +247,7 @@ def deploy(
         with screen.progress("deploy") as shown:
             program = prepared(open_program(folder), Setting(lava_python, True, shown.stage, machines.append))
             run = program.simulate(program.data(input_, steps=steps, limit=limit), progress=shown.count)
-            if record is not None:
-                save_trace(record, run.trace)
+            _save_record(record, run, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
@@ -297,28 +276,27 @@ def options(
     """Take the options that stand before a command."""
 
 
-def _pairs(states: list[str] | None) -> list[tuple[str, str]]:
-    pairs = [tuple(each.split("=")) for each in states or []]
-    for pair in pairs:
-        if len(pair) != 2 or not all(pair):
-            raise typer.BadParameter(f"{'='.join(pair)!r} is not IN=OUT", param_hint="--state")
-    return [(pair[0], pair[1]) for pair in pairs]
+def _places_for(*paths: Path | None) -> None:
+    from snncc import files
+
+    for path in paths:
+        if path is not None:
+            files.place_for_file(path)
 
 
-def _decoder(name: str | None) -> Decoder | None:
-    from snncc.layers import Decoder
+def _save_record(record: Path | None, run: Run, stage: Callable[[str], None]) -> None:
+    from snncc.data import save_trace
 
-    if name is None or name in get_args(Decoder):
-        return cast("Decoder | None", name)
-    raise typer.BadParameter(f"{name!r} is none of count, last, max, mean", param_hint="--decoder")
+    if record is not None:
+        stage("write")
+        save_trace(record, run.trace)
 
 
-def _partition(name: str) -> Method:
-    from snncc.mapping import Method
-
-    if name in get_args(Method):
-        return cast("Method", name)
-    raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Method))}", param_hint="--partition")
+def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:
+    if dump is not None:
+        program.dump(dump)
+    stage("write")
+    program.write(output)
 
 
 def _pages(

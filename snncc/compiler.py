@@ -17,6 +17,7 @@ from snncc.analysis.proof import doubtful, margins, prove
 from snncc.backends.base import Backend, EventBackend
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
+from snncc.conversion import Conversion, converted
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
@@ -136,7 +137,7 @@ def _on_events(given: _Legal, machine: EventBackend, require_proof: bool, stage:
     warnings = (*given.warnings, *check((*lowered.warnings, *machine.validate(network, given.chip, require_proof))))
     texts = _texts(given.model.graph, given.graph, network)
     base = given.model.name, given.chip, given.options.steps, warnings, texts
-    return EventProgram(*base, network=network, backend=machine, fidelity=fidelity)
+    return EventProgram(*base, network=network, backend=machine, fidelity=(*given.model.fidelity, *fidelity))
 
 
 def _on_steps(
@@ -168,7 +169,7 @@ def _on_steps(
     mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
-    return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
+    return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping, fidelity=given.model.fidelity)
 
 
 def _own(model: Model, chip: Chip, options: Options) -> Network | None:
@@ -235,13 +236,25 @@ def open_program(folder: Path_) -> Program | EventProgram:
 
 
 def import_model(
-    model: Path_, states: Sequence[tuple[str, str]] = (), *, nir_style: str | None = None, dt: float | None = None
+    model: Path_,
+    states: Sequence[tuple[str, str]] = (),
+    *,
+    conversion: Conversion | None = None,
+    nir_style: str | None = None,
+    dt: float | None = None,
 ) -> Model:
     """A model as it was trained, before any pass: `snncc.compile` without a target.
 
-    `nir_style` and `dt`, the seconds of a step, are what a .nir file leaves open (docs/nir.md).
+    `nir_style` and `dt`, the seconds of a step, are what a .nir file leaves open (docs/nir.md). A `conversion` turns an
+    ordinary network (ANN) into a spiking one.
     """
-    imported = read_model(Path(model), states, nir_style, dt)
+    if conversion is None:
+        imported = read_model(Path(model), states, nir_style, dt)
+    elif states or nir_style or dt:
+        message = "an ordinary network has neither states nor what NIR leaves open"
+        raise fault("bad-option", "--convert", message, "leave out --state, --nir-style and --dt")
+    else:
+        imported = converted(Path(model), conversion)
     return replace(imported, warnings=(*imported.warnings, *check(contracts.imported(imported.graph))))
 
 

@@ -7,7 +7,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from snncc.arrays import Array
-from snncc.layers import Affine, Conv2d, HardReset, Input, Layer, Linear, Neuron, Output, Rearrange, Scale, SoftReset
+from snncc.layers import (
+    Affine,
+    Conv2d,
+    HardReset,
+    Input,
+    Layer,
+    Linear,
+    Neuron,
+    Output,
+    Rearrange,
+    Relu,
+    Scale,
+    SoftReset,
+)
 from snncc.linear import Conv, Dense
 
 
@@ -62,6 +75,8 @@ def details(op: Layer) -> str:
     """What there is to say of a layer besides its kind and shape."""
     if isinstance(op, Neuron):
         return sentence(op)
+    if isinstance(op, Relu):
+        return "" if op.ceiling is None else f"at most {op.ceiling:g}"
     return ", ".join(_details(op))
 
 
@@ -80,7 +95,7 @@ def _details(op: Layer) -> Iterator[str]:
             yield f"plus {number(op.shift, 3)}"
     elif isinstance(op, Output):
         yield op.value if op.value == "spikes" else f"membrane {op.when} the reset"
-    elif not isinstance(op, (Neuron, Rearrange)):
+    elif not isinstance(op, (Neuron, Rearrange, Relu)):
         yield from _window("window", op.kernel, op.stride, op.padding)
         yield f"times {number(op.scale, 3)}"
     if isinstance(op, (Affine, Conv2d)) and op.bias is not None:

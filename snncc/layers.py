@@ -1,6 +1,7 @@
 """The ops of a network as it was imported, in floats; names follow the Neuromorphic Intermediate Representation.
 
-After `legalise` only `Input`, `Linear`, `Neuron` and `Output` remain. Shapes never include batch or time.
+After `legalise` only `Input`, `Linear`, `Neuron` and `Output` remain; `Relu` occurs in networks that are yet to be
+converted to spikes. Shapes never include batch or time.
 """
 
 from __future__ import annotations
@@ -118,6 +119,18 @@ class Rearrange:
 
 
 @dataclass(frozen=True, eq=False)
+class Relu:
+    """y = max(0, x), and at most `ceiling` where there is one: of an ordinary network, before spike rates stand for it.
+
+    `selects`: x is a difference of two values of earlier Relus, or one of them, and y a part of their maximum.
+    """
+
+    shape: Shape
+    ceiling: float | None = None
+    selects: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Linear:
     """y = M x for a map in compact form, without a bias: the one kind of synapse in a legal graph."""
 
@@ -218,7 +231,7 @@ class Output:
     decoder: Decoder | None = None
 
 
-Layer = Input | Affine | Conv2d | SumPool2d | Scale | Rearrange | Linear | Neuron | Output
+Layer = Input | Affine | Conv2d | SumPool2d | Scale | Rearrange | Relu | Linear | Neuron | Output
 
 
 def size(shape: Shape) -> int:

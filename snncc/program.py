@@ -17,7 +17,7 @@ import numpy.typing as npt
 from snncc import artefact, files, verify
 from snncc import data as datasets
 from snncc.analysis.costs import Spent, added, greatest, spent
-from snncc.analysis.metrics import Reading, Run, summarise
+from snncc.analysis.metrics import Fidelity, Reading, Run, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result, Timeline
@@ -198,12 +198,14 @@ class Program(CompiledModel):
     """An integer network, the proof about it, and the target that it is compiled for.
 
     `mapping` says where the network lies on a chip of many cores; an artefact that is opened keeps it to its target.
+    `fidelity` is what was left of a converted network after each stage, on samples.
     """
 
     network: Network
     proof: Proof
     backend: Backend
     mapping: Mapping_ | None = None
+    fidelity: tuple[Fidelity, ...] = ()
 
     @property
     def source(self) -> Source:

@@ -217,6 +217,8 @@ def float_operator(op: Layer) -> Callable[[Array], Array]:
     if isinstance(op, layers.Scale):
         scale, shift = layers.spread(op.scale, op.shape), layers.spread(op.shift, op.shape)
         return lambda x: x * scale + shift
+    if isinstance(op, layers.Relu):
+        return lambda x: np.clip(x, 0.0, op.ceiling)
     if isinstance(op, layers.Rearrange):
         if op.index is None:
             return lambda x: x

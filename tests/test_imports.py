@@ -18,7 +18,8 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "compiler", "deploy", "views", "pages", "screen", "cli", "__main__"),
+    *("program", "event_program", "conversion", "compiler", "deploy"),
+    *("views", "pages", "screen", "options", "cli", "__main__"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
@@ -30,6 +31,7 @@ SPEAKS = {"snncc.cli", "snncc.screen"}
 TESTED_THROUGH = {
     "jit": "passes",
     "screen": "cli",
+    "options": "cli",
     "arithmetic": "integers",
     "event_program": "backends",
     "parameters": "contracts",

@@ -9,7 +9,7 @@ from snncc.diagnostics import fault
 from snncc.files import kind
 from snncc.frontends.model import Model
 
-__all__ = ["Model", "read_model"]
+__all__ = ["Model", "read_ann", "read_model"]
 
 
 def read_model(
@@ -51,3 +51,16 @@ def read_model(
         f"{what}; models are read from .onnx, .nir and .net files",
         "export the model to ONNX",
     )
+
+
+def read_ann(path: Path) -> Model:
+    """Import an ordinary network, whose activations are `Relu` layers yet.
+
+    Raises CompileError: `unknown-format`, `already-spiking`, and what the frontend finds.
+    """
+    if path.suffix.lower() != ".onnx":
+        message = "is no .onnx file; ordinary networks are read from those"
+        raise fault("unknown-format", path.name, message, "leave out --convert for a spiking network")
+    from snncc.frontends.onnx.ann import read_ann as read
+
+    return read(path)

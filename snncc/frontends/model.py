@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from snncc.analysis.metrics import Fidelity
 from snncc.diagnostics import Diagnostic
 from snncc.graph import Graph
 from snncc.integers import Network
@@ -18,7 +19,7 @@ class Model:
     `steps` and `decoder` are what the file asks for, None where it does not. `spike_tensors` names, for each
     population, the tensor of the file that holds its spikes; `fits` is the worst relative error of each population
     against the file's own arithmetic. `network` is the file's own integer network, where it holds one; it needs no
-    quantising on a target of its arithmetic.
+    quantising on a target of its arithmetic. `fidelity` is what a conversion left of the network, on samples.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Model:
     fits: Mapping[str, float] = field(default_factory=dict[str, float])
     warnings: tuple[Diagnostic, ...] = ()
     network: Network | None = None
+    fidelity: tuple[Fidelity, ...] = ()

@@ -85,7 +85,7 @@ def _conv(node: Node, shape: Shape, args: Arguments) -> LinearOp:
     if bias is not None and (bias.shape != weight.shape[:1] or bias.dtype.kind != "f"):
         raise bad_shape(node, f"bias {bias.shape} does not fit {weight.shape[0]} channels")
     strides, dilations = window(node, "strides", rank, 1, 1), window(node, "dilations", rank, 1, 1)
-    places = _places(node, shape[2:], kernel, strides, dilations)
+    places = placed(node, shape[2:], kernel, strides, dilations)
     out = (weight.shape[0], *places.sizes)
     layer = Conv2d(
         weight if rank == 2 else weight[:, :, None],
@@ -110,14 +110,14 @@ def _pair(values: tuple[int, ...]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Places:
+class Places:
     """Where a window is put: zeros around the map as (top, left, bottom, right), and the number of places an axis."""
 
     padding: tuple[int, int, int, int]
     sizes: Shape
 
 
-def _places(node: Node, sizes: Shape, kernel: Shape, strides: Shape, dilations: Shape, ceil: bool = False) -> _Places:
+def placed(node: Node, sizes: Shape, kernel: Shape, strides: Shape, dilations: Shape, ceil: bool = False) -> Places:
     count = len(sizes)
     pads = window(node, "pads", 2 * count, 0, 0)
     before, after = list(pads[:count]), list(pads[count:])
@@ -143,7 +143,7 @@ def _places(node: Node, sizes: Shape, kernel: Shape, strides: Shape, dilations: 
         after[i] += max(0, (places - 1) * stride - room)
         out.append(places)
     padding = (before[0], before[1], after[0], after[1]) if count == 2 else (0, before[0], 0, after[0])
-    return _Places(padding, tuple(out))
+    return Places(padding, tuple(out))
 
 
 def _gemm(node: Node, shape: Shape, args: Arguments) -> LinearOp:
@@ -234,7 +234,7 @@ def _pool(node: Node, shape: Shape, _: Arguments) -> LinearOp:
         raise bad_attribute(node, "kernel_shape", "is missing")
     kernel = window(node, "kernel_shape", rank, 1, 1)
     strides, dilations = window(node, "strides", rank, 1, 1), window(node, "dilations", rank, 1, 1)
-    places = _places(node, shape[2:], kernel, strides, dilations, bool(integer(node, "ceil_mode", 0)))
+    places = placed(node, shape[2:], kernel, strides, dilations, bool(integer(node, "ceil_mode", 0)))
     in_shape, out = _planar(shape[1:]), _planar((shape[1], *places.sizes))
     check_size(node, out)
     if node.op == "AveragePool":

@@ -62,16 +62,24 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
 
 def neurons_exist(source: Source) -> None:
     """An ordinary network gets a diagnostic of its own, before the many that its nodes would get."""
-    ops = Counter(node.op for node in source.nodes)
-    if len(source.inputs) != 1 or ops.keys() & (COMPARING | STEPWISE | {"If", "Loop", "Scan"}):
+    ops = activations_of(source)
+    if ops is None:
         return
-    if any("::" in op for op in ops):
-        return
-    counted = ", ".join(f"{count} {op}" for op, count in ops.items() if op in _ACTIVATIONS)
+    counted = ", ".join(f"{count} {op}" for op, count in ops.items())
     what = f"is an ordinary neural network (ANN) with {counted}" if counted else "is a linear network"
     message = f"{what}: nothing in it keeps a state from step to step, compares it with a threshold and fires"
-    hint = "train and export a spiking network; this version does not convert activations into spike rates"
+    hint = "train a spiking network; or let spike rates stand for its values: --convert rate --samples FILE --steps N"
     raise fault("no-spiking-neurons", printable(source.path.name), message, hint)
+
+
+def activations_of(source: Source) -> dict[str, int] | None:
+    """How many of each activation an ordinary network has; None for a file that may hold spiking neurons."""
+    ops = Counter(node.op for node in source.nodes)
+    if len(source.inputs) != 1 or ops.keys() & (COMPARING | STEPWISE | {"If", "Loop", "Scan"}):
+        return None
+    if any("::" in op for op in ops):
+        return None
+    return {op: count for op, count in ops.items() if op in _ACTIVATIONS}
 
 
 def outputs_change(source: Source, step: Step) -> None:

@@ -20,7 +20,7 @@ from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.tensors import TensorReader, printable, text, type_name
 
 _MAX_FILE = 2**31 - 1  # what protobuf itself can hold; larger models keep their weights in data files
-_OLDEST_OPSET = 13
+_OLDEST_OPSET = 7  # the first whose ops broadcast as numpy does
 
 
 def knows_opset(opset: int) -> bool:

@@ -15,13 +15,15 @@ from snncc.frontends.onnx import elementwise
 from snncc.frontends.onnx.attributes import axis, bad_shape, integer, real
 from snncc.frontends.onnx.fold import FOLDABLE, Budget, fold
 from snncc.frontends.onnx.linear_ops import LINEAR, check_size, linear_op, not_finite
+from snncc.frontends.onnx.older import modern
 from snncc.frontends.onnx.rearranging import REARRANGING, RESHAPING, rearranged, reshaped, size_after
+from snncc.frontends.onnx.rectifying import OTHERS, POOLS, RECTIFYING, max_pool, rectifier, unrectified
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.schema import check_form, check_types
 from snncc.frontends.onnx.source import Source, knows_opset
 from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step, without_batch
 from snncc.frontends.onnx.tensors import printable
-from snncc.layers import Layer, Rearrange
+from snncc.layers import Layer, Rearrange, Relu
 
 _T = TypeVar("_T")
 _CODES = {"f": 1, "b": 9, "i": 7, "u": 7}  # ONNX's numbers for a type of each kind
@@ -31,10 +33,13 @@ _BOUNDING = frozenset({"Clip", "Max", "Min", "Where", *COMPARING})  # an infinit
 _FREE_VALUES = 1 << 24  # what may be made beside copies of the file's own constants
 
 
-def trace(source: Source, shapes: Mapping[str, Shape]) -> Step:
-    """Sort out all nodes; `shapes` are those of the inputs. Raises every fault found here and in `source`."""
+def trace(source: Source, shapes: Mapping[str, Shape], rectified: bool = False) -> Step:
+    """Sort out all nodes; `shapes` are those of the inputs. Raises every fault found here and in `source`.
+
+    `rectified`: of an ordinary network, whose ReLUs and max pools are layers.
+    """
     budget = Budget(4 * sum(each.size for each in source.constants.values()) + _FREE_VALUES)
-    tracer = _Tracer(source.opset, budget, constants=dict(source.constants), broken=set(source.broken))
+    tracer = _Tracer(source.opset, budget, dict(source.constants), set(source.broken), rectified)
     for name, shape in shapes.items():
         tracer.stream(name, name, shape, "f")
     faults = list(source.faults)
@@ -56,12 +61,13 @@ class _Tracer:
     budget: Budget
     constants: dict[str, Array]
     broken: set[str]
+    rectified: bool = False
     pieces: list[Piece] = field(default_factory=list[Piece])
     alias: dict[str, str] = field(default_factory=dict[str, str])
     shapes: dict[str, Shape] = field(default_factory=dict[str, Shape])
     kinds: dict[str, str] = field(default_factory=dict[str, str])
     events: set[str] = field(default_factory=set[str])
-    positive: set[str] = field(default_factory=set[str])  # spikes as numbers, never below zero
+    positive: set[str] = field(default_factory=set[str])  # spikes as numbers and what is rectified, never below zero
 
     def stream(self, name: str, stream: str, shape: Shape, kind: str) -> None:
         self.alias[name] = stream
@@ -82,6 +88,8 @@ class _Tracer:
                     )
             check_form(node, self.opset)
             check_types(node, self.opset, [self._kind_of(name) for name in node.inputs])
+            node, settings = modern(node, self.opset)
+            self.constants.update(settings)
             self._dispatch(node)
         except CompileError as error:
             self.broken.update(node.outputs)
@@ -114,6 +122,8 @@ class _Tracer:
             self._gemm_with_stream(node)
         elif node.op in LINEAR and len(streams) == 1:
             self._linear(node, args)
+        elif self.rectified and node.op in RECTIFYING | OTHERS:
+            self._rectify(node, args, streams)
         elif node.op in elementwise.OPS:
             self._pointwise(node)
         else:
@@ -182,6 +192,33 @@ class _Tracer:
             self._rename(node.outputs[0], name, result.shape)
         else:
             self._layered(node, name, result.layers, result.shape, node.outputs[0])
+
+    def _rectify(self, node: Node, args: Sequence[Array | None], streams: Sequence[str]) -> None:
+        if node.op in POOLS:
+            self._max_pool(node)
+            return
+        name, shape = streams[0], self.shapes[streams[0]]
+        bounds = [each for given, each in zip(node.inputs, args, strict=True) if given != name]
+        layer = rectifier(node, without_batch(shape), bounds) if len(streams) == 1 else None
+        if layer is None:
+            raise unrectified(node)
+        self._layered(node, name, (layer,), shape, node.outputs[0])
+        self.positive.add(node.outputs[0])
+
+    def _max_pool(self, node: Node) -> None:
+        name = node.inputs[0]
+        if self.alias[name] not in self.positive:
+            message = "takes the largest of values that may be negative, which no spike rate stands for"
+            raise fault("signed-max-pool", node.name, message, "put a Relu before the MaxPool")
+        for each, index in max_pool(node, self.shapes[name]):
+            if index is not None:
+                self._rearranged(each, each.inputs[0], each.outputs[0], index)
+            elif each.op == "Relu":
+                shape = self.shapes[each.inputs[0]]
+                self._layered(each, each.inputs[0], (Relu(without_batch(shape), selects=True),), shape, each.outputs[0])
+                self.positive.add(each.outputs[0])
+            else:
+                self._pointwise(each)
 
     def _gemm_with_stream(self, node: Node) -> None:
         """A B + beta C with a stream C: the product, and then the sum."""

@@ -74,7 +74,8 @@ def test_an_ordinary_network_is_called_one(tmp_path: Path) -> None:
     assert said(graph.save(tmp_path)) == (
         "error[no-spiking-neurons]: net.onnx: is an ordinary neural network (ANN) with 1 Relu: nothing in it keeps a "
         "state from step to step, compares it with a threshold and fires\n"
-        "  = hint: train and export a spiking network; this version does not convert activations into spike rates"
+        "  = hint: train a spiking network; or let spike rates stand for its values: --convert rate --samples FILE "
+        "--steps N"
     )
 
 
@@ -86,14 +87,14 @@ def test_a_linear_network_is_called_one(tmp_path: Path) -> None:
     assert "is a linear network: nothing in it keeps a state" in said(graph.save(tmp_path))
 
 
-@pytest.mark.parametrize("opset", [9, 12, 99])
+@pytest.mark.parametrize("opset", [5, 6, 99])
 def test_opsets_out_of_range_are_refused(opset: int, tmp_path: Path) -> None:
     graph = two_layers()
     graph.opset = opset
     newest = onnx.defs.onnx_opset_version()
     assert said(graph.save(tmp_path)) == (
-        f"error[unsupported-opset]: model: uses ONNX opset {opset}; 13 to {newest} are supported\n"
-        f"  = hint: export with an opset from 13 to {newest}, for instance opset_version=17"
+        f"error[unsupported-opset]: model: uses ONNX opset {opset}; 7 to {newest} are supported\n"
+        f"  = hint: export with an opset from 7 to {newest}, for instance opset_version=17"
     )
 
 

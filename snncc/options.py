@@ -1,0 +1,106 @@
+"""The options and arguments of the command line, with what turns their texts into values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+if TYPE_CHECKING:
+    from snncc.conversion import Conversion
+    from snncc.layers import Decoder
+    from snncc.mapping import Method
+
+Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir or .net file.", show_default=False)]
+Target = Annotated[
+    str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Folder = Annotated[Path, typer.Argument(help="A folder that `snncc compile` wrote.", show_default=False)]
+DataFile = Annotated[
+    Path, typer.Option("--input", "-i", help="An .npz file: x, and y and lengths if there are.", show_default=False)
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N samples only.")]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, max=1_000_000, help="Time steps of a static input [default: the model's]."),
+]
+DecoderName = Annotated[
+    str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
+]
+LavaPython = Annotated[
+    str | None,
+    typer.Option("--lava-python", help="A Python 3.10 for Lava; one that has Lava is used as it is.", metavar="PATH"),
+]
+States = Annotated[
+    list[str] | None,
+    typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
+]
+
+NirStyle = Annotated[
+    str | None,
+    typer.Option("--nir-style", metavar="NAME", help="Who wrote a .nir file, which leaves that open (docs/nir.md)."),
+]
+Dt = Annotated[float | None, typer.Option("--dt", help="Seconds of a time step of a .nir file.", metavar="SECONDS")]
+
+Bits = Annotated[
+    int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
+]
+RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
+Samples = Annotated[
+    Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
+]
+StockOnly = Annotated[
+    bool, typer.Option("--stock-only", help="Refuse neurons that need microcode on Loihi (backend lava).")
+]
+AllowHardReset = Annotated[
+    bool, typer.Option("--allow-hard-reset", help="Reset to 0 where the model subtracts; prints what it costs.")
+]
+Partition = Annotated[
+    str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
+]
+RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
+
+Convert = Annotated[
+    str | None, typer.Option("--convert", metavar="rate", help="Turn an ordinary network (ANN) into a spiking one.")
+]
+TargetAccuracy = Annotated[
+    float | None,
+    typer.Option("--target-accuracy", help="With --convert: as few steps as this share of right samples needs."),
+]
+
+
+def conversion(
+    method: str | None, samples: Path | None, steps: int | None, target_accuracy: float | None
+) -> Conversion | None:
+    from snncc.conversion import Conversion
+
+    if method is None and target_accuracy is not None:
+        raise typer.BadParameter("needs --convert rate", param_hint="--target-accuracy")
+    return None if method is None else Conversion(method, samples, steps, target_accuracy)
+
+
+def pairs(states: list[str] | None) -> list[tuple[str, str]]:
+    found = [tuple(each.split("=")) for each in states or []]
+    for pair in found:
+        if len(pair) != 2 or not all(pair):
+            raise typer.BadParameter(f"{'='.join(pair)!r} is not IN=OUT", param_hint="--state")
+    return [(pair[0], pair[1]) for pair in found]
+
+
+def decoder_of(name: str | None) -> Decoder | None:
+    from snncc.layers import Decoder
+
+    if name is None or name in get_args(Decoder):
+        return cast("Decoder | None", name)
+    raise typer.BadParameter(f"{name!r} is none of count, last, max, mean", param_hint="--decoder")
+
+
+def partition_of(name: str) -> Method:
+    from snncc.mapping import Method
+
+    if name in get_args(Method):
+        return cast("Method", name)
+    raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Method))}", param_hint="--partition")
