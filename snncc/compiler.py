@@ -162,6 +162,7 @@ def _on_steps(
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
     faults += tuple(machine.notes(network, proof, chip, stock_only)) if machine.notes else ()
+    faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
     warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
 

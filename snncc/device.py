@@ -54,6 +54,9 @@ class Device:
 
     Of its features `simd16` is ARM's DSP extension (two sums of 16 bits in a register), `words` that a 32-bit word is
     loaded and added at once, `progmem` that constants lie in an address space of their own.
+
+    Where the compiler is not installed, code is estimated at `code_per_token` bytes a word or operator of it, and a
+    step's stack at `usual_stack` bytes; `library_stack` is what the compiler's own functions take of it.
     """
 
     family: Family
@@ -63,6 +66,9 @@ class Device:
     flash: Figure
     ram: Figure
     clock_mhz: Figure
+    code_per_token: Figure
+    usual_stack: Figure
+    library_stack: Figure
     emulator: Emulator
 
     @property
@@ -75,9 +81,9 @@ def impossible_device(device: Device | None, flags: tuple[str, ...] | None, read
     if device is None:
         return
     for key, figure in figures(device):
-        yield from wrong_figure(f"device.{key}", figure, reader, whole=key != "clock_mhz")
-        if figure.value < 1:
-            yield reader.fault(f"device.{key}.value", "must be at least 1")
+        yield from wrong_figure(f"device.{key}", figure, reader, whole=key not in ("clock_mhz", "code_per_token"))
+        if figure.value <= 0:
+            yield reader.fault(f"device.{key}.value", "must be more than 0")
     yield from _impossible_core(device, reader)
     for key in ("flash", "ram"):
         address = getattr(device.emulator, key)

@@ -20,7 +20,7 @@ from snncc.analysis.costs import Spent, added, greatest, spent
 from snncc.analysis.metrics import Fidelity, Reading, Run, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
-from snncc.backends.base import Backend, Batch, Job, Result, Timeline
+from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
@@ -223,10 +223,18 @@ class Program(CompiledModel):
     def read(self) -> Collection[str]:
         return [self.network.incoming(name)[0].source for name in self.network.of_kind(Output)]
 
+    @property
+    def job(self) -> Job:
+        """What the backend emits."""
+        return Job(self.title, self.network, self.proof, self.chip, self.mapping)
+
+    def footprint(self) -> Footprint | None:
+        """What the program takes of the target's memories, where the target says what it has."""
+        return self.backend.footprint(self.job) if self.backend.footprint else None
+
     def files(self) -> Mapping[str, bytes]:
-        job = Job(self.title, self.network, self.proof, self.chip, self.mapping)
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
-        return {**self.backend.emit(job), **reference}
+        return {**self.backend.emit(self.job), **reference}
 
     def expected(self, x: Array, lengths: Array) -> Trace:
         return run(self.network, x, lengths=lengths, record=tuple(self.sizes))

@@ -124,8 +124,11 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
         **dataclasses.asdict(result),
     }
     tables = [_populations(result), "", _synapses(result), "", Text(f"{size}; {steps}")]
-    left, cores = _fidelity(program), _cores(program)
-    return View({**plain, **left.plain, **cores.plain}, [*tables, *cores.shown, *left.shown, *_shown(program.warnings)])
+    left, cores, memory = _fidelity(program), _cores(program), _memory(program)
+    return View(
+        {**plain, **left.plain, **cores.plain, **memory.plain},
+        [*tables, *cores.shown, *memory.shown, *left.shown, *_shown(program.warnings)],
+    )
 
 
 def _cores(program: Program | EventProgram) -> View:
@@ -152,6 +155,22 @@ def _cores(program: Program | EventProgram) -> View:
         "traffic": {name: each and dataclasses.asdict(each) for name, each in sent.items()},
     }
     return View({"cores": plain}, ["", table, "", Text(_traffic(program.mapping))])
+
+
+def _memory(program: Program | EventProgram) -> View:
+    """What is taken of the memories of a target that says what it has."""
+    from snncc.event_program import EventProgram
+
+    taken = None if isinstance(program, EventProgram) else program.footprint()
+    if taken is None:
+        return View({}, [])
+    table = _table("memory", "section", "#bytes", "#of", "#", "")
+    for memory, there in taken.there.items():
+        for each in taken.sections:
+            if each.memory == memory:
+                _row(table, f"  {each.name}", f"{each.bytes:,}", "", "", each.how)
+        _row(table, memory, *_share(taken.needed(memory), there), "")
+    return View({"memory": dataclasses.asdict(taken)}, ["", table])
 
 
 def _traffic(mapping: Placed) -> str:

@@ -87,6 +87,28 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Part of a memory: its bytes are `exact`, `measured` with the target's compiler, or `estimated`."""
+
+    memory: str
+    name: str
+    bytes: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a program takes of each memory of its target, and how many bytes there are."""
+
+    sections: tuple[Section, ...]
+    there: Mapping[str, int]
+
+    def needed(self, memory: str) -> int:
+        """The bytes of all sections of a memory."""
+        return sum(each.bytes for each in self.sections if each.memory == memory)
+
+
+@dataclass(frozen=True)
 class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
@@ -94,7 +116,8 @@ class Backend:
     `mapped` needs to know on which core each neuron lies. `notes(network, proof, chip, strict)` says what the target's
     own neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     `ready(setting)` makes ready what running needs, and gives the `run` for it. `readings(results, chip, samples)` says
-    what a run took.
+    what a run took. `footprint(job)` is what a program takes of the target's memories, `fits(network, proof, chip)`
+    yields those that are too small.
     """
 
     name: str
@@ -108,6 +131,8 @@ class Backend:
     shuns: tuple[Capability, ...] = ()
     ready: Callable[[Setting], Run] | None = None
     readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]] | None = None
+    footprint: Callable[[Job], Footprint] | None = None
+    fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from snncc.backends.base import Backend
 from snncc.backends.c.mcu.emit import emit
 from snncc.backends.c.mcu.emulate import run
+from snncc.backends.c.mcu.memory import fits, footprint
 from snncc.backends.c.mcu.readings import readings
 from snncc.backends.c.mcu.validate import validate
 
-BACKEND = Backend(name="mcu", validate=validate, emit=emit, run=run, readings=readings)
+BACKEND = Backend(name="mcu", validate=validate, emit=emit, run=run, readings=readings, footprint=footprint, fits=fits)

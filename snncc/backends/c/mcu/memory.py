@@ -1,0 +1,215 @@
+"""What a network takes of a device's flash and RAM, section by section, and what does not fit.
+
+Constants and state are as C lays them out, to the byte. Code and stack are measured with the device's compiler where
+it is installed, and else estimated from the length of the generated code; each figure says which.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from snncc import chip as chips
+from snncc.analysis.proof import Proof
+from snncc.backends.base import Footprint, Job, Section
+from snncc.backends.c.building import compiled
+from snncc.backends.c.emit import render
+from snncc.backends.c.mcu.artefact import device_of
+from snncc.backends.c.mcu.counting import tool_output
+from snncc.backends.c.mcu.emit import context_for, plan_for
+from snncc.backends.c.plan import Plan
+from snncc.backends.c.widths import CType
+from snncc.chip import Chip
+from snncc.device import Device
+from snncc.diagnostics import CompileError, Diagnostic
+from snncc.integers import Network
+
+_WEIGHTS = ("weight", "entry")
+_TOKEN = re.compile(r"\w+|[^\w\s(){},;]+")
+_LEVELS = (r"snn_(step|drain|reset|init)", r"step_.*|advance", r"(add|update|gather)_.*|snn_(carry|settle)")
+_STUB = """#include "network.h"
+static snn_state state;
+static snn_input x[SNN_INPUTS];
+int main(void);
+int main(void)
+{
+    snn_init(&state);
+    snn_step(&state, x);
+    return (int)SNN_ANY_OUTPUT(&state)[0];
+}
+"""
+
+
+def footprint(job: Job) -> Footprint:
+    """The sections of a network's program on a device, and what there is of each memory."""
+    device, plan = device_of(job.chip), plan_for(job.network, job.proof, job.chip)
+    context = context_for(job, plan)
+    weights, tables = constants(plan)
+    state, sums = state_bytes(context, device)
+    source: Mapping[str, Any] = context["source"]
+    code, stack, how = _measured(job.chip, context, weights + tables) or _estimated(context, device)
+    sections = (
+        Section("flash", "weights", weights, "exact"),
+        Section("flash", "tables", tables, "exact"),
+        Section("flash", "code", code, how),
+        Section("ram", "state", state, "exact"),
+        Section("ram", "sums", sums, "exact"),
+        Section("ram", "input", source["size"] * source["type"].bytes, "exact"),
+        Section("ram", "stack", stack, how),
+    )
+    return Footprint(sections, {"flash": int(device.flash.value), "ram": int(device.ram.value)})
+
+
+def constants(plan: Plan) -> tuple[int, int]:
+    """The bytes of the weights, and of all other constant arrays."""
+    links = [link for step in plan.steps for link in step.links]
+    every = sum(each.type.bytes * each.length for each in plan.tables)
+    weights = sum(
+        each.type.bytes * each.length
+        for link in links
+        for role, each in link.compiled.tables.items()
+        if role in _WEIGHTS
+    )
+    return weights, every - weights
+
+
+def state_bytes(context: Mapping[str, Any], device: Device) -> tuple[int, int]:
+    """The bytes of `snn_state` but for its union of sums, and those of the union with what aligns the struct."""
+    aligned = 1 if device.word_bits < 32 else 8
+    fields: Sequence[Mapping[str, Any]] = context["fields"]
+    sums: Sequence[Mapping[str, Any]] = context["sums"]
+    at, widest = 0, 1
+    for each in fields:
+        kind: CType = each["type"]
+        count = 1
+        for size in each["sizes"]:
+            count *= size
+        at = _up(at, min(aligned, kind.bytes)) + count * kind.bytes
+        widest = max(widest, min(aligned, kind.bytes))
+    members = [(each["type"].bytes, each["length"]) for each in sums]
+    members += [(4, context["sum_words"])] if device.words else []
+    own = max(min(aligned, size) for size, _ in members)
+    whole = _up(_up(at, own) + _up(max(size * length for size, length in members), own), max(own, widest))
+    return at, whole - at
+
+
+def _up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[int, int, str] | None:
+    """The bytes of code and of stack as the device's compiler makes them, None if it is not installed."""
+    compiler = chip.compiler
+    if compiler is None or shutil.which(compiler.command) is None:
+        return None
+    output = context["outputs"][0]["ident"]
+    files = {
+        "network.h": render("mcu/network.h", context),
+        "network.c": render("mcu/network.c", context),
+        "stub.c": _STUB.replace("SNN_ANY_OUTPUT", f"snn_output_{output}").encode(),
+    }
+    linking = ("-Wl,--gc-sections", "-Wl,--entry=main", "-nostartfiles", "-fstack-usage")
+    try:
+        build = compiled(chip, (*linking, "network.c", "stub.c", "-o", "stub.elf"), tuple(files.items()))
+    except CompileError:
+        return None
+    program = build.folder / "stub.elf"
+    stub = _sizes(chip, program).get("main", 0)
+    flash = sum(_sections(chip, program).values()) - stub
+    usage = next(iter(build.folder.glob("*network.su")), None)
+    return flash - constant, _stack(usage, device_of(chip)), "measured"
+
+
+def _sections(chip: Chip, program: Path) -> Mapping[str, int]:
+    """The sections of a program that lie in flash."""
+    found: dict[str, int] = {}
+    for line in tool_output(chip, "size", "-A", str(program)).splitlines():
+        parts = line.split()
+        if len(parts) == 3 and re.match(r"\.(text|rodata|data|srodata|sdata|progmem)", parts[0]):
+            found[parts[0]] = int(parts[1])
+    return found
+
+
+def _sizes(chip: Chip, program: Path) -> Mapping[str, int]:
+    """The bytes of each symbol."""
+    lines = tool_output(chip, "nm", "--print-size", str(program)).splitlines()
+    parts = [line.split() for line in lines]
+    return {each[3]: int(each[1], 16) for each in parts if len(each) == 4}
+
+
+def _stack(usage: Path | None, device: Device) -> int:
+    """The deepest chain of calls: a step, a population, a kernel, and what the compiler's library may take."""
+    frames: dict[str, int] = {}
+    for line in usage.read_text().splitlines() if usage else ():
+        place, size, _ = line.split("\t")
+        frames[place.split(":")[-1].split(".")[0]] = int(size)
+    call = 2 if device.word_bits < 32 else 0  # the return address, where the compiler leaves it out
+    depth = int(device.library_stack.value)
+    for level in _LEVELS:
+        depth += max((call + size for name, size in frames.items() if re.fullmatch(level, name)), default=0)
+    return depth
+
+
+def _estimated(context: Mapping[str, Any], device: Device) -> tuple[int, int, str]:
+    """Code by the number of its words and operators; the stack as the device's file has it."""
+    text = render("mcu/network.c", {**context, "text": ()}).decode()
+    tokens = len(_TOKEN.findall(re.sub(r"/\*(?s:.*?)\*/|#.*", "", text)))
+    return round(tokens * device.code_per_token.value), int(device.usual_stack.value), "estimated"
+
+
+def fits(network: Network, proof: Proof, chip: Chip) -> Iterator[Diagnostic]:
+    """Every memory of the device that is too small, by how much, and what would help."""
+    if chip.device is None:
+        return
+    job = Job("network", network, proof, chip)
+    taken = footprint(job)
+    for memory, there in taken.there.items():
+        parts = [each for each in taken.sections if each.memory == memory]
+        needed = sum(each.bytes for each in parts)
+        if needed > there:
+            listed = ", ".join(f"{each.name} {each.bytes:,}" for each in parts)
+            name = {"flash": "flash", "ram": "RAM"}[memory]
+            message = (
+                f"needs {needed:,} bytes of {name} ({listed}); {chip.name} has {there:,}: {needed - there:,} too many"
+            )
+            yield Diagnostic(f"{memory}-too-small", _largest(job, memory), message, _ways_out(taken, memory, job))
+
+
+def _largest(job: Job, memory: str) -> str:
+    """The op that takes the most."""
+    plan = plan_for(job.network, job.proof, job.chip)
+    if memory == "ram":
+        return max(plan.steps, key=lambda step: step.op.size).name
+    links = [link for step in plan.steps for link in step.links]
+    return max(links, key=lambda link: sum(each.bytes for each in link.compiled.tables.values())).name
+
+
+def _ways_out(taken: Footprint, memory: str, job: Job) -> str:
+    """Fewer bits, fewer weights, or another target."""
+    ways: list[str] = []
+    needed = taken.needed(memory)
+    if memory == "flash":
+        weights = sum(each.bytes for each in taken.sections if each.name == "weights")
+        excess = needed - taken.there[memory]
+        widest = max(link.compiled.kernel.bits for step in _steps(job) for link in step.links)
+        for bits in (4, 2):
+            if bits < widest and weights * (1 - bits / widest) >= excess:
+                ways.append(f"compile with --weight-bits {bits}")
+                break
+        if excess < weights:
+            ways.append(f"train with {1 - excess / weights:.0%} of the weights")
+    others = [chips.load(name) for name in chips.known()]
+    rooms = [each.name for each in others if each.device and _room(each.device, taken)]
+    ways += [f"choose {' or '.join(rooms)}"] if rooms else ["no shipped microcontroller has room"]
+    return "; ".join(ways)
+
+
+def _steps(job: Job) -> Sequence[Any]:
+    return plan_for(job.network, job.proof, job.chip).steps
+
+
+def _room(device: Device, taken: Footprint) -> bool:
+    return device.flash.value >= taken.needed("flash") and device.ram.value >= taken.needed("ram")
