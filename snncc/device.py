@@ -57,6 +57,7 @@ class Device:
 
     Where the compiler is not installed, code is estimated at `code_per_token` bytes a word or operator of it, and a
     step's stack at `usual_stack` bytes; `library_stack` is what the compiler's own functions take of it.
+    `dense_mac` is what a multiply-accumulate takes in a kernel that takes all inputs, in what the emulator counts.
     """
 
     family: Family
@@ -69,6 +70,7 @@ class Device:
     code_per_token: Figure
     usual_stack: Figure
     library_stack: Figure
+    dense_mac: Figure
     emulator: Emulator
 
     @property
@@ -81,7 +83,9 @@ def impossible_device(device: Device | None, flags: tuple[str, ...] | None, read
     if device is None:
         return
     for key, figure in figures(device):
-        yield from wrong_figure(f"device.{key}", figure, reader, whole=key not in ("clock_mhz", "code_per_token"))
+        yield from wrong_figure(
+            f"device.{key}", figure, reader, whole=key not in ("clock_mhz", "code_per_token", "dense_mac")
+        )
         if figure.value <= 0:
             yield reader.fault(f"device.{key}.value", "must be more than 0")
     yield from _impossible_core(device, reader)

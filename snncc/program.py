@@ -17,10 +17,10 @@ import numpy.typing as npt
 from snncc import artefact, files, verify
 from snncc import data as datasets
 from snncc.analysis.costs import Spent, added, greatest, spent
-from snncc.analysis.metrics import Fidelity, Reading, Run, summarise
+from snncc.analysis.metrics import Fidelity, Reading, Run, joined, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
-from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
+from snncc.backends.base import Backend, Batch, Footprint, Job, Layer, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
@@ -231,6 +231,23 @@ class Program(CompiledModel):
     def footprint(self) -> Footprint | None:
         """What the program takes of the target's memories, where the target says what it has."""
         return self.backend.footprint(self.job) if self.backend.footprint else None
+
+    def profile(self, data: DataLike) -> tuple[Layer, ...]:
+        """Where the target's instructions go, by synapse and population: means over the samples of `data`.
+
+        Raises CompileError: `no-profile` for targets that do not count them.
+        """
+        if self.backend.profile is None:
+            hint = "choose a microcontroller"
+            raise fault("no-profile", self.chip.name, "does not count what each layer takes", hint)
+        data = data if isinstance(data, Data) else self.data(data)
+        with self._placed() as folder:
+            batches = list(self._batches(data, record=True))
+            results = [result for _, result in self._results(folder, data, record=True)]
+        source = next(iter(self.network.of_kind(Source)))
+        spikes = joined([each.trace for each in results]).spikes
+        sent = {source: np.concatenate([batch.x for batch in batches]), **spikes}
+        return self.backend.profile(self.job, results, sent, len(data.x))
 
     def files(self) -> Mapping[str, bytes]:
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)

@@ -6,7 +6,17 @@ from snncc.backends.base import Backend
 from snncc.backends.c.mcu.emit import emit
 from snncc.backends.c.mcu.emulate import run
 from snncc.backends.c.mcu.memory import fits, footprint
+from snncc.backends.c.mcu.profile import profile
 from snncc.backends.c.mcu.readings import readings
 from snncc.backends.c.mcu.validate import validate
 
-BACKEND = Backend(name="mcu", validate=validate, emit=emit, run=run, readings=readings, footprint=footprint, fits=fits)
+BACKEND = Backend(
+    name="mcu",
+    validate=validate,
+    emit=emit,
+    run=run,
+    readings=readings,
+    footprint=footprint,
+    fits=fits,
+    profile=profile,
+)

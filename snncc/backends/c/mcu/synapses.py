@@ -18,7 +18,7 @@ from snncc.integers import Synapse
 from snncc.linear import Conv, Sparse
 
 _U8, _U32 = CType(8, signed=False), CType(32, signed=False)
-_I8, _I16 = CType(8, signed=True), CType(16, signed=True)
+_I8, _I16, _I32 = CType(8, signed=True), CType(16, signed=True), CType(32, signed=True)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class PackedKernel(Kernel):
     `method` says how sums are added to: `bytes` one after the other, from bytes; `words` likewise, from 32-bit words;
     `pairs` two sums of 16 bits at once. `simd` adds pairs by instructions of their own; otherwise such weights are
     stored with an offset of `bias` in both halves of a pair, and what `mask` takes out of a word is added as a whole.
+    `halves`: weights are taken out of a word two at a time, by instructions of their own. `batch` rows are
+    added at once.
     `last`: the events of a convolution come with channels last. `event` is the type of a spike.
     """
 
@@ -35,6 +37,8 @@ class PackedKernel(Kernel):
     stored: int = 8
     unit: CType = _U8
     simd: bool = False
+    halves: bool = False
+    batch: int = 1
     last: bool = False
     event: CType = _U8
 
@@ -50,6 +54,11 @@ class PackedKernel(Kernel):
     @property
     def bias(self) -> int:
         return (1 << self.stored - 1) * 0x10001
+
+    @property
+    def factor(self) -> str:
+        """The type in which weights are multiplied: instructions that multiply halves of words are for 16 bits."""
+        return "int16_t" if self.halves else self.acc.name
 
     @property
     def mask(self) -> int:
@@ -98,8 +107,11 @@ def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int) 
     in_word = 32 // stored
     if device.words and aligned % in_word == 0:
         pairs = ends.acc == _I16 and ends.value is None
-        simd = pairs and stored == 8 and "simd16" in device.features
-        return replace(base, method="pairs" if pairs else "words", unit=_U32, simd=simd)
+        special = stored == 8 and "simd16" in device.features
+        halves = special and ends.acc == _I32 and (ends.value is None or ends.value.bits == 8)
+        batch = (4 if special else 2) if form == "rows" and not (pairs and stored == 2) else 1
+        base = replace(base, method="pairs" if pairs else "words", unit=_U32, halves=halves, batch=batch)
+        return replace(base, simd=pairs and special)
     if stored < 8 and aligned % (8 // stored) == 0:
         return base
     return replace(base, stored=8, unit=_I8)
