@@ -100,8 +100,8 @@ class Section:
 class Layer:
     """What a synapse or a population took of a run, in means a sample; `counted` instructions or cycles, if known.
 
-    `events` are active sources of a synapse (`synaptic` their synapses), or steps of neurons; `each` is what one of them
-    (of the synapses) took, `bytes` what it has of memory. A synapse whose sources are active more often than
+    `events` are active sources of a synapse (`synaptic` their synapses), or steps of neurons; `each` is what one of
+    them (of the synapses) took, `bytes` what it has of memory. A synapse whose sources are active more often than
     `break_even` would take less with a kernel that multiplies and adds all of its inputs.
     """
 

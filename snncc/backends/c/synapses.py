@@ -45,13 +45,17 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A synapse as data: its kernel, its tables by role, and the shape of a convolution's walk."""
+    """A synapse as data: its kernel, its tables by role, and the shape of a convolution's walk.
+
+    `scale` multiplies what an event adds, where the weights do not hold it.
+    """
 
     kernel: Kernel
     tables: dict[str, Table]
     targets: int
     count: int
     walk: Walk | None = None
+    scale: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,8 @@ class PackedCalls(Calls):
             "walk": lambda: [f"&{link.ident}_walk", tables["weight"].name],
         }[compiled.kernel.form]()
         sources = [] if compiled.kernel.form == "walk" else [str(link.sender.size)]
-        return f"{compiled.kernel.name}({', '.join([self.sums(link), *tabled, values, *sources])});"
+        scale = [str(compiled.scale)] * (compiled.scale > 1)
+        return f"{compiled.kernel.name}({', '.join([self.sums(link), *tabled, values, *sources, *scale])});"
 
 
 def plan_for(network: Network, proof: Proof, chip: Chip) -> Plan:

@@ -29,7 +29,7 @@ class PackedKernel(Kernel):
     `pairs` two sums of 16 bits at once. `simd` adds pairs by instructions of their own; otherwise such weights are
     stored with an offset of `bias` in both halves of a pair, and what `mask` takes out of a word is added as a whole.
     `halves`: weights are taken out of a word two at a time, by instructions of their own. `batch` rows are
-    added at once.
+    added at once. `scaled`: what an event adds is multiplied by a number of the synapse's.
     `last`: the events of a convolution come with channels last. `event` is the type of a spike.
     """
 
@@ -38,6 +38,7 @@ class PackedKernel(Kernel):
     unit: CType = _U8
     simd: bool = False
     halves: bool = False
+    scaled: bool = False
     batch: int = 1
     last: bool = False
     event: CType = _U8
@@ -56,6 +57,16 @@ class PackedKernel(Kernel):
         return (1 << self.stored - 1) * 0x10001
 
     @property
+    def weighed(self) -> bool:
+        """Whether an event multiplies its weights."""
+        return self.value is not None or self.scaled
+
+    @property
+    def skips(self) -> bool:
+        """Whether four silent sources are passed over at once: they are bytes, and words can be loaded."""
+        return self.unit.bits == 32 and (self.value is None or self.value.bits == 8)
+
+    @property
     def factor(self) -> str:
         """The type in which weights are multiplied: instructions that multiply halves of words are for 16 bits."""
         return "int16_t" if self.halves else self.acc.name
@@ -70,6 +81,7 @@ class PackedKernel(Kernel):
             f"by_{self.unit.short}": self.method == "bytes" and self.unit.bits > 8,
             f"times_{self.value.short if self.value else None}": self.value is not None,
             f"at_{self.target.short if self.target else None}": self.target is not None,
+            "scaled": self.scaled,
             "pairs": self.method == "pairs",
             "last": self.last,
             "grouped": self.grouped,
@@ -88,25 +100,25 @@ def synthesis(device: Device) -> Callable[[str, Synapse, int, Ends], Compiled]:
 
     def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled:
         linear = form_of(op.map, ends)
-        weight = linear.weight.astype(np.int64) << shift
+        weight = linear.weight.astype(np.int64)
         if isinstance(linear, Conv):
-            return _walk(ident, linear, weight, ends, device)
+            return _walk(ident, linear, weight << shift, ends, device)
         if isinstance(linear, Sparse):
-            return _targets(ident, linear, weight, ends)
-        return _rows(ident, weight, ends, device)
+            return _targets(ident, linear, weight << shift, ends)
+        return _rows(ident, weight, shift, ends, device)
 
     return compile_synapse
 
 
-def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int) -> PackedKernel:
+def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int, scaled: bool = False) -> PackedKernel:
     """The kernel for weights whose runs begin and end at multiples of `aligned` sums, 0 if runs can be padded."""
     kind, stored = narrowest(span_of(weight)), stored_bits(weight)
-    base = PackedKernel(form, ends.acc, kind, ends.value, stored=stored)
+    base = PackedKernel(form, ends.acc, kind, ends.value, stored=stored, scaled=scaled)
     if stored > 8:
         return replace(base, unit=kind)
     in_word = 32 // stored
     if device.words and aligned % in_word == 0:
-        pairs = ends.acc == _I16 and ends.value is None
+        pairs = ends.acc == _I16 and not base.weighed
         special = stored == 8 and "simd16" in device.features
         halves = special and ends.acc == _I32 and (ends.value is None or ends.value.bits == 8)
         batch = (4 if special else 2) if form == "rows" and not (pairs and stored == 2) else 1
@@ -127,13 +139,22 @@ def _packed(kernel: PackedKernel, rows: Array) -> Array:
     return pack(padded + offset, kernel.stored, kernel.unit, order)
 
 
-def _rows(ident: str, weight: Array, ends: Ends, device: Device) -> Compiled:
-    kernel = _kernel("rows", weight, ends, device, 0)
+def _rows(ident: str, weight: Array, shift: int, ends: Ends, device: Device) -> Compiled:
+    """Rows of weights; where a shift would need wider ones, events are scaled by it instead."""
+    scaled = stored_bits(weight) < stored_bits(weight << shift) and _scalable(shift, ends)
+    weight = weight if scaled else weight << shift
+    kernel = _kernel("rows", weight, ends, device, 0, scaled)
     rows = ends.source.arrange(ends.target.arrange(weight, axis=0).T, axis=0)
     units = _packed(kernel, rows)
     comment = f"[source][target], {kernel.stored} bits each"
     tables = {"weight": table(f"snn_{ident}_weight", kernel.unit, units, comment)}
-    return Compiled(kernel, tables, units.shape[1], weight.size)
+    return Compiled(kernel, tables, units.shape[1], weight.size, scale=1 << shift if scaled else 1)
+
+
+def _scalable(shift: int, ends: Ends) -> bool:
+    """Whether an event's scaled value fits 16 bits, and products of it the sums."""
+    highest = max(map(abs, ends.value.span)) if ends.value else 1
+    return highest << shift < 1 << 15
 
 
 def _walk(ident: str, linear: Conv, weight: Array, ends: Ends, device: Device) -> Compiled:
