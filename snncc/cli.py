@@ -13,6 +13,7 @@ import typer
 from snncc.diagnostics import CompileError, printable
 from snncc.options import (
     AllowHardReset,
+    Arduino,
     Bits,
     Convert,
     DataFile,
@@ -110,6 +111,7 @@ def compile_(
     allow_hard_reset: AllowHardReset = False,
     partition: Partition = "auto",
     seed: Seed = 0,
+    arduino: Arduino = False,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
     json_: Json = False,
 ) -> None:
@@ -136,7 +138,7 @@ def compile_(
                 seed=seed,
                 stage=shown.stage,
             )
-            _write(program, output, dump, shown.stage)
+            _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.compiled(program, output))

@@ -61,6 +61,7 @@ Partition = Annotated[
     str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
 ]
 RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
+Arduino = Annotated[bool, typer.Option("--arduino", help="Lay the folder out as a library for the Arduino IDE.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
 
 Convert = Annotated[

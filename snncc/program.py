@@ -20,7 +20,7 @@ from snncc.analysis.costs import Spent, added, greatest, spent
 from snncc.analysis.metrics import Fidelity, Reading, Run, joined, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
-from snncc.backends.base import Backend, Batch, Footprint, Job, Layer, Result, Timeline
+from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline, Took
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
@@ -97,6 +97,13 @@ class CompiledModel(ABC):
         """
         artefact.write(Path(folder), self.files())
         return replace(self, folder=Path(folder))
+
+    def laid_out(self: C, layout: str) -> C:
+        """The same program, whose artefact is laid out in another way: "arduino", a library for the Arduino IDE.
+
+        Raises CompileError (`bad-option`) for targets that have no such layout.
+        """
+        raise fault("bad-option", f"--{layout}", f"{self.chip.name} has no such layout", "it is for microcontrollers")
 
     def dump(self, folder: str | os.PathLike[str]) -> None:
         """Write the graph after each stage as text, one file a stage. Raises CompileError (`cannot-write`)."""
@@ -206,6 +213,7 @@ class Program(CompiledModel):
     backend: Backend
     mapping: Mapping_ | None = None
     fidelity: tuple[Fidelity, ...] = ()
+    layout: str | None = None
 
     @property
     def source(self) -> Source:
@@ -226,13 +234,16 @@ class Program(CompiledModel):
     @property
     def job(self) -> Job:
         """What the backend emits."""
-        return Job(self.title, self.network, self.proof, self.chip, self.mapping)
+        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout)
+
+    def laid_out(self, layout: str) -> Program:
+        return replace(self, layout=layout) if layout in self.backend.layouts else super().laid_out(layout)
 
     def footprint(self) -> Footprint | None:
         """What the program takes of the target's memories, where the target says what it has."""
         return self.backend.footprint(self.job) if self.backend.footprint else None
 
-    def profile(self, data: DataLike) -> tuple[Layer, ...]:
+    def profile(self, data: DataLike) -> tuple[Took, ...]:
         """Where the target's instructions go, by synapse and population: means over the samples of `data`.
 
         Raises CompileError: `no-profile` for targets that do not count them.

@@ -26,7 +26,8 @@ from snncc.runner import Trace
 class Job:
     """What to emit: `title` is the model's name, as the user knows it (not sanitised).
 
-    `mapping` says where the network lies, for a backend that is `mapped`.
+    `mapping` says where the network lies, for a backend that is `mapped`; `layout` is one of those that it knows
+    besides its usual one.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Job:
     proof: Proof
     chip: Chip
     mapping: Mapping_ | None = None
+    layout: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Layer:
+class Took:
     """What a synapse or a population took of a run, in means a sample; `counted` instructions or cycles, if known.
 
     `events` are active sources of a synapse (`synaptic` their synapses), or steps of neurons; `each` is what one of
@@ -136,7 +138,8 @@ class Backend:
     own neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     `ready(setting)` makes ready what running needs, and gives the `run` for it. `readings(results, chip, samples)` says
     what a run took. `footprint(job)` is what a program takes of the target's memories, `fits(network, proof, chip)`
-    yields those that are too small. `profile(job, results, sent, samples)` says where a run's instructions went.
+    yields those that are too small, `profile(job, results, sent, samples)` says where a run's instructions went.
+    `layouts` are other ways to lay out the artefact.
     """
 
     name: str
@@ -151,8 +154,9 @@ class Backend:
     ready: Callable[[Setting], Run] | None = None
     readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]] | None = None
     footprint: Callable[[Job], Footprint] | None = None
-    profile: Callable[[Job, Sequence[Result], Mapping[str, Array], int], tuple[Layer, ...]] | None = None
+    profile: Callable[[Job, Sequence[Result], Mapping[str, Array], int], tuple[Took, ...]] | None = None
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
+    layouts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

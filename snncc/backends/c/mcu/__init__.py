@@ -19,4 +19,5 @@ BACKEND = Backend(
     footprint=footprint,
     fits=fits,
     profile=profile,
+    layouts=("arduino",),
 )

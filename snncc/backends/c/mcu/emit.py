@@ -10,8 +10,11 @@ from snncc.analysis.proof import Proof
 from snncc.backends.base import Job
 from snncc.backends.c.calls import Calls
 from snncc.backends.c.emit import context_of, render
-from snncc.backends.c.mcu.artefact import device_of, templates
+from snncc.backends.c.mcu.artefact import device_of, example_sources, templates
+from snncc.backends.c.mcu.sizes import constants, state_bytes
 from snncc.backends.c.mcu.synapses import padding, synthesis
+from snncc.backends.c.mcu.vectors import vectors
+from snncc.backends.c.names import identifiers
 from snncc.backends.c.plan import Link, Plan, Step
 from snncc.backends.c.tables import Storage, Table
 from snncc.backends.c.widths import CType
@@ -50,9 +53,30 @@ def plan_for(network: Network, proof: Proof, chip: Chip) -> Plan:
 
 def emit(job: Job) -> Mapping[str, bytes]:
     """The artefact's files by relative path; the same job gives the same bytes."""
-    plan = plan_for(job.network, job.proof, job.chip)
+    plan, device = plan_for(job.network, job.proof, job.chip), device_of(job.chip)
+    context = {**context_for(job, plan), **vectors(plan), **_project(job, plan)}
+    files = templates(device, context["arduino_name"] if job.layout == "arduino" else "")
+    return {name: render(f"mcu/{template}", context) for name, template in files.items()}
+
+
+def _project(job: Job, plan: Plan) -> Mapping[str, Any]:
+    """The words of the files around the code."""
+    device, compiler = device_of(job.chip), job.chip.compiler
+    assert compiler
     context = context_for(job, plan)
-    return {name: render(f"mcu/{template}", context) for name, template in templates(device_of(job.chip)).items()}
+    weights, tables = constants(plan)
+    (name,) = identifiers([f"snn_{job.title}"]).values()
+    return {
+        "arduino": job.layout == "arduino",
+        "arduino_name": name,
+        "compiler": compiler.command,
+        "compiler_flags": " ".join(compiler.flags),
+        "example_sources": example_sources(device),
+        "linker_script": device.emulator.channel == "semihosting",
+        "weights_bytes": weights,
+        "table_bytes": tables,
+        "state_bytes": sum(state_bytes(context, device)),
+    }
 
 
 def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:

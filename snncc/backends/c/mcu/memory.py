@@ -20,14 +20,12 @@ from snncc.backends.c.emit import render
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import tool_output
 from snncc.backends.c.mcu.emit import context_for, plan_for
-from snncc.backends.c.plan import Plan
-from snncc.backends.c.widths import CType
+from snncc.backends.c.mcu.sizes import constants, state_bytes
 from snncc.chip import Chip
 from snncc.device import Device
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.integers import Network
 
-_WEIGHTS = ("weight", "entry")
 _TOKEN = re.compile(r"\w+|[^\w\s(){},;]+")
 _LEVELS = (r"snn_(step|drain|reset|init)", r"step_.*|advance", r"(add|update|gather)_.*|snn_(carry|settle)")
 _STUB = """#include "network.h"
@@ -61,43 +59,6 @@ def footprint(job: Job) -> Footprint:
         Section("ram", "stack", stack, how),
     )
     return Footprint(sections, {"flash": int(device.flash.value), "ram": int(device.ram.value)})
-
-
-def constants(plan: Plan) -> tuple[int, int]:
-    """The bytes of the weights, and of all other constant arrays."""
-    links = [link for step in plan.steps for link in step.links]
-    every = sum(each.type.bytes * each.length for each in plan.tables)
-    weights = sum(
-        each.type.bytes * each.length
-        for link in links
-        for role, each in link.compiled.tables.items()
-        if role in _WEIGHTS
-    )
-    return weights, every - weights
-
-
-def state_bytes(context: Mapping[str, Any], device: Device) -> tuple[int, int]:
-    """The bytes of `snn_state` but for its union of sums, and those of the union with what aligns the struct."""
-    aligned = 1 if device.word_bits < 32 else 8
-    fields: Sequence[Mapping[str, Any]] = context["fields"]
-    sums: Sequence[Mapping[str, Any]] = context["sums"]
-    at, widest = 0, 1
-    for each in fields:
-        kind: CType = each["type"]
-        count = 1
-        for size in each["sizes"]:
-            count *= size
-        at = _up(at, min(aligned, kind.bytes)) + count * kind.bytes
-        widest = max(widest, min(aligned, kind.bytes))
-    members = [(each["type"].bytes, each["length"]) for each in sums]
-    members += [(4, context["sum_words"])] if device.words else []
-    own = max(min(aligned, size) for size, _ in members)
-    whole = _up(_up(at, own) + _up(max(size * length for size, length in members), own), max(own, widest))
-    return at, whole - at
-
-
-def _up(value: int, unit: int) -> int:
-    return -(-value // unit) * unit
 
 
 def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[int, int, str] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from snncc.arrays import Array, Ints
-from snncc.backends.base import Job, Layer, Result
+from snncc.backends.base import Job, Result, Took
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import NEURONS, SLOTS
 from snncc.backends.c.mcu.emit import plan_for
@@ -16,7 +16,7 @@ from snncc.integers import Network, Synapse, source_of
 from snncc.linear import LinearMap, to_sparse
 
 
-def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samples: int) -> tuple[Layer, ...]:
+def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samples: int) -> tuple[Took, ...]:
     """One row for each synapse and each population; `sent` is what source and populations sent, by name.
 
     Events and counts are means a sample. A population's own row holds what its synapses' rows do not: clearing sums,
@@ -27,7 +27,7 @@ def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samp
     flat = sum((np.pad(each.counts["at"], (0, most - len(each.counts["at"]))) for each in results), np.zeros(most, int))
     at: Ints = flat.reshape(-1, SLOTS)
     steps = sum(each.figures["steps"] for each in results)
-    rows: list[Layer] = []
+    rows: list[Took] = []
     for place, step in enumerate(plan.steps, 1):
         own = at[place] if place < len(at) else np.zeros(SLOTS, np.int64)
         by_synapse = device.emulator.counts == "instructions"
@@ -41,7 +41,7 @@ def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samp
 
 def _synapse(
     network: Network, link: Link, sent: Mapping[str, Array], counted: float | None, samples: int, dense: float
-) -> Layer:
+) -> Took:
     op = network[link.name]
     assert isinstance(op, Synapse)
     source, delay = source_of(network, link.name)
@@ -52,15 +52,15 @@ def _synapse(
     each = None if counted is None or not synaptic else counted / synaptic
     break_even = None if each is None else min(1.0, dense / each)
     events = float(active.sum()) / samples
-    return Layer(link.name, link.compiled.kernel.name, events, synaptic, counted, each, bytes_, break_even)
+    return Took(link.name, link.compiled.kernel.name, events, synaptic, counted, each, bytes_, break_even)
 
 
-def _population(step: Step, counted: float, steps: float, neurons: float) -> Layer:
+def _population(step: Step, counted: float, steps: float, neurons: float) -> Took:
     size = step.op.size
     bytes_ = sum(each.type.bytes * each.length for each in step.neurons.fields)
     bytes_ += step.sender.type.bytes * step.sender.depth * step.sender.size
     own = neurons or counted
-    return Layer(step.name, step.neurons.kind.title, steps * size, None, counted, own / (steps * size), bytes_, None)
+    return Took(step.name, step.neurons.kind.title, steps * size, None, counted, own / (steps * size), bytes_, None)
 
 
 def fan_out(linear: LinearMap) -> Ints:
