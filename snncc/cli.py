@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from snncc.analysis.metrics import Run
     from snncc.data import Data
     from snncc.program import CompiledModel
+    from snncc.views import View
 
 app = typer.Typer(
     name="snncc",
@@ -141,8 +142,7 @@ def compile_(
             _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
-    screen.show(views.compiled(program, output))
-    screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
+    _wrote(screen, views.compiled(program, output), output)
 
 
 @app.command()
@@ -292,6 +292,11 @@ def _save_record(record: Path | None, run: Run, stage: Callable[[str], None]) ->
     if record is not None:
         stage("write")
         save_trace(record, run.trace)
+
+
+def _wrote(screen: Screen, view: View, output: Path) -> None:
+    screen.show(view)
+    screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
 
 
 def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:
