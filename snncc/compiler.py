@@ -31,6 +31,7 @@ from snncc.mapping import Mapping, Method
 from snncc.passes.express import express
 from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
+from snncc.passes.precision import parsed, stored_width
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
@@ -51,7 +52,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     target: Path_ = "host",
     *,
     samples: DataLike | None = None,
-    weight_bits: int | None = None,
+    weight_bits: int | str | None = None,
     steps: int | None = None,
     decoder: Decoder | None = None,
     states: Sequence[tuple[str, str]] = (),
@@ -66,11 +67,11 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
 
     `model` is a file's path, or what `import_model` made of it, which can say what a .nir file leaves open.
-    `samples` (a data file or an array) choose the scales. `steps` and `decoder` default to what the model's metadata
-    say. `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose
-    registers may overflow. `partition` cuts a network into cores, where the target has many; the same `seed` gives the
-    same cut. `stock_only` refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft
-    resets by those that it has.
+    `samples` (a data file or an array) choose the scales. `weight_bits` may name synapses or populations that get other
+    weights, "4,fc2=8,rec=ternary". `steps` and `decoder` default to what the model's metadata say. `states` pairs state
+    inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow.
+    `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
+    refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
@@ -89,7 +90,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     if allow_hard_reset and softly_reset(legal):
         warnings += (cost(legal, chosen, decoder or imported.decoder),)
         legal = hardly_reset(legal)
-    options = Options(weight_bits=weight_bits or chip.weight.bits, decoder=decoder or imported.decoder, steps=steps)
+    options = Options(*parsed(weight_bits, chip.weight.bits), decoder or imported.decoder, steps)
     given = _Legal(imported, legal, chip, options, chosen, warnings)
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, require_proof, stage)
@@ -175,7 +176,7 @@ def _on_steps(
 
 def _own(model: Model, chip: Chip, options: Options) -> Network | None:
     """The model's own integer network, where it has one, the chip its arithmetic, and no fewer bits are asked for."""
-    if model.network is None or options.weight_bits < chip.weight.bits:
+    if model.network is None or options.own_bits or stored_width(options.weight_bits) < chip.weight.bits:
         return None
     network = express(retime(model.network, chip), chip)
     if errors(contracts.quantised(network, chip, prove(network, options.steps))):

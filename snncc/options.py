@@ -45,7 +45,13 @@ NirStyle = Annotated[
 Dt = Annotated[float | None, typer.Option("--dt", help="Seconds of a time step of a .nir file.", metavar="SECONDS")]
 
 Bits = Annotated[
-    int | None, typer.Option("--weight-bits", min=2, max=8, help="Bits of a weight [default: the chip's widest].")
+    str | None,
+    typer.Option(
+        "--weight-bits",
+        metavar="BITS[,NAME=BITS]",
+        help="Bits of a weight, 2 to 8 or `ternary`; others for some synapses or populations: 4,fc2=8 "
+        "[default: the chip's widest].",
+    ),
 ]
 RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
 Samples = Annotated[

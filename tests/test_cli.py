@@ -121,6 +121,7 @@ def test_bad_data_is_an_error_with_status_2(compiled: Path, tmp_path: Path) -> N
     "arguments",
     [
         ("compile", DENSE, "-o", "out", "--weight-bits", "9"),
+        ("compile", DENSE, "-o", "out", "--weight-bits", "4,fc9=2"),
         ("compile", DENSE, "-o", "out", "--decoder", "vote"),
         ("compile", DENSE, "-o", "out", "--state", "mem1"),
         ("compile", DENSE),

@@ -131,10 +131,8 @@ def _synapse_row(network: Network, name: str, op: Synapse) -> SynapseRow:
     source, delay = source_of(network, name)
     target = network.outgoing(name)[0].target
     weights = int(op.map.weight.size)
-    largest = int(np.abs(op.map.weight.astype(np.int64)).max(initial=0))
-    return SynapseRow(
-        name, source, target, _form(op), synapse_count(op.map), weights, largest.bit_length() + 1, delay, weights
-    )
+    bits = width((int(op.map.weight.min(initial=0)), int(op.map.weight.max(initial=0))))
+    return SynapseRow(name, source, target, _form(op), synapse_count(op.map), weights, bits, delay, weights)
 
 
 def _form(op: Synapse) -> str:

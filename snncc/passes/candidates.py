@@ -16,28 +16,32 @@ from snncc.integers import Population, Source, Synapse, value_range
 from snncc.layers import Input, Layer, Linear, Neuron, size
 from snncc.linear import LinearMap
 from snncc.passes.express import expressed
-from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded, top
+from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded
 from snncc.passes.held import held
+from snncc.passes.precision import Width, levels
 from snncc.passes.rounding import Frames, together
 from snncc.passes.spikes import MOST, bounded
 from snncc.passes.widths import Use, fitted
 
 _NEARLY = 1 + 2**-10  # a bias that is cut by less is only rounded
+_NOTHING = 127  # the greatest weight where there is none
 
 
 @dataclass(frozen=True, eq=False)
 class Setting:
     """What is quantised, and for what: samples have `steps` steps, any number if None.
 
+    Weights have the width `bits`, those of the synapse groups in `own` another.
     `sent` is the most spikes a step of those populations of which more is known than what they were trained with.
     """
 
     graph: Graph[Layer]
     source: Source
     chip: Chip
-    bits: int
+    bits: Width
     steps: int | None = None
     sent: Mapping[str, int] = field(default_factory=dict[str, int])
+    own: Mapping[str, Width] = field(default_factory=dict[str, Width])
 
     @property
     def populations(self) -> tuple[str, ...]:
@@ -56,9 +60,13 @@ class Problem:
     name: str
     neuron: Neuron
     incoming: tuple[Incoming, ...]
-    bits: int
     chip: Chip
     use: Use
+
+    @property
+    def narrowest(self) -> int:
+        """The greatest weight of the maps that are rounded most coarsely."""
+        return min((each.levels.high for each in self.incoming), default=_NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +93,10 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
             unit, sent = unit * setting.source.scale, value_range(setting.source)
         else:
             sent = (0, _sent(setting, first.source))
-        incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent))
+        integers = levels(setting.own.get(last.source, setting.bits))
+        incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
-    return Problem(name, neuron, tuple(incoming), setting.bits, setting.chip, Use(setting.steps, seen))
+    return Problem(name, neuron, tuple(incoming), setting.chip, Use(setting.steps, seen))
 
 
 def _sent(setting: Setting, name: str) -> int:
@@ -101,10 +110,9 @@ def integer_maps(given: Problem, grid: Grid, frames: Frames | None = None) -> tu
     """The maps into the population with integer weights; where frames say what they read, rounded together."""
     shape = given.neuron.shape
     maps = tuple(
-        rounded(each, grid, exponent, shape, given.bits)
-        for each, exponent in zip(given.incoming, grid.exponents, strict=True)
+        rounded(each, grid, exponent, shape) for each, exponent in zip(given.incoming, grid.exponents, strict=True)
     )
-    return together(given.incoming, maps, frames, grid, shape, top(given.bits)) if frames else maps
+    return together(given.incoming, maps, frames, grid, shape) if frames else maps
 
 
 def build(
@@ -126,13 +134,13 @@ def build(
 def plain_grid(given: Problem) -> Grid:
     """The finest grid that the chip holds on which no weight is clipped; weights that lie on a grid stay on it."""
     exact = exact_grid(given)
-    largests = tuple(largest(each) for each in given.incoming)
+    steps = tuple(largest(each) / each.levels.high for each in given.incoming)
     if exact is not None:
         return exact
-    if not any(largests):
-        return Grid(np.asarray(1.0 / top(given.bits)), (given.chip.weight.exponent[0],) * len(largests))
-    grid = aligned(largests, int(np.argmax(largests)), 1.0, given.bits, given.chip.weight.exponent)
-    return held(given.neuron, grid, given.chip, given.bits)
+    if not any(steps):
+        return Grid(np.asarray(1.0 / given.narrowest), (given.chip.weight.exponent[0],) * len(steps))
+    grid = aligned(given.incoming, int(np.argmax(steps)), 1.0, given.chip.weight.exponent)
+    return held(given.neuron, grid, given.chip, given.narrowest)
 
 
 def exact_grid(given: Problem) -> Grid | None:
@@ -140,12 +148,12 @@ def exact_grid(given: Problem) -> Grid | None:
     if len(given.incoming) != 1:
         return None
     (only,) = given.incoming
-    step = exact_step(only.map.weight, top(given.bits))
+    step = exact_step(only.map.weight, only.levels.high)
     low = given.chip.weight.exponent[0]
     if step is None:
         return None
     grid = Grid(np.asarray(np.ldexp(step * abs(only.unit), -low)), (low,))
-    return grid if held(given.neuron, grid, given.chip, given.bits).quantum == grid.quantum else None
+    return grid if held(given.neuron, grid, given.chip, given.narrowest).quantum == grid.quantum else None
 
 
 def _sums(given: Problem, maps: tuple[LinearMap, ...], grid: Grid) -> tuple[Ints, Ints]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snncc.arrays import Array, Floats, Shape, frozen
 from snncc.linear import Conv, Dense, LinearMap, Sparse, with_weight
+from snncc.passes.precision import Levels
 
 _ROWS_AT_ONCE = 1 << 21  # weights that are rounded at once, so that float64 copies stay small
 _FINEST = 1024  # steps up to the largest value; among more, chance would find some that fit
@@ -21,7 +22,7 @@ class Incoming:
     """A linear map into a population.
 
     `unit` is what the integer 1 of its source stands for, times the edges' gains; `sent` is the least and the
-    greatest integer that the source sends.
+    greatest integer that the source sends, `levels` those that its weights may be.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Incoming:
     unit: float
     delay: int
     sent: tuple[int, int]
+    levels: Levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +46,17 @@ class Grid:
 
 
 def top(bits: int) -> int:
-    """The largest weight of so many bits; weights are symmetric."""
+    """The largest weight of so many bits."""
     return (1 << (bits - 1)) - 1
 
 
-def rounded(incoming: Incoming, grid: Grid, exponent: int, shape: Shape, bits: int) -> LinearMap:
-    """The map with integer weights on the grid: rounded half to even, clipped to `bits`."""
-    linear, most = incoming.map, top(bits)
-    dtype = np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int64
+def rounded(incoming: Incoming, grid: Grid, exponent: int, shape: Shape) -> LinearMap:
+    """The map with integer weights on the grid: rounded half to even, clipped to its levels."""
+    linear, (low, high) = incoming.map, (incoming.levels.low, incoming.levels.high)
+    dtype = next(kind for kind in (np.int8, np.int16, np.int64) if high <= np.iinfo(kind).max)
     weight = np.empty(linear.weight.shape, dtype)
     for part, scaled in _scaled(incoming, grid, exponent, shape):
-        weight[part] = np.clip(np.rint(scaled), -most, most)
+        weight[part] = np.clip(np.rint(scaled), low, high)
     return with_weight(linear, frozen(weight))
 
 
@@ -103,15 +105,16 @@ def largest_by_unit(incoming: Incoming, units: Shape) -> Floats:
     return most.reshape(math.prod(units), -1).max(axis=1).reshape(units) * abs(incoming.unit)
 
 
-def aligned(largests: tuple[float, ...], anchor: int, ratio: float, bits: int, span: tuple[int, int]) -> Grid:
-    """The grid on which map `anchor` has its largest weight times `ratio` as the largest integer.
+def aligned(incoming: Sequence[Incoming], anchor: int, ratio: float, span: tuple[int, int]) -> Grid:
+    """The grid on which map `anchor` has its largest weight times `ratio` as its largest integer.
 
-    The others get the shift that brings their own largest weight closest to that; shifts lie in `span`.
+    The others get the shift that brings their own largest weight closest to theirs; shifts lie in `span`.
     """
-    quantum, (low, high) = largests[anchor] * ratio / top(bits), span
+    largests, tops = [largest(each) for each in incoming], [each.levels.high for each in incoming]
+    quantum, (low, high) = largests[anchor] * ratio / tops[anchor], span
     if quantum == 0.0:
         return Grid(frozen(1.0), (low,) * len(largests))
-    shifts = [_shift(each, largests[anchor]) for each in largests]
+    shifts = [_shift(each * (tops[anchor] / most), largests[anchor]) for each, most in zip(largests, tops, strict=True)]
     lowest = max(min(shifts), max(shifts) - (high - low))
     return Grid(frozen(np.ldexp(quantum, lowest - low)), tuple(low + max(0, shift - lowest) for shift in shifts))
 

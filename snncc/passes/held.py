@@ -14,17 +14,17 @@ import numpy as np
 from snncc.arrays import Floats, Shape
 from snncc.chip import Chip
 from snncc.layers import Neuron
-from snncc.passes.grids import Grid, top
+from snncc.passes.grids import Grid
 
 
-def held(neuron: Neuron, grid: Grid, chip: Chip, bits: int, seen: float | None = None) -> Grid:
+def held(neuron: Neuron, grid: Grid, chip: Chip, most: int, seen: float | None = None) -> Grid:
     """The grid, so coarse that the chip's parameters hold the neuron's, and its membrane register `seen` too.
 
-    `seen` is the largest |membrane|, in the model's own measure. The largest weight of `bits` is never rounded away:
-    where even that is not enough, parameters are cut off.
+    `seen` is the largest |membrane|, in the model's own measure. The largest weight, `most` on the grid, is never
+    rounded away: where even that is not enough, parameters are cut off.
     """
     least = _least(neuron, grid, chip, chip.accumulator.input_shift[0], seen)
-    return replace(grid, quantum=np.maximum(grid.quantum, np.minimum(least, grid.quantum * top(bits))))
+    return replace(grid, quantum=np.maximum(grid.quantum, np.minimum(least, grid.quantum * most)))
 
 
 def holds(neuron: Neuron, grid: Grid, chip: Chip, shift: int) -> bool:

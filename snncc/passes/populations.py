@@ -84,7 +84,7 @@ def searched(setting: Setting, samples: Samples) -> Chosen:
     live = np.arange(steps) < lengths[:, None]
 
     exact = wide(setting.chip)
-    ideal = replace(setting, chip=exact, bits=exact.weight.bits, source=source_for(layer, exact, samples))
+    ideal = replace(setting, chip=exact, bits=exact.weight.bits, own={}, source=source_for(layer, exact, samples))
     exact_x, x = (
         to_integers(each.source, samples.x).reshape(len(live), -1, size(layer.shape)) for each in (ideal, setting)
     )

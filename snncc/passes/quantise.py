@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from snncc.chip import Chip
-from snncc.diagnostics import Diagnostic, check
+from snncc.diagnostics import check
 from snncc.graph import Graph
 from snncc.integers import Network
 from snncc.layers import Decoder, Input, Layer
@@ -14,15 +14,21 @@ from snncc.passes.assemble import assembled, without_shared_weights
 from snncc.passes.candidates import Setting, faults
 from snncc.passes.inputs import Samples, assumptions, input_faults, source_for
 from snncc.passes.populations import plain, searched, with_feedback
+from snncc.passes.precision import Width, by_group
+from snncc.passes.precision import faults as width_faults
 
 __all__ = ["Options", "Samples", "assumptions", "quantise"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to quantise: the width of weights; the decoder and the number of steps, None where the model decides."""
+    """How to quantise: the width of weights; the decoder and the number of steps, None where the model decides.
 
-    weight_bits: int = 8
+    `own_bits` are the widths of weights that differ, by the name of the synapse group or of the population it feeds.
+    """
+
+    weight_bits: Width = 8
+    own_bits: Mapping[str, Width] = field(default_factory=dict[str, Width])
     decoder: Decoder | None = None
     steps: int | None = None
 
@@ -37,18 +43,11 @@ def quantise(graph: Graph[Layer], chip: Chip, options: Options, samples: Samples
     `too-many-synapses`.
     """
     ((name, layer),) = graph.of_kind(Input).items()
-    check((*_option_faults(chip, options), *input_faults(name, layer, chip, samples, options.steps)))
+    widths = options.weight_bits, options.own_bits
+    check((*width_faults(graph, chip, *widths), *input_faults(name, layer, chip, samples, options.steps)))
     setting = Setting(graph, source_for(layer, chip, samples), chip, options.weight_bits, options.steps)
+    setting = replace(setting, own=by_group(graph, options.own_bits))
     setting = with_feedback(setting)
     chosen = plain(setting) if samples is None else searched(setting, samples)
     check(fault for name, each in chosen.items() for fault in faults(name, graph, each, chip))
     return without_shared_weights(assembled(graph, setting.source, chosen, options.decoder), chip)
-
-
-def _option_faults(chip: Chip, options: Options) -> Iterator[Diagnostic]:
-    if not 2 <= options.weight_bits <= chip.weight.bits:
-        yield Diagnostic(
-            "weight-bits",
-            "--weight-bits",
-            f"{options.weight_bits} bits were asked for; {chip.name} takes 2 to {chip.weight.bits}",
-        )

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from snncc.arrays import Array, Floats, Ints, Shape, frozen
 from snncc.linear import Conv, Dense, LinearMap, Sparse, largest_sum, operator, with_weight
 from snncc.passes.grids import Grid, Incoming, distances
+from snncc.passes.precision import Levels
 
 FRACTION = 8  # bits below 1 to which the distance of a weight from its integer is known
 _BLOCK = 128  # weights of a neuron that make up for each other at once; the blocks follow one another
@@ -70,9 +71,9 @@ def _read(linear: LinearMap) -> int:
 
 
 def together(
-    incoming: Sequence[Incoming], nearest: Sequence[LinearMap], frames: Frames, grid: Grid, shape: Shape, most: int
+    incoming: Sequence[Incoming], nearest: Sequence[LinearMap], frames: Frames, grid: Grid, shape: Shape
 ) -> tuple[LinearMap, ...]:
-    """The maps, given rounded to the `nearest` integers up to `most`, with the weights moved that bring sums nearer."""
+    """The maps, given rounded to the `nearest` of their levels, with the weights moved that bring sums nearer."""
     off = [
         distances(each, linear, grid, exponent, shape, FRACTION)
         for each, linear, exponent in zip(incoming, nearest, grid.exponents, strict=True)
@@ -88,14 +89,16 @@ def together(
     error = np.ascontiguousarray(error.T)
     maps: list[LinearMap] = []
     with threadpool_limits(1, "blas"):
-        for linear, distance, exponent, blocks in zip(nearest, off, grid.exponents, frames.blocks, strict=True):
-            moved, error = _moved(linear, distance, error, blocks, exponent, most)
+        for each, linear, distance, exponent, blocks in zip(
+            incoming, nearest, off, grid.exponents, frames.blocks, strict=True
+        ):
+            moved, error = _moved(linear, distance, error, blocks, exponent, each.levels)
             maps.append(moved)
     return tuple(maps)
 
 
 def _moved(
-    linear: LinearMap, off: Array, error: Floats, blocks: Sequence[Block], exponent: int, most: int
+    linear: LinearMap, off: Array, error: Floats, blocks: Sequence[Block], exponent: int, levels: Levels
 ) -> tuple[LinearMap, Floats]:
     """A map with weights moved, and the error (size, frames) that is left."""
     if not blocks:
@@ -105,7 +108,7 @@ def _moved(
     left = error.reshape(len(weight), -1).copy()
     for block in blocks:
         part = block.rows, block.inputs
-        moves = _moves(weight[part], off[part], _pull(left[block.rows], block.read), block.square, step, most)
+        moves = _moves(weight[part], off[part], _pull(left[block.rows], block.read), block.square, step, levels)
         weight[part] += moves
         left[block.rows] += (moves * float(step)) @ block.read.T
     moved = weight.astype(linear.weight.dtype).reshape(linear.weight.shape)
@@ -145,7 +148,7 @@ def _pull(error: Floats, near: Floats) -> Floats:
     return np.ldexp(np.rint(np.ldexp(error, -spare)) @ near, spare)
 
 
-def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, most: int) -> Ints:
+def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, levels: Levels) -> Ints:
     """How far to move each weight: in each row the best one by 1, again and again, until none helps any more.
 
     All arrays are (rows, inputs), `square` is (inputs, inputs): what two weights read, multiplied and added up.
@@ -157,7 +160,8 @@ def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, m
     for _ in range(2 * len(square)):
         towards = -np.sign(pull[rows])
         gain = np.abs(pull[rows]) - least
-        gain[(weight[rows] + moves[rows]) * towards >= most] = 0
+        moved = weight[rows] + moves[rows]
+        gain[np.where(towards > 0, moved >= levels.high, moved <= levels.low)] = 0
         best = gain.argmax(axis=1)
         helped = gain[np.arange(len(rows)), best] > 0
         if not helped.any():

@@ -18,11 +18,11 @@ from snncc.layers import size
 from snncc.linear import Conv, LinearMap
 from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors, respond, spike_errors
 from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
-from snncc.passes.grids import Grid, aligned, largest, largest_by_unit, top
+from snncc.passes.grids import Grid, aligned, largest, largest_by_unit
 from snncc.passes.held import held
 from snncc.passes.rounding import Frames
 
-_FEW_BITS = 5  # weights so narrow that where to clip them matters for how they are rounded together
+_COARSE = 15  # the greatest of weights so coarse that where to clip them matters for how they are rounded together
 _MANY_WEIGHTS = 1_000_000  # that take too long to be rounded together more than once
 _RATIOS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)  # of the largest weight: where clipping may start
 _RATIOS_OF_MANY_BITS = (1.0, 0.8, 0.6)
@@ -107,7 +107,7 @@ def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
     together = replace(apart, frames=frames_of(given, drive, reference.response))
     if units is None or reference.is_readout or "per-neuron-parameters" not in given.chip.capabilities:
         joint = list(together.corrected(common))
-    elif given.bits <= _FEW_BITS and sum(each.map.weight.size for each in given.incoming) <= _MANY_WEIGHTS:
+    elif given.narrowest <= _COARSE and sum(each.map.weight.size for each in given.incoming) <= _MANY_WEIGHTS:
         joint = [*together.corrected(common), *together.descended(_own_grids(given, common, units))]
         joint.append(together.mixed(joint))
     else:
@@ -129,8 +129,8 @@ def units_of(given: Problem) -> Shape | None:
     return None if shared else shape
 
 
-def _ratios(bits: int) -> tuple[float, ...]:
-    return _RATIOS if bits <= _FEW_BITS else _RATIOS_OF_MANY_BITS
+def _ratios(given: Problem) -> tuple[float, ...]:
+    return _RATIOS if given.narrowest <= _COARSE else _RATIOS_OF_MANY_BITS
 
 
 def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
@@ -139,30 +139,30 @@ def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
     Where the chip could not hold all that stands on them, there are coarser ones beside them: samples show whether the
     weights or what is cut off matters more.
     """
-    largests = tuple(largest(each) for each in given.incoming)
     span = given.chip.weight.exponent
-    for anchor in range(len(largests)):
-        if largests[anchor] > 0:
-            grids = [aligned(largests, anchor, ratio, given.bits, span) for ratio in _ratios(given.bits)]
-            coarser = [[_held(given, each, seen) for each in grids] for seen in (None, given.use.seen)]
+    for anchor, each in enumerate(given.incoming):
+        if largest(each) > 0:
+            grids = [aligned(given.incoming, anchor, ratio, span) for ratio in _ratios(given)]
+            coarser = [[_held(given, grid, seen) for grid in grids] for seen in (None, given.use.seen)]
             distinct = {float(each[0].quantum): each for each in (grids, *coarser)}
             yield from (iter(each) for each in distinct.values())
 
 
 def _held(given: Problem, grid: Grid, seen: float | None = None) -> Grid:
-    return held(given.neuron, grid, given.chip, given.bits, seen)
+    return held(given.neuron, grid, given.chip, given.narrowest, seen)
 
 
 def _own_grids(given: Problem, common: Grid, units: Shape) -> Iterator[Grid]:
     """Grids that follow the largest weight of each channel or neuron, with the exponents of the common grid."""
+    most = given.narrowest
     largests = [
-        np.ldexp(largest_by_unit(each, units), -exponent)
+        np.ldexp(largest_by_unit(each, units), -exponent) * (most / each.levels.high)
         for each, exponent in zip(given.incoming, common.exponents, strict=True)
     ]
-    most = np.maximum.reduce(largests)
-    most = np.maximum(most, most.max() / _SPREAD)
-    for ratio in _ratios(given.bits):
-        yield _held(given, Grid(most * ratio / top(given.bits), common.exponents))
+    wanted = np.maximum.reduce(largests)
+    wanted = np.maximum(wanted, wanted.max() / _SPREAD)
+    for ratio in _ratios(given):
+        yield _held(given, Grid(wanted * ratio / most, common.exponents))
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from onnx import ModelProto
 
 import snncc
 
-from .damage import bad_bytes
+from .damage import NAMES, bad_bytes
 from .models import vandalise
 from .nets import bad_net
 from .texts import bad_json, bad_npz, bad_toml
@@ -54,7 +54,7 @@ def model(folder: Path, rng: random.Random) -> Iterator[Command]:
     _beside(folder, source, rng)
     samples = source.with_name(f"{source.stem}.samples.npz")
     options = ["--samples", str(samples)] if samples.exists() and rng.random() < 0.2 else []
-    options += rng.choice([[], ["--weight-bits", str(rng.randrange(2, 9))], ["--steps", "9"], ["--require-proof"]])
+    options += rng.choice([[], ["--weight-bits", _widths(rng)], ["--steps", "9"], ["--require-proof"]])
     options += rng.choice(
         [*[[]] * 5, ["--steps", "1000000"], ["--decoder", rng.choice(["count", "last", "max", "mean"])]]
     )
@@ -72,6 +72,14 @@ def model(folder: Path, rng: random.Random) -> Iterator[Command]:
         yield ["compile", str(path), "-o", str(folder / "out"), *options]
         if rng.random() < 0.1 and target != "loihi2":  # whose simulator is not installed everywhere
             yield _verify(folder, rng)
+
+
+def _widths(rng: random.Random) -> str:
+    """What --weight-bits may be given: mostly a number, else with names that are there or not, or no width at all."""
+    width = [str(rng.randrange(2, 9)), "ternary", rng.choice(["0", "", "-1", "99", "x"])]
+    name = rng.choice(["fc", "fc1", "rec", "conv", "lif1", "v", *NAMES])
+    parts = [rng.choices(width, (6, 3, 1))[0], f"{name}={rng.choices(width, (6, 3, 1))[0]}"]
+    return ",".join(parts[: rng.randrange(1, 3)]).replace("\0", "")
 
 
 def _verify(folder: Path, rng: random.Random) -> Command:

@@ -35,7 +35,7 @@ def test_parameters_on_the_grid_are_within_the_chips(shape: tuple[int, ...], see
     bias = rng.normal(size=(3, 1, 1)) * 10.0 ** rng.integers(-2, 3)
     neuron = replace(NEURONS["if"], shape=(3, 2, 2), bias=bias, threshold=number(10.0 ** rng.integers(-1, 3)))
     grid = Grid(np.full(shape, 1 / 127), (0,))
-    found = held(neuron, grid, CHIP, 20)  # so many bits that the weights always give way
+    found = held(neuron, grid, CHIP, 1 << 19)  # so many bits that the weights always give way
     scale = np.broadcast_to(np.ldexp(1 / found.quantum, 6), neuron.shape)
     assert (np.abs(np.rint(bias * scale)) <= PARAMETERS.largest_bias).all()
     assert (np.rint(neuron.threshold * scale) <= PARAMETERS.largest_threshold).all()
@@ -43,22 +43,22 @@ def test_parameters_on_the_grid_are_within_the_chips(shape: tuple[int, ...], see
     assert (found.quantum >= grid.quantum).all()
     finer = replace(found, quantum=found.quantum * 0.999)
     assert (found.quantum == grid.quantum).all() or not holds(neuron, finer, CHIP, 6)
-    assert held(neuron, found, CHIP, 20).quantum.tolist() == found.quantum.tolist()
+    assert held(neuron, found, CHIP, 1 << 19).quantum.tolist() == found.quantum.tolist()
 
 
 def test_the_largest_weight_stays_and_membranes_count_where_they_were_seen() -> None:
     neuron = replace(NEURONS["if"], shape=(2,), bias=number(1e9))
     grid = Grid(np.asarray(0.5), (0,))
-    assert held(neuron, grid, CHIP, 8).quantum == 0.5 * 127
+    assert held(neuron, grid, CHIP, 127).quantum == 0.5 * 127
     quiet = replace(neuron, bias=number(0.0))
-    assert held(quiet, grid, CHIP, 8).quantum == 0.5
-    assert held(quiet, grid, CHIP, 8, seen=1e6).quantum == 1e6 * 64 / CHIP.membrane.register.hi
+    assert held(quiet, grid, CHIP, 127).quantum == 0.5
+    assert held(quiet, grid, CHIP, 127, seen=1e6).quantum == 1e6 * 64 / CHIP.membrane.register.hi
 
 
 def test_a_chip_without_such_limits_keeps_every_grid() -> None:
     neuron = replace(NEURONS["if"], shape=(2,), bias=number(1e9))
     grid = Grid(np.asarray(0.5), (0,))
-    assert held(neuron, grid, HOST, 8).quantum == 0.5
+    assert held(neuron, grid, HOST, 127).quantum == 0.5
     assert holds(neuron, grid, HOST, 30)
 
 

@@ -20,7 +20,7 @@ from snncc.integers import HardReset as IntHardReset
 from snncc.integers import Population, Source, Synapse
 from snncc.layers import HardReset, Input, Layer, Linear, Neuron, Output, SoftReset
 from snncc.linear import Conv, Dense
-from snncc.passes.grids import top
+from snncc.passes.precision import levels
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.search import wide
 from snncc.semantics import decode, run, run_float
@@ -57,7 +57,8 @@ def test_every_width_stays_within_its_bits(bits: int, with_samples: bool) -> Non
     network = quantise(graph, HOST, Options(bits, steps=10), samples if with_samples else None)
     for synapse in network.of_kind(Synapse).values():
         assert synapse.map.weight.dtype == np.int8
-        assert np.abs(synapse.map.weight.astype(int)).max() <= top(bits)
+        assert levels(bits).low <= synapse.map.weight.min()
+        assert synapse.map.weight.max() <= levels(bits).high
     assert agreement(graph, network, samples) > (0.6 if bits == 2 else 0.8)
 
 

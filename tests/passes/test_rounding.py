@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 from snncc.arrays import Array
 from snncc.linear import Conv, Dense, LinearMap, operator, to_sparse
 from snncc.passes.grids import Grid, Incoming, rounded
+from snncc.passes.precision import Levels, levels
 from snncc.passes.rounding import _BLOCK, _moves, _readers, chosen_frames, frames, together
 
-MOST = 7
+LEVELS = levels(4)
 
 
 def chain_of(*maps: LinearMap) -> tuple[Incoming, ...]:
-    return tuple(Incoming(f"w{index}", f"x{index}", each, 1.0, 0, (0, 1)) for index, each in enumerate(maps))
+    return tuple(Incoming(f"w{index}", f"x{index}", each, 1.0, 0, (0, 1), LEVELS) for index, each in enumerate(maps))
 
 
 def both(maps: tuple[LinearMap, ...], grid: Grid, xs: tuple[Array, ...]) -> tuple[tuple[LinearMap, ...], ...]:
     """The maps rounded one by one, and together."""
     incoming, shape = chain_of(*maps), (maps[0].out_size,)
-    nearest = tuple(rounded(each, grid, shift, shape, 4) for each, shift in zip(incoming, grid.exponents, strict=True))
-    return nearest, together(incoming, nearest, frames(maps, xs), grid, shape, MOST)
+    nearest = tuple(rounded(each, grid, shift, shape) for each, shift in zip(incoming, grid.exponents, strict=True))
+    return nearest, together(incoming, nearest, frames(maps, xs), grid, shape)
 
 
 def error(maps: tuple[LinearMap, ...], integers: tuple[LinearMap, ...], grid: Grid, xs: tuple[Array, ...]) -> float:
@@ -57,7 +58,7 @@ def test_sums_come_nearer(case: tuple[LinearMap, Array], quantum: float) -> None
     linear, x = case
     grid = Grid(np.asarray(quantum), (0,))
     nearest, moved = both((linear,), grid, (x,))
-    assert np.abs(moved[0].weight.astype(int)).max() <= MOST
+    assert LEVELS.low <= moved[0].weight.min() <= moved[0].weight.max() <= LEVELS.high
     assert moved[0].weight.dtype == nearest[0].weight.dtype
     # distances are known to a part in 256, so errors are to about a hundredth
     assert error((linear,), moved, grid, (x,)) <= 1.02 * error((linear,), nearest, grid, (x,))
@@ -106,7 +107,7 @@ def test_no_single_move_is_left_that_helps() -> None:
     x = rng.integers(0, 3, (40, 6)).astype(np.float64)
     weight, off, step = rng.integers(-3, 4, (5, 6)), rng.integers(-128, 129, (5, 6)).astype(np.float64), 256
     square = x.T @ x
-    moves = _moves(weight, off, off @ square, square, step, 3)
+    moves = _moves(weight, off, off @ square, square, step, Levels(-3, 3))
     damping = np.rint(0.1 * square.trace() / 6)
 
     def cost(each: Array) -> Array:

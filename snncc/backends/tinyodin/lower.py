@@ -27,6 +27,8 @@ from snncc.integers import Output, Synapse
 from snncc.layers import Decoder, Input, Layer, Neuron, default_decoder, size
 from snncc.layers import Output as LayerOutput
 from snncc.linear import Dense
+from snncc.passes.precision import FEWEST, OPTION, RULE, stored_width
+from snncc.passes.precision import faults as width_faults
 from snncc.passes.quantise import Options
 from snncc.semantics import decode, run_float
 
@@ -39,9 +41,9 @@ def lower(graph: Graph[Layer], chip: Chip, options: Options, samples: Data | Non
     """`graph` is legal. Raises CompileError with everything that keeps it from the chip."""
     assert chip.crossbar
     limits = chip.crossbar
-    faults = (*misfits(graph, chip, samples and samples.x), *_option_faults(chip, options))
+    faults = (*misfits(graph, chip, samples and samples.x), *_option_faults(graph, chip, options))
     warnings = check(faults)
-    given, most = ideal(graph), widths(chip, limits, options.weight_bits)
+    given, most = ideal(graph), widths(chip, limits, stored_width(options.weight_bits))
     if samples is None:
         # A membrane is taken to be at half its threshold on average.
         numbers = leaking(plain(given, most), given.threshold / 2 * (1 - given.decay), most)
@@ -52,10 +54,14 @@ def lower(graph: Graph[Layer], chip: Chip, options: Options, samples: Data | Non
     return Lowered(network(graph, given, choice, most, options), tuple(judge.fidelity(choice)), warnings)
 
 
-def _option_faults(chip: Chip, options: Options) -> Iterator[Diagnostic]:
-    if not 2 <= options.weight_bits <= chip.weight.bits:
-        message = f"{options.weight_bits} bits were asked for; {chip.name} takes 2 to {chip.weight.bits}"
-        yield Diagnostic("weight-bits", "--weight-bits", message)
+def _option_faults(graph: Graph[Layer], chip: Chip, options: Options) -> Iterator[Diagnostic]:
+    yield from width_faults(graph, chip, options.weight_bits, options.own_bits)
+    if options.own_bits:
+        message = f"{chip.name} has one crossbar, and one width for all its weights"
+        yield Diagnostic(RULE, OPTION, message, "leave out the widths that have names")
+    if options.weight_bits == "ternary":
+        message = f"{chip.name} has the whole range of its bits in each weight"
+        yield Diagnostic(RULE, OPTION, message, f"ask for {FEWEST} bits in place of ternary weights")
 
 
 @dataclass(frozen=True, eq=False)

@@ -239,6 +239,14 @@ def test_more_bits_than_the_chip_has() -> None:
     with pytest.raises(CompileError) as caught:
         lower(layered(2), CHIP, Options(weight_bits=5), None)
     assert "error[weight-bits]: --weight-bits: 5 bits were asked for; tinyodin takes 2 to 4" in str(caught.value)
+    with pytest.raises(CompileError) as caught:
+        lower(layered(2), CHIP, Options(weight_bits="ternary", own_bits={"w0": 4}), None)
+    assert str(caught.value).endswith(
+        "error[weight-bits]: --weight-bits: tinyodin has one crossbar, and one width for all its weights"
+        "\n  = hint: leave out the widths that have names\n"
+        "error[weight-bits]: --weight-bits: tinyodin has the whole range of its bits in each weight"
+        "\n  = hint: ask for 2 bits in place of ternary weights"
+    )
 
 
 def test_fewer_bits_are_kept_to() -> None:
