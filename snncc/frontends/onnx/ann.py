@@ -34,11 +34,11 @@ def read_ann(path: Path) -> Model:
     source = replace(source, nodes=pools_behind_relus(source))
     step = trace(source, input_shapes(source), rectified=True)
     outputs_change(source, step)
-    found = cut(step, {}, [step.alias[name] for name in source.outputs])
+    found = cut(step, {}, [step.alias[name] for name in source.outputs], {})
     names = Names()
     data = source.inputs[0].name
     inputs = data, names.give([data], "input")
-    outputs = tuple((name, names.give([name], "output")) for name in dict.fromkeys(source.outputs))
+    outputs = tuple((name, names.give([name], "output"), None) for name in dict.fromkeys(source.outputs))
     graph = build(step, found, (), Interface(inputs, outputs), names, source.scopes)
     return Model(printable(path.stem), graph, warnings=(*widened_types(source), *left_out))
 

@@ -16,7 +16,7 @@ from snncc.frontends.onnx.regions import Cut
 from snncc.frontends.onnx.step import Layered, Pointwise, Step, without_batch
 from snncc.frontends.onnx.tensors import printable
 from snncc.graph import Edge, Graph
-from snncc.layers import Affine, Conv2d, Input, Layer, Neuron, Output, Rearrange, Scale, When, size
+from snncc.layers import Affine, Conv2d, Decoder, Input, Layer, Neuron, Output, Rearrange, Scale, When, size
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ Value = tuple[Term, ...]  # the sum of its terms; zero without any
 
 @dataclass(frozen=True)
 class Interface:
-    """What enters and leaves: tensors, each with the name that its op gets."""
+    """What enters and leaves: tensors, each with the name that its op gets, and an output's decoder if it has one."""
 
     data: tuple[str, str]
-    outputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str, Decoder | None], ...]
 
 
 def build(
     step: Step, cut: Cut, fits: Sequence[Fit], interface: Interface, names: Names, scopes: Mapping[str, str]
 ) -> Graph[Layer]:
     """The graph; `names` are those given so far, to the regions among others."""
-    builder = _Builder(step, cut, names, scopes, _readers(step, cut, [tensor for tensor, _ in interface.outputs]))
+    builder = _Builder(step, cut, names, scopes, _readers(step, cut, [tensor for tensor, *_ in interface.outputs]))
     builder.add_input(*interface.data)
     for region, fit in zip(cut.regions, fits, strict=True):
         builder.add_population(region, fit)
@@ -52,8 +52,8 @@ def build(
             builder.add_piece(piece)
     for region, fit in zip(cut.regions, fits, strict=True):
         builder.connect_population(region, fit)
-    for tensor, name in interface.outputs:
-        builder.add_output(tensor, name)
+    for tensor, name, decoder in interface.outputs:
+        builder.add_output(tensor, name, decoder)
     return builder.graph()
 
 
@@ -189,7 +189,7 @@ class _Builder:
         flat = all(each.ndim == 0 or each.size == each.shape[0] == piece.shape[0] for each in constants)
         return isinstance(op, Conv2d) and op.bias is None and flat and op.shape[0] == piece.shape[0]
 
-    def add_output(self, tensor: str, name: str) -> None:
+    def add_output(self, tensor: str, name: str, decoder: Decoder | None) -> None:
         stream, shape = self.step.alias[tensor], without_batch(self.step.shapes[tensor])
         if stream in self.membranes:
             owner, meaning = self.membranes[stream]
@@ -197,15 +197,15 @@ class _Builder:
                 hint = "make the spikes or the membrane the output"
                 self.faults.append(Diagnostic("unsupported-output", name, f"is the {meaning} of {owner}", hint))
             when: When = "before" if meaning == "membrane before" else "after"
-            self.add(name, Output(shape, "membrane", when), [Term(owner)])
+            self.add(name, Output(shape, "membrane", when, decoder), [Term(owner)])
             return
         terms = self.value(stream, name)
         if len(terms) == 1 and terms[0] == Term(terms[0].source) and isinstance(self.ops.get(terms[0].source), Neuron):
-            self.add(name, Output(shape), terms)
+            self.add(name, Output(shape, decoder=decoder), terms)
             return
         readout = self.names.give([f"{name}_readout"], "readout")
         silent = Neuron(shape, decay=np.zeros(()), threshold=None)
-        self.add(name, Output(shape, "membrane"), [self.add(readout, silent, terms)])
+        self.add(name, Output(shape, "membrane", decoder=decoder), [self.add(readout, silent, terms)])
 
     def graph(self) -> Graph[Layer]:
         if self.faults:

@@ -17,11 +17,13 @@ from snncc.frontends.onnx.names import Names, population_names
 from snncc.frontends.onnx.ports import decoder, input_shapes, steps, widened_types
 from snncc.frontends.onnx.region import Fit, Region
 from snncc.frontends.onnx.regions import Cut, cut
+from snncc.frontends.onnx.sequence import OneStep, has_loop, looks_unrolled, sequence
 from snncc.frontends.onnx.source import Source, load
 from snncc.frontends.onnx.states import Pairing, pair
-from snncc.frontends.onnx.step import COMPARING, STEPWISE, Layered, Step
+from snncc.frontends.onnx.step import COMPARING, STEPWISE, Step
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.trace import trace
+from snncc.layers import Decoder
 
 _ACTIVATIONS = frozenset(
     {"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Gelu", "Sigmoid", "HardSigmoid", "Tanh", "Softplus"}
@@ -33,28 +35,28 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
     """Import the file; `states` are (input, output) pairs that the user gives."""
     source = load(path)
     neurons_exist(source)
-    step = trace(source, input_shapes(source))
-    outputs_change(source, step)
-    pairing = pair(step, [port.name for port in source.inputs], source.outputs, states)
-    is_one_step(step, pairing)
-    outputs = model_outputs(step, pairing)
-    found = cut(step, {state: step.alias[output] for state, output in pairing.states}, [step.alias[n] for n in outputs])
+    one = one_step(source, states)
+    step, pairing, outputs = one.step, one.pairing, one.pairing.outputs
+    following = {state: step.alias[output] for state, output in pairing.states}
+    found = cut(step, following, [step.alias[n] for n in outputs], one.initial)
 
     names = Names()
-    data = names.give([pairing.data], "input")
-    interface = Interface((pairing.data, data), tuple((name, names.give([name], "output")) for name in outputs))
+    data = names.give([pairing.data.removesuffix(" of a step")], "input")
+    listed: list[tuple[str, str, Decoder | None]] = [
+        (name, names.give([name], "output"), one.decoders.get(name)) for name in outputs
+    ]
     found = _named(found, names, source)
     fits = _identified(found.regions)
-    graph = build(step, found, fits, interface, names, source.scopes)
+    graph = build(step, found, fits, Interface((pairing.data, data), tuple(listed)), names, source.scopes)
 
     count, bad_count = steps(source.properties)
     kind, bad_kind = decoder(source.properties)
     return Model(
         printable(path.stem),
         graph,
-        count,
+        one.steps if count is None else count,
         kind,
-        dict(_spike_tensors(found.regions, fits)),
+        {} if one.whole else dict(_spike_tensors(found.regions, fits)),
         {region.name: fit.error for region, fit in zip(found.regions, fits, strict=True)},
         (*widened_types(source), *bad_count, *bad_kind),
     )
@@ -97,16 +99,33 @@ def outputs_change(source: Source, step: Step) -> None:
         raise CompileError(found)
 
 
-def is_one_step(step: Step, pairing: Pairing) -> None:
-    """A graph without states that uses one weight again and again is a loop over time, written out."""
-    weights = Counter(name for piece in step.pieces if isinstance(piece, Layered) for name in piece.node.inputs[1:2])
-    repeated = [name for name, count in weights.items() if count > 1 and name in step.constants]
-    if not pairing.states and repeated:
-        message = (
-            f"has no state inputs and uses {printable(repeated[0])} {weights[repeated[0]]} times: an unrolled loop"
-        )
-        hint = "export one time step, (x, states) -> (y, next states); this version does not roll loops up"
-        raise fault("unrolled-graph", "model", message, hint)
+def one_step(source: Source, states: Sequence[tuple[str, str]]) -> OneStep:
+    """One time step of the network, whatever the file holds: a step, a loop over it, or all steps written out."""
+    if has_loop(source):
+        return sequence(source)
+    if len(source.inputs) > 1 and not looks_unrolled(source):
+        return _single(source, states)
+    attempts = [lambda: sequence(source), lambda: _single(source, states)]
+    if len(source.inputs) > 1:  # states, or first states of a loop that is written out
+        attempts.reverse()
+    errors: list[CompileError] = []
+    for attempt in attempts:
+        try:
+            return attempt()
+        except CompileError as error:  # noqa: PERF203
+            errors.append(error)
+    raise errors[0] if looks_unrolled(source) and not _is_no_loop(errors[0]) else errors[-1]
+
+
+def _is_no_loop(error: CompileError) -> bool:
+    return any(each.rule == "single-step" for each in error.diagnostics)
+
+
+def _single(source: Source, states: Sequence[tuple[str, str]]) -> OneStep:
+    step = trace(source, input_shapes(source))
+    outputs_change(source, step)
+    pairing = pair(step, [port.name for port in source.inputs], source.outputs, states)
+    return OneStep(step, replace(pairing, outputs=model_outputs(step, pairing)))
 
 
 def model_outputs(step: Step, pairing: Pairing) -> tuple[str, ...]:

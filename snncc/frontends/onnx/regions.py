@@ -37,10 +37,11 @@ class Cut:
     needed: frozenset[str]
 
 
-def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str]) -> Cut:
+def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str], initial: Mapping[str, Array]) -> Cut:
     """Find all regions, unnamed; `following` maps each state to the stream of its next value, `sinks` are outputs.
 
-    Raises CompileError for elementwise ops that belong to no neuron.
+    `initial` are values of states before the first step, where they are not zero. Raises CompileError for elementwise
+    ops that belong to no neuron.
     """
     live = _live(step, [*following.values(), *sinks])
     cutter = _Cutter(step, live, [_Draft(group) for group in _groups(live, following, step.events)])
@@ -57,10 +58,23 @@ def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str]) -> Cut:
         if name in needed:
             exports[index].append(name)
     regions = [
-        _region(step, pieces[index], [(state, following[state]) for state in draft.states], exports[index], delayed)
+        replace(
+            _region(
+                step, pieces[index], [(state, following[state]) for state in draft.states], exports[index], delayed
+            ),
+            initial={state: without_batch_axis(initial[state]) for state in draft.states if state in initial},
+        )
         for index, draft in enumerate(cutter.drafts)
     ]
+    for state in delayed.keys() & initial.keys():
+        if state in needed or any(state in region.streams for region in regions):
+            hint = "let neurons start with no spike on its way, so this state at zero"
+            raise fault("initial-state", printable(state), "starts off zero, and is no neuron's own state", hint)
     return Cut(tuple(regions), cutter.owner, delayed, frozenset(needed))
+
+
+def without_batch_axis(value: Array) -> Array:
+    return value[0] if value.ndim and value.shape[0] == 1 else value
 
 
 def _live(step: Step, sinks: Iterable[str]) -> tuple[Piece, ...]:

@@ -15,7 +15,7 @@ from onnx.onnx_ml_pb2 import ModelProto, ValueInfoProto
 
 from snncc.arrays import Array
 from snncc.diagnostics import CompileError, Diagnostic, fault
-from snncc.frontends.onnx.inline import Scopes, read_nodes
+from snncc.frontends.onnx.inline import Scopes, Subgraph, read_constants, read_nodes
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.tensors import TensorReader, printable, text, type_name
 
@@ -91,13 +91,7 @@ def _extract(model: ModelProto, path: Path) -> Source:
     reader = TensorReader(path.parent)
     faults: list[Diagnostic] = []
     opset = _opset(model, faults)
-    constants: dict[str, Array] = {}
-    for tensor in model.graph.initializer:
-        name = text(tensor.name)
-        try:
-            constants[name] = reader.read(tensor, name)
-        except CompileError as error:
-            faults.extend(error.diagnostics)
+    constants = read_constants(model.graph.initializer, reader, faults, {})
     for sparse in model.graph.sparse_initializer:
         where = printable(text(sparse.values.name))
         faults.append(Diagnostic("unsupported-type", where, "is a sparse initializer", "store it as a dense tensor"))
@@ -172,7 +166,7 @@ def _order(nodes: tuple[Node, ...], given: set[str]) -> list[int]:
     readers: dict[int, list[int]] = {}
     waiting: list[int] = []
     for index, node in enumerate(nodes):
-        sources = {made[name] for name in node.inputs if name in made}
+        sources = {made[name] for name in (*node.inputs, *_captured(node)) if name in made}
         waiting.append(len(sources))
         for source in sources:
             readers.setdefault(source, []).append(index)
@@ -186,6 +180,13 @@ def _order(nodes: tuple[Node, ...], given: set[str]) -> list[int]:
             if waiting[reader] == 0:
                 heappush(ready, reader)
     return order
+
+
+def _captured(node: Node) -> Iterator[str]:
+    """What the graphs in a node's attributes read from around it."""
+    for value in node.attributes.values():
+        if isinstance(value, Subgraph):
+            yield from value.captures
 
 
 def _readable(scopes: Scopes) -> dict[str, str]:

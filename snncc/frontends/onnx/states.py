@@ -18,7 +18,7 @@ from snncc.frontends.onnx.tensors import printable
 
 _MAX_GUESSES = 16  # inputs that are tried as the data; a network has its data among the first
 _AFFIXES = frozenset({"next", "new", "out", "output", "in", "input", "prev", "previous", "old", "last", "t", "t1"})
-_DATA_NAMES = frozenset({"x", "input", "inputs", "data", "inp", "features", "onnx::gemm_0", "input_1", "network_input"})
+DATA_NAMES = frozenset({"x", "input", "inputs", "data", "inp", "features", "onnx::gemm_0", "input_1", "network_input"})
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _by_name(ports: _Ports, taken: Mapping[str, str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for stem, names in inputs.items():
         others = outputs.get(stem, [])
-        if not stem or len(names) != 1 or len(others) != 1 or names[0].lower() in _DATA_NAMES:
+        if not stem or len(names) != 1 or len(others) != 1 or names[0].lower() in DATA_NAMES:
             continue
         state, output = names[0], others[0]
         if state not in taken and output not in taken.values() and ports.same_shape(state, output):
@@ -141,7 +141,7 @@ def _by_dependence(ports: _Ports, left: list[str], free: list[str]) -> tuple[str
     if len(left) == 1:
         return left[0], {}
     lonely = [name for name in left if not ports.candidates(name, free)]
-    named = [name for name in left if name.lower() in _DATA_NAMES]
+    named = [name for name in left if name.lower() in DATA_NAMES]
     if len(lonely) > 1:
         raise _several_inputs(lonely)
     choices = lonely or (named if len(named) == 1 else left[:_MAX_GUESSES])

@@ -28,7 +28,6 @@ from snncc.layers import Layer, Rearrange, Relu
 _T = TypeVar("_T")
 _CODES = {"f": 1, "b": 9, "i": 7, "u": 7}  # ONNX's numbers for a type of each kind
 _SUPPORTED = "use convolution, matrix product, batch norm, average or sum pooling, reshaping and elementwise ops"
-_CONTROL = frozenset({"If", "Loop", "Scan"})
 _BOUNDING = frozenset({"Clip", "Max", "Min", "Where", *COMPARING})  # an infinite constant means "no bound" there
 _FREE_VALUES = 1 << 24  # what may be made beside copies of the file's own constants
 
@@ -38,24 +37,28 @@ def trace(source: Source, shapes: Mapping[str, Shape], rectified: bool = False) 
 
     `rectified`: of an ordinary network, whose ReLUs and max pools are layers.
     """
-    budget = Budget(4 * sum(each.size for each in source.constants.values()) + _FREE_VALUES)
-    tracer = _Tracer(source.opset, budget, dict(source.constants), set(source.broken), rectified)
+    knows_its_ops(source)
+    tracer = replace(Tracer.of(source), rectified=rectified)
     for name, shape in shapes.items():
         tracer.stream(name, name, shape, "f")
     faults = list(source.faults)
-    if not knows_opset(source.opset):
-        foreign = [node for node in source.nodes if node.op in _CONTROL or "::" in node.op]
-        raise CompileError([*faults, *(each for node in foreign for each in _unsupported(node).diagnostics)])
     for node in source.nodes:
         faults.extend(tracer.visit(node))
     if faults:
         raise CompileError(faults)
-    return Step(tuple(tracer.pieces), tracer.alias, tracer.shapes, frozenset(tracer.events), tracer.constants)
+    return tracer.step()
+
+
+def knows_its_ops(source: Source) -> None:
+    """Raise CompileError if the opset is unknown, with the ops that are foreign in any opset."""
+    if not knows_opset(source.opset):
+        foreign = [node for node in source.nodes if "::" in node.op]
+        raise CompileError([*source.faults, *(each for node in foreign for each in _unsupported(node).diagnostics)])
 
 
 @dataclass(eq=False)
-class _Tracer:
-    """What is known so far; private to `trace`. `kinds` are numpy's letters: f, b, i or u."""
+class Tracer:
+    """What is known so far of the tensors that were visited. `kinds` are numpy's letters: f, b, i or u."""
 
     opset: int
     budget: Budget
@@ -68,6 +71,16 @@ class _Tracer:
     kinds: dict[str, str] = field(default_factory=dict[str, str])
     events: set[str] = field(default_factory=set[str])
     positive: set[str] = field(default_factory=set[str])  # spikes as numbers and what is rectified, never below zero
+
+    @staticmethod
+    def of(source: Source) -> Tracer:
+        """One that knows the constants of a file."""
+        budget = Budget(4 * sum(each.size for each in source.constants.values()) + _FREE_VALUES)
+        return Tracer(source.opset, budget, constants=dict(source.constants), broken=set(source.broken))
+
+    def step(self) -> Step:
+        """All that was visited, as one step."""
+        return Step(tuple(self.pieces), self.alias, self.shapes, frozenset(self.events), self.constants)
 
     def stream(self, name: str, stream: str, shape: Shape, kind: str) -> None:
         self.alias[name] = stream
@@ -362,9 +375,9 @@ def _is_linear(node: Node, constants: Mapping[str, Array]) -> bool:
 
 
 def _unsupported(node: Node) -> CompileError:
-    if node.op in _CONTROL:
-        message = f"{node.op}: this version reads networks whose file holds one time step, without control flow"
-        hint = "export one step, (x, states) -> (y, next states), instead of the loop over time"
+    if node.op == "If":
+        message = "If: a time step without a loop around it is read without control flow"
+        hint = "decide the condition before the export"
         return fault("control-flow", node.name, message, hint)
     if "::" in node.op:
         message = f"{node.op} is a custom op, and the file does not say what it computes"

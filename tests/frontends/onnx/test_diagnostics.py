@@ -16,7 +16,6 @@ from snncc.frontends import read_model
 from .step_graphs import StepGraph, agrees, two_layers
 
 DAMAGED = "  = hint: the file is damaged: export it again"
-STEP = "export one step, (x, states) -> (y, next states)"
 
 
 def said(path: Path) -> str:
@@ -106,36 +105,17 @@ def test_a_model_without_an_opset_is_refused(tmp_path: Path) -> None:
     assert "model: does not say which ONNX opset it uses" in said(path)
 
 
-def test_loops_are_refused(tmp_path: Path) -> None:
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["c"], ["d"])],
-        "body",
-        [helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("c", 9, [])],
-        [helper.make_tensor_value_info("d", 9, [])],
+def test_a_condition_in_a_step_is_refused(tmp_path: Path) -> None:
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["fc1"], ["d"])], "branch", [], [helper.make_tensor_value_info("d", 1, None)]
     )
     graph = two_layers()
-    once, true = graph.constant("once", 1, np.int64), graph.constant("true", True, np.bool_)
-    graph.node("Loop", [once, true], "z", name="time", body=body)
+    true = graph.constant("true", True, np.bool_)
+    graph.node("If", [true], "z", name="choice", then_branch=branch, else_branch=branch)
     graph.output("z")
     assert said(graph.save(tmp_path)) == (
-        "error[control-flow]: time: Loop: this version reads networks whose file holds one time step, without control "
-        f"flow\n  = hint: {STEP}, instead of the loop over time"
-    )
-
-
-def test_an_unrolled_loop_is_refused(tmp_path: Path) -> None:
-    graph = StepGraph()
-    graph.input("x", (1, 2, 4))
-    weight, threshold = graph.constant("w", np.ones((3, 4))), graph.constant("threshold", 1.0)
-    for t in range(2):
-        frame = graph.node("Gather", ["x", graph.constant(f"t{t}", t, np.int64)], f"x{t}", axis=1)
-        current = graph.node("Gemm", [frame, weight], f"c{t}", transB=1)
-        fired = graph.node("Greater", [current, threshold], f"f{t}")
-        graph.node("Cast", [fired], f"s{t}", to=TensorProto.FLOAT)
-        graph.output(f"s{t}")
-    assert said(graph.save(tmp_path)) == (
-        "error[unrolled-graph]: model: has no state inputs and uses w 2 times: an unrolled loop\n"
-        f"  = hint: export one time step, {STEP[17:]}; this version does not roll loops up"
+        "error[control-flow]: choice: If: a time step without a loop around it is read without control flow\n"
+        "  = hint: decide the condition before the export"
     )
 
 

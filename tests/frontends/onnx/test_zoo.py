@@ -1,0 +1,120 @@
+"""Every file of the exporter zoo becomes a network with ONNX Runtime's outputs, spike for spike."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from snncc.arrays import Array
+from snncc.diagnostics import CompileError
+from snncc.frontends import Model, read_model
+from snncc.layers import Input, Output
+from snncc.semantics import decode, run_float
+
+from .step_graphs import runtime
+
+FILES = Path(__file__).parents[2] / "zoo" / "files"
+STEPS = 100  # in all, of as many sequences as that takes
+# not in the normal form, or not recognised yet; each with the rule that says so
+REFUSED = {
+    "jelly_conv_step_dyn": "unsupported-op",
+    "jelly_conv_unrolled_dyn": "unsupported-op",
+    "jelly_sew_or_step_dyn": "not-a-neuron",
+    "jelly_sew_and_step_dyn": "not-a-neuron",
+    "jelly_sew_iand_step_dyn": "not-a-neuron",
+    "jelly_sew_or_unrolled_dyn": "not-a-neuron",
+    "norse_refractory_step_dyn": "branching-leak",
+    "norse_refractory_step_ts": "branching-leak",
+    "plain_attention_step_dyn": "not-a-neuron",
+    "plain_attention_unrolled_dyn": "not-a-neuron",
+    "plain_refractory_step_dyn": "branching-leak",
+    "plain_refractory_unrolled_dyn": "branching-leak",
+    "plain_stateless_step_dyn": "unsupported-op",
+    "plain_stateless_step_ts": "unsupported-op",
+    "plain_stateless_unrolled_dyn": "unsupported-op",
+    "sinabs_squeeze_unrolled_dyn": "not-a-neuron",
+    "sinabs_squeeze_unrolled_ts": "not-a-neuron",
+}
+NAMES = sorted(path.stem for path in FILES.glob("*.onnx"))
+
+
+def frames(shape: tuple[int, ...], seed: int) -> Array:
+    return np.random.default_rng(seed).normal(0.6, 1.1, shape).astype(np.float32)
+
+
+def data_shape(model: Model) -> tuple[int, ...]:
+    return next(iter(model.graph.of_kind(Input).values())).shape
+
+
+def whole(model: Model, session: onnxruntime.InferenceSession, output: Output) -> None:
+    """A file that takes all steps at once: several sequences, from rest each."""
+    (port,) = session.get_inputs()
+    steps = model.steps or 25
+    shape = [steps if not isinstance(size, int) else size for size in port.shape]
+    for seed in range(math.ceil(STEPS / steps)):
+        x = frames(tuple(shape), seed)
+        (wanted,) = session.run(None, {port.name: x})
+        own = data_shape(model)
+        several = x.size > math.prod(own)
+        fed = x.reshape(1, steps, *own) if several else np.broadcast_to(x.reshape(1, 1, *own), (1, steps, *own))
+        (values,) = run_float(model.graph, fed, steps).outputs.values()
+        found = values if output.decoder is None else decode(values, output.decoder)
+        same(found / steps if output.decoder == "mean" else found, wanted, output)
+
+
+def stepwise(model: Model, session: onnxruntime.InferenceSession, output: Output) -> None:
+    """A file that takes one step, and the states of the last one."""
+    data, *states = session.get_inputs()
+    x = frames((STEPS, *data_shape(model)), 0)
+    values = {each.name: np.zeros(each.shape, np.float32) for each in states}
+    wanted: list[Array] = []
+    for frame in x:
+        y, *after = session.run(None, {data.name: frame.reshape(data.shape), **values})
+        values = dict(zip(values, after, strict=True))
+        wanted.append(y.reshape(-1))
+    (found,) = run_float(model.graph, x[None], STEPS).outputs.values()
+    same(found, np.array(wanted), output)
+
+
+def same(found: Array, wanted: Array, output: Output) -> None:
+    if output.value == "spikes" and output.decoder != "mean":
+        np.testing.assert_array_equal(found.reshape(-1), wanted.reshape(-1))
+    else:
+        np.testing.assert_allclose(found.reshape(-1), wanted.reshape(-1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in REFUSED])
+def test_a_file_of_the_zoo_computes_what_onnx_runtime_computes(name: str) -> None:
+    path = FILES / f"{name}.onnx"
+    model = read_model(path)
+    session = runtime(onnx.load(path))
+    (output,) = model.graph.of_kind(Output).values()
+    if "_step_" in name or "_functions_" in name:
+        stepwise(model, session, output)
+    else:
+        whole(model, session, output)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_a_file_that_is_refused_says_why(name: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        read_model(FILES / f"{name}.onnx")
+    assert {each.rule for each in caught.value.diagnostics} == {REFUSED[name]}
+
+
+def test_the_zoo_is_large_and_its_files_are_small() -> None:
+    sizes = [path.stat().st_size for path in FILES.glob("*.onnx")]
+    assert len(sizes) >= 60
+    assert max(sizes) <= 30 * 1024
+    assert sum(sizes) <= 1.5 * 2**20
+
+
+def test_no_file_says_where_it_was_made() -> None:
+    for path in FILES.glob("*.onnx"):
+        assert b"/home" not in path.read_bytes()
+        assert b"site-packages" not in path.read_bytes()
