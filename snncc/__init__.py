@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snncc.compiler import compile, import_model, model_data, open_program, simulate_float  # noqa: A004
+    from snncc.compiler import compile, convert, import_model, model_data, open_program, simulate_float  # noqa: A004
     from snncc.conversion import Conversion
     from snncc.data import Data
     from snncc.diagnostics import CompileError, Diagnostic
@@ -19,6 +19,7 @@ __all__ = [
     "Diagnostic",
     "Program",
     "compile",
+    "convert",
     "import_model",
     "model_data",
     "open_program",

@@ -256,6 +256,28 @@ def deploy(
 
 
 @app.command()
+def convert(
+    model: Model,
+    output: Annotated[Path, typer.Argument(help="The file to write; its suffix is the format.", show_default=False)],
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Write a trained network in another format: .nir (the Neuromorphic Intermediate Representation)."""
+    from snncc import compiler, views
+
+    screen = Screen(json_)
+    try:
+        with screen.progress("convert"):
+            warnings = compiler.convert(model, output, states=pairs(state), nir_style=nir_style, dt=dt)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.diagnostics(warnings))
+    screen.say(f"wrote {printable(str(output))}")
+
+
+@app.command()
 def targets(json_: Json = False) -> None:
     """List the chips that snncc knows, and their limits."""
     from snncc import chip, views

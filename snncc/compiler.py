@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snncc import artefact, contracts
+from snncc import artefact, contracts, files
 from snncc import chip as chips
 from snncc import data as datasets
 from snncc.analysis.metrics import Run, summarise
@@ -22,7 +22,7 @@ from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
-from snncc.frontends import Model, read_model
+from snncc.frontends import Model, model_bytes, read_model
 from snncc.graph import Graph
 from snncc.integers import Network, Population, Source
 from snncc.integers import Output as IntOutput
@@ -258,6 +258,25 @@ def import_model(
     else:
         imported = converted(Path(model), conversion)
     return replace(imported, warnings=(*imported.warnings, *check(contracts.imported(imported.graph))))
+
+
+def convert(
+    model: Path_,
+    output: Path_,
+    *,
+    states: Sequence[tuple[str, str]] = (),
+    nir_style: str | None = None,
+    dt: float | None = None,
+) -> tuple[Diagnostic, ...]:
+    """Write a model in the format of the output's suffix, and return what there is to warn of.
+
+    `dt` is the seconds of a step, for a .nir file at either end. Raises CompileError: as `import_model`,
+    `unknown-format`, `cannot-write`, and what the format cannot express.
+    """
+    files.place_for_file(Path(output))
+    imported = import_model(model, states, nir_style=nir_style, dt=dt if Path(model).suffix.lower() == ".nir" else None)
+    files.replace_file(Path(output), model_bytes(imported, Path(output), dt))
+    return imported.warnings
 
 
 def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:

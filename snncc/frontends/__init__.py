@@ -9,7 +9,7 @@ from snncc.diagnostics import fault
 from snncc.files import kind
 from snncc.frontends.model import Model
 
-__all__ = ["Model", "read_ann", "read_model"]
+__all__ = ["Model", "model_bytes", "read_ann", "read_model"]
 
 
 def read_model(
@@ -64,3 +64,17 @@ def read_ann(path: Path) -> Model:
     from snncc.frontends.onnx.ann import read_ann as read
 
     return read(path)
+
+
+def model_bytes(model: Model, path: Path, dt: float | None = None) -> bytes:
+    """An imported network in the format of the path's suffix; `dt` is the seconds of a step, for .nir.
+
+    Raises CompileError: `unknown-format`, and what the format cannot express.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".nir":
+        from snncc.frontends.nir.write import nir_bytes
+
+        return nir_bytes(model, dt)
+    what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
+    raise fault("unknown-format", path.name, f"{what}; networks are written to .nir files", "choose another name")

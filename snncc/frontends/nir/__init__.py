@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast, get_args
 
 import numpy as np
 
 from snncc.arrays import Array
 from snncc.diagnostics import Diagnostic, fault
 from snncc.frontends.model import Model
-from snncc.frontends.nir.build import graph_of, with_decoder
+from snncc.frontends.nir.build import graph_of
 from snncc.frontends.nir.flat import Flat, flat
 from snncc.frontends.nir.neurons import NEEDS, Setting
 from snncc.frontends.nir.stored import OURS, Stored, stored_graph, wrong
 from snncc.frontends.nir.styles import named
-from snncc.layers import Decoder
 
 _MOST_STEPS = 1_000_000
 
@@ -45,12 +43,11 @@ def read_nir(path: Path, style: str | None = None, dt: float | None = None) -> M
         message = f"{path.name} says itself how {described[0]} integrates, fires and resets"
         raise fault("bad-option", "--nir-style", message, "leave it out")
     graph = graph_of(network, Setting(chosen, own if dt is None else dt))
-    decoder, steps = _decoder(stored), _real(stored, "steps")
+    steps = _real(stored, "steps")
     return Model(
         path.stem,
-        with_decoder(graph, decoder),
+        graph,
         steps=None if steps is None else int(min(steps, _MOST_STEPS)),
-        decoder=decoder,
         warnings=tuple(_assumed(network, style or "")),
     )
 
@@ -64,13 +61,6 @@ def _real(graph: Stored, key: str) -> float | None:
     if found.size != 1 or found.dtype.kind not in "iuf" or not np.isfinite(found[0]) or found[0] <= 0:
         raise wrong("metadata", f"its {OURS}{key} is no positive number")
     return float(found[0])
-
-
-def _decoder(graph: Stored) -> Decoder | None:
-    value = graph.metadata.get(f"{OURS}decoder")
-    if value is None or value in get_args(Decoder):
-        return cast("Decoder | None", value)
-    raise wrong("metadata", f"its {OURS}decoder is none of {', '.join(get_args(Decoder))}")
 
 
 def _assumed(network: Flat, style: str) -> Iterator[Diagnostic]:

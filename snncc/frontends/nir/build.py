@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import cast, get_args
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from snncc.frontends.nir.flat import Flat
 from snncc.frontends.nir.fuse import Fused, fuse, graded_readers
 from snncc.frontends.nir.neurons import Setting, seconds
 from snncc.frontends.nir.recurrence import feedback
-from snncc.frontends.nir.stored import AGAIN, bad, wrong
+from snncc.frontends.nir.stored import AGAIN, OURS, Stored, bad, wrong
 from snncc.frontends.nir.values import fitted, parameters, shape_of
 from snncc.graph import Edge, Graph
 from snncc.layers import Layer
@@ -118,7 +119,8 @@ def _add(growing: _Growing, fused: Fused, name: str, shape: Shape | None, settin
     elif node.kind == "Output":
         sources = [source for source, target in fused.network.edges if target == name]
         graded = bool(sources) and all((source, name) in fused.membranes for source in sources)
-        op = layers.Output(shape or shape_of(name, node, "shape") or (1,), "membrane" if graded else "spikes")
+        shape = shape or shape_of(name, node, "shape") or (1,)
+        op = layers.Output(shape, "membrane" if graded else "spikes", decoder=_decoder(name, node))
     elif node.kind == "Delay":
         op = _delay(growing, fused, name, shape, setting)
     elif node.kind in maps.KEYS:
@@ -191,9 +193,9 @@ def _joined(network: Flat, growing: _Growing) -> Graph[Layer]:
     return Graph(growing.ops, [*edges, *growing.edges])
 
 
-def with_decoder(graph: Graph[Layer], decoder: layers.Decoder | None) -> Graph[Layer]:
-    """The graph with a decoder at its outputs."""
-    ops = {
-        name: replace(op, decoder=decoder) if isinstance(op, layers.Output) else op for name, op in graph.ops.items()
-    }
-    return Graph(ops, graph.edges)
+def _decoder(name: str, node: Stored) -> layers.Decoder | None:
+    """What the file says of an output, where snncc wrote it."""
+    value = node.metadata.get(f"{OURS}decoder")
+    if value is None or (isinstance(value, str) and value in get_args(layers.Decoder)):
+        return cast("layers.Decoder | None", value)
+    raise wrong(name, f"its {OURS}decoder is none of {', '.join(get_args(layers.Decoder))}")
