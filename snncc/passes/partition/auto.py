@@ -17,7 +17,7 @@ from snncc.passes.partition.atoms import Atoms, atoms_of
 from snncc.passes.partition.bisect import STYLES, bisect, connectivity, restricted
 from snncc.passes.partition.capacity import first_shares, kernels, overload, raised
 from snncc.passes.partition.geometric import geometric
-from snncc.passes.partition.irregular import by_mtkahypar, multilevel
+from snncc.passes.partition.irregular import by_mtkahypar, multilevel, worthwhile
 from snncc.passes.partition.layout import CHANNEL, DEPTH, cells_of, orders_of, places_of
 from snncc.passes.partition.refine import ROOM
 from snncc.passes.partition.segments import Space, fewest_parts
@@ -113,7 +113,7 @@ def cut(task: Task, seed: int) -> Array:
         return cells[side]
 
     part, used = geometric(space, squares, cores_of(task.chip.mesh), seed)
-    if used == 1 or not irregular(task.network):
+    if used == 1 or not irregular(task.network) or not worthwhile(space.nets, len(space.size), seed):
         return part
     found = [(part, used)]
     parts = fewest_parts(space.size)

@@ -17,7 +17,9 @@ from snncc.passes.partition.levels import coarsened, shuffled
 from snncc.passes.partition.refine import ROOM, incidence, refine
 
 _STARTS = 4  # first cuts that are tried on the coarsest level
-_MOST_PINS = 500_000  # that mtkahypar is given: minutes
+_MANY_PINS = 500_000  # more than mtkahypar is given: minutes
+_SAMPLE = 256  # vertices that are asked for a companion
+_COMPANY = 0.1  # of its nets that a vertex shares with another one, where vertices belong together
 _UNIT = 1 << 20  # of size, and
 _MOST_WEIGHT = 1 << 20  # of a net's weight, in the whole numbers that it takes
 
@@ -37,6 +39,32 @@ def multilevel(nets: Nets, size: Floats, parts: int, seed: int) -> Array:
         part = balance(level.nets, level.size, part[level.joined], parts)
         part = refine(level.nets, level.size, part, parts)
     return part
+
+
+def worthwhile(nets: Nets, vertices: int, seed: int) -> bool:
+    """Whether nets alone may say more than the order of the neurons does: always, but in large and random networks.
+
+    There, cutting by nets takes minutes and gains nothing, which shows beforehand: no two vertices share many nets.
+    """
+    if len(nets.pins) <= _MANY_PINS:
+        return True
+    return float(np.median(_company(nets, shuffled(vertices, seed)[:_SAMPLE], vertices))) >= _COMPANY
+
+
+@compiled
+def _company(nets: Nets, asked: Ints, vertices: int) -> Floats:
+    """The largest share of each vertex's nets that another vertex has as well."""
+    first, member = incidence(nets, vertices)
+    shared, result = np.zeros(vertices, np.int32), np.zeros(asked.size, np.float64)
+    for number, vertex in enumerate(asked):
+        own = member[first[vertex] : first[vertex + 1]]
+        for step in (1, -1):
+            for net in own:
+                for pin in nets.pins[nets.start[net] : nets.start[net + 1]]:
+                    shared[pin] += step
+                    if step > 0 and pin != vertex:
+                        result[number] = max(result[number], shared[pin] / own.size)
+    return result
 
 
 @compiled
@@ -75,7 +103,7 @@ def by_mtkahypar(nets: Nets, size: Floats, parts: int, seed: int) -> Array | Non
         import mtkahypar
     except ImportError:
         return None
-    if len(nets.pins) > _MOST_PINS:
+    if len(nets.pins) > _MANY_PINS:
         return None
     library: Any = mtkahypar
     mtk = _started(library)

@@ -267,7 +267,8 @@ def _moved(
 
 
 _EFFORT = 30  # times the work of filling the queue that one pass may take
-_MOST = 500_000_000  # units of work that it may take beyond: seconds
+_SLICE = 50_000_000  # units of work beyond, a fraction of a second, in each of which
+_PAYS = 0.002  # of the cut's cost has to be gained: a network without structure would cost minutes
 _LOCKED = np.int64(1 << 62)
 
 
@@ -284,13 +285,18 @@ def _refine(nets: Nets, size: Floats, part: Array, parts: int, passes: int, pati
     )
     reached, touched = np.zeros(parts, np.float64), np.empty(parts, np.int32)
     moves = np.empty((2, vertices), np.int32)
+    slice_gain = _PAYS * float((nets.weight * (cut.reach - 1)).sum())
     for _ in range(passes):
         stamp = np.zeros(vertices, np.int64)
         _filled(cut, queue, reached, touched)
         total = best = 0.0
         made = kept = 0
-        enough = min(_EFFORT * queue.fill[1], queue.fill[1] + _MOST)
+        enough, due, wanted = _EFFORT * queue.fill[1], queue.fill[1] + _SLICE, slice_gain
         while queue.fill[0] > 0 and made - kept < patience and queue.fill[1] < enough:
+            if queue.fill[1] > due:
+                if best < wanted:
+                    break
+                due, wanted = due + _SLICE, best + slice_gain
             vertex = queue.heap[0]
             target = queue.target[vertex]
             if cut.load[target] + size[vertex] > ROOM:
@@ -311,5 +317,5 @@ def _refine(nets: Nets, size: Floats, part: Array, parts: int, passes: int, pati
                 best, kept = total, made
         for back in range(made - 1, kept - 1, -1):
             move(cut, moves[0, back], moves[1, back])
-        if best <= 0.0:
+        if (best < wanted and queue.fill[1] > due) or best <= 0.0:
             break

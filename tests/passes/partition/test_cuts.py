@@ -11,7 +11,7 @@ from snncc.arrays import Array, Floats
 from snncc.passes.partition.atoms import Nets
 from snncc.passes.partition.balance import balance
 from snncc.passes.partition.bisect import STYLES, bisect, connectivity, restricted
-from snncc.passes.partition.irregular import by_mtkahypar, multilevel
+from snncc.passes.partition.irregular import by_mtkahypar, multilevel, worthwhile
 from snncc.passes.partition.levels import contracted, improve, shuffled
 from snncc.passes.partition.refine import ROOM, refine
 from snncc.passes.partition.segments import fewest_parts
@@ -148,3 +148,18 @@ def test_permutations_are_those_of_the_seed() -> None:
     assert sorted(shuffled(9, 1).tolist()) == list(range(9))
     assert shuffled(6, 0).tolist() == [0, 3, 1, 5, 4, 2]
     assert shuffled(6, 1).tolist() != shuffled(6, 0).tolist()
+
+
+def test_a_large_network_without_structure_is_not_cut_by_nets() -> None:
+    """Ten thousand vertices that send to sixty each: anywhere, or within a group of a hundred with shuffled ids."""
+    random, count = np.random.default_rng(0), 10_000
+    anywhere = random.integers(0, count, (count, 60))
+    ids = random.permutation(count)
+    grouped = ids[(np.argsort(ids)[:, None] // 100 * 100) + random.integers(0, 100, (count, 60))]
+    found = []
+    for targets in (anywhere, grouped):
+        pins = np.concatenate([np.arange(count)[:, None], targets], axis=1).astype(np.int32)
+        nets = Nets(np.arange(0, 61 * count + 1, 61), pins.reshape(-1), np.ones(count))
+        found.append(worthwhile(nets, count, 0))
+    assert found == [False, True]
+    assert worthwhile(nets_of([[0, 1], [2, 3]]), 4, 0)
