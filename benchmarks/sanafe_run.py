@@ -6,6 +6,7 @@ Needs only `sanafe` and numpy: it runs in an environment of its own, and is told
     kinds        (neurons,)  what its synapses count as: 0 dense, 1 sparse, 2 convolution
     source, target, weight   (synapses,)  source < 0 is input value -1 - source
     inputs       (steps, values)   input spikes
+    host         ()          the tile on whose cores the input values lie
 
 `seconds` are the processor's, all threads together, as other work may run beside it.
 """
@@ -33,16 +34,16 @@ def core_of(architecture: Any, core: int) -> Any:
 
 
 def built(architecture: Any, given: Any) -> Any:
-    """The network; input values lie on the last tile's cores, where the host's port is."""
+    """The network; input values lie on the cores of the tile where the host's port is."""
     network = sanafe.Network()
     values = given["inputs"].shape[1]
-    assert values <= CORES * HELD, "the last tile holds no more input values"
+    assert values <= CORES * HELD, "a tile holds no more input values"
     inputs = network.create_neuron_group("inputs", values, {})
     for index in range(values):
         train = given["inputs"][:, index].astype(bool).tolist()
         unit = f"loihi_inputs[{index % HELD}]"
         inputs[index].set_attributes(soma_hw_name=unit, model_attributes={"spikes": train})
-        inputs[index].map_to_core(core_of(architecture, (COLUMNS * ROWS - 1) * CORES + index // HELD))
+        inputs[index].map_to_core(core_of(architecture, int(given["host"]) * CORES + index // HELD))
     neurons = network.create_neuron_group("neurons", len(given["cores"]), SHARED, soma_hw_name="loihi_lif")
     each = zip(given["cores"].tolist(), given["thresholds"].tolist(), given["kinds"].tolist(), strict=True)
     for index, (core, threshold, kind) in enumerate(each):
