@@ -19,7 +19,7 @@ from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.conversion import Conversion, converted
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, check, errors, fault
+from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
 from snncc.frontends import Model, model_bytes, read_model
@@ -164,6 +164,8 @@ def _on_steps(
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
     faults += tuple(machine.notes(network, proof, chip, stock_only)) if machine.notes else ()
     faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
+    if errors(faults) and machine.mapped:
+        faults += _limits(network, chip, partition, seed)
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
     warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
 
@@ -216,6 +218,25 @@ def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, 
     from snncc.passes.map import map_network
 
     return map_network(network, chip, samples and activity(network, samples), method, seed)
+
+
+def _limits(network: Network, chip: Chip, method: Method, seed: int) -> tuple[Diagnostic, ...]:
+    """The limits of cores that a refused network breaks as well: where it lies does not depend on what its neurons do.
+
+    It is cut in search of less traffic only if it does not fit cores that are filled in order.
+    """
+    if chip.mesh is None or any(contracts.ops_are_joined(network)):
+        return ()  # there is nothing to put it on, or nothing that could be put there
+    return _refusal(network, chip, "sequential", seed) and _refusal(network, chip, method, seed)
+
+
+def _refusal(network: Network, chip: Chip, method: Method, seed: int) -> tuple[Diagnostic, ...]:
+    """Why a network cannot be mapped by a method, if it cannot."""
+    try:
+        _mapped(network, chip, None, method, seed)
+    except CompileError as error:
+        return error.diagnostics
+    return ()
 
 
 def open_program(folder: Path_) -> Program | EventProgram:

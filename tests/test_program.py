@@ -113,3 +113,18 @@ def test_samples_of_different_lengths_are_independent() -> None:
     together = program.simulate(data).scores
     alone = [program.simulate(data.part(k, k + 1)).scores[0] for k in range(4)]
     assert together.tolist() == [each.tolist() for each in alone]
+
+
+def test_what_a_chip_cannot_do_is_told_with_what_its_cores_cannot_hold(tmp_path: Path) -> None:
+    small = tmp_path / "small.toml"
+    shipped = (MODELS.parent / "targets" / "loihi1.toml").read_text()
+    small.write_text(shipped.replace("axons_in = { value = 4096", "axons_in = { value = 50"))
+    with pytest.raises(snncc.CompileError) as caught:
+        snncc.compile(MODELS / "digits_dense.onnx", small, backend="chip")
+    told = [(each.rule, each.where) for each in caught.value.diagnostics if each.severity == "error"]
+    lacking = [("missing-capability", "lif1"), ("missing-capability", "lif2")]
+    assert told == [*lacking, ("too-many-axons-in", "lif2")]
+    for method in ("auto", "sequential"):
+        with pytest.raises(snncc.CompileError) as caught:
+            snncc.compile(MODELS / "digits_dense.onnx", "loihi1", backend="chip", partition=method)
+        assert [each.where for each in caught.value.diagnostics if each.severity == "error"] == ["lif1", "lif2"]
