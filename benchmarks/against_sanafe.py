@@ -149,7 +149,7 @@ def spikes_in(network: Network, steps: int, rate: float, seed: int = 1) -> Array
     return (np.random.default_rng(seed).random((steps, int(np.prod(source.shape)))) < rate).astype(np.int64)
 
 
-def flat(network: Network, chip: Chip, mapping: Placed, inputs: Array) -> Mapping[str, Array]:
+def flat(network: Network, chip: Chip, mapping: Placed, inputs: Array) -> Mapping[str, Any]:
     """What SANA-FE is told: all neurons in one list, population after population."""
     assert chip.mesh
     populations = network.of_kind(Population)
