@@ -24,6 +24,7 @@ import snncc
 from .damage import NAMES, bad_bytes
 from .models import vandalise
 from .nets import bad_net
+from .nirs import STYLES, bad_nir
 from .texts import bad_json, bad_npz, bad_toml
 
 ROOT = Path(__file__).parents[2]
@@ -203,10 +204,29 @@ def net(folder: Path, rng: random.Random) -> Iterator[Command]:
         yield _verify(folder, rng)
 
 
+def nir(folder: Path, rng: random.Random) -> Iterator[Command]:
+    """A damaged NIR file, checked, compiled, or written anew and then read."""
+    path, fresh = folder / "net.nir", folder / "fresh.nir"
+    bad_nir(path, rng)
+    said = ["--nir-style", rng.choice(STYLES), "--dt", rng.choice(["1e-3", "1e-3", "1", "1e-300"])]
+    options = said if rng.random() < 0.9 else []
+    chosen = rng.randrange(4)
+    if chosen == 0:
+        yield ["check", str(path), *options, *rng.choice([[], ["-t", "loihi2"], ["--json"]])]
+    elif chosen == 1:
+        yield ["convert", str(path), str(fresh), *options]
+        yield ["compile", str(fresh), "-o", str(folder / "out")]
+    else:
+        yield ["compile", str(path), "-o", str(folder / "out"), *options]
+        if rng.random() < 0.03:
+            yield _verify(folder, rng)
+
+
 KINDS: dict[str, Callable[[Path, random.Random], Iterator[Command]]] = {
     "model": model,
     "artefact": artefact,
     "data": data,
     "chip": chip,
     "net": net,
+    "nir": nir,
 }
