@@ -109,7 +109,7 @@ def _integrated(
 def seconds(name: str, dt: float | None, why: str) -> float:
     """The length of a step, for a node that needs it. Raises CompileError (`no-dt`)."""
     if dt is None:
-        hint = "give --dt: 1e-4 for files of snnTorch and SpikingJelly, 1e-3 for Norse's, 1 for Sinabs's, in steps"
+        hint = "give --dt: 1e-4 for files of snnTorch and SpikingJelly, 1 for Sinabs's; docs/nir.md has the others"
         raise fault("no-dt", name, f"{why}, and the file does not say how long a step is", hint)
     return dt
 

@@ -106,7 +106,7 @@ def test_choices_are_not_guessed(tmp_path: Path) -> None:
     )
     assert failure(path, "lava", None) == (
         "error[no-dt]: lif: has time constants, and the file does not say how long a step is\n"
-        "  = hint: give --dt: 1e-4 for files of snnTorch and SpikingJelly, 1e-3 for Norse's, 1 for Sinabs's, in steps"
+        "  = hint: give --dt: 1e-4 for files of snnTorch and SpikingJelly, 1 for Sinabs's; docs/nir.md has the others"
     )
     assert failure(path, "lava", float("nan")) == "error[bad-option]: --dt: is nan; a step takes a positive time"
     (warning,) = read_model(path, nir_style="snntorch", dt=DT).warnings
