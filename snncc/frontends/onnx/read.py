@@ -12,13 +12,14 @@ import numpy as np
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.model import Model
 from snncc.frontends.onnx.build import Interface, build
+from snncc.frontends.onnx.dialect.read import read_dialect
 from snncc.frontends.onnx.identify import identify
 from snncc.frontends.onnx.names import Names, population_names
 from snncc.frontends.onnx.ports import decoder, input_shapes, steps, widened_types
 from snncc.frontends.onnx.region import Fit, Region
 from snncc.frontends.onnx.regions import Cut, cut
 from snncc.frontends.onnx.sequence import OneStep, has_loop, looks_unrolled, sequence
-from snncc.frontends.onnx.source import Source, load
+from snncc.frontends.onnx.source import Source, extract, parse
 from snncc.frontends.onnx.states import Pairing, pair
 from snncc.frontends.onnx.step import COMPARING, STEPWISE, Step
 from snncc.frontends.onnx.tensors import printable
@@ -33,7 +34,11 @@ _ACTIVATIONS = frozenset(
 
 def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
     """Import the file; `states` are (input, output) pairs that the user gives."""
-    source = load(path)
+    proto = parse(path)
+    written = None if states else read_dialect(proto, path)
+    if written is not None:
+        return written
+    source = extract(proto, path)
     neurons_exist(source)
     one = one_step(source, states)
     step, pairing, outputs = one.step, one.pairing, one.pairing.outputs

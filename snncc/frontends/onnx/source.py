@@ -57,7 +57,11 @@ class Source:
 
 def load(path: Path) -> Source:
     """Parse the file; faults that leave the rest readable are kept in `faults`, the others raise."""
-    model = _parse(path)
+    return extract(parse(path), path)
+
+
+def extract(model: ModelProto, path: Path) -> Source:
+    """What a parsed file says; faults as those of `load`."""
     try:
         return _extract(model, path)
     except UnicodeDecodeError:  # older protobuf; newer ones give the bytes
@@ -67,7 +71,8 @@ def load(path: Path) -> Source:
 _DAMAGED = "the file is damaged or not an ONNX model: export it again"
 
 
-def _parse(path: Path) -> ModelProto:
+def parse(path: Path) -> ModelProto:
+    """The file's record; raises CompileError (`cannot-read`, `corrupt-model`) where there is none."""
     where = printable(path.name)
     try:
         size = path.stat().st_size

@@ -1,0 +1,1 @@
+"""Tests of snncc's own ONNX dialect."""
