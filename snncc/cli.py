@@ -259,18 +259,25 @@ def deploy(
 def convert(
     model: Model,
     output: Annotated[Path, typer.Argument(help="The file to write; its suffix is the format.", show_default=False)],
+    samples: Samples = None,
+    steps: Steps = None,
+    rate: Convert = None,
+    target_accuracy: TargetAccuracy = None,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
     json_: Json = False,
 ) -> None:
-    """Write a trained network in another format: .nir (the Neuromorphic Intermediate Representation)."""
+    """Write a trained network in another format: .nir, or .onnx with an op for each neuron (docs/dialect.md)."""
     from snncc import compiler, views
 
     screen = Screen(json_)
     try:
+        if rate is None and (samples or steps):
+            raise typer.BadParameter("needs --convert rate", param_hint="--samples" if samples else "--steps")
+        how = conversion(rate, samples, steps, target_accuracy)
         with screen.progress("convert"):
-            warnings = compiler.convert(model, output, states=pairs(state), nir_style=nir_style, dt=dt)
+            warnings = compiler.convert(model, output, states=pairs(state), conversion=how, nir_style=nir_style, dt=dt)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.diagnostics(warnings))

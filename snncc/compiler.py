@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -286,18 +286,28 @@ def convert(
     output: Path_,
     *,
     states: Sequence[tuple[str, str]] = (),
+    conversion: Conversion | None = None,
     nir_style: str | None = None,
     dt: float | None = None,
 ) -> tuple[Diagnostic, ...]:
-    """Write a model in the format of the output's suffix, and return what there is to warn of.
+    """Write a model in the format of the output's suffix, .nir or .onnx, and return what there is to warn of.
 
-    `dt` is the seconds of a step, for a .nir file at either end. Raises CompileError: as `import_model`,
-    `unknown-format`, `cannot-write`, and what the format cannot express.
+    `dt` is the seconds of a step, for a .nir file at either end; other arguments are those of `import_model`. Raises
+    CompileError: as `import_model`, `unknown-format`, `bad-option`, `cannot-write`, and what the format cannot express.
     """
     files.place_for_file(Path(output))
-    imported = import_model(model, states, nir_style=nir_style, dt=dt if Path(model).suffix.lower() == ".nir" else None)
-    files.replace_file(Path(output), model_bytes(imported, Path(output), dt))
-    return imported.warnings
+    read, written = (Path(each).suffix.lower() == ".nir" for each in (model, output))
+    if dt is not None and not (read or written):
+        raise fault("bad-option", "--dt", "is the time of a step in a .nir file; neither file is one", "leave it out")
+    imported = import_model(model, states, conversion=conversion, nir_style=nir_style, dt=dt if read else None)
+    files.replace_file(Path(output), model_bytes(imported, Path(output), dt if written else None))
+    return (*imported.warnings, *_left_out(imported))
+
+
+def _left_out(model: Model) -> Iterator[Diagnostic]:
+    if model.network is not None:
+        message = "the file's own integer network is left out: what is written are the layers that it stands for"
+        yield Diagnostic("integer-network", model.name, message, "compile the original for the chip's bits", "warning")
 
 
 def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:

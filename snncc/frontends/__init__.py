@@ -76,5 +76,11 @@ def model_bytes(model: Model, path: Path, dt: float | None = None) -> bytes:
         from snncc.frontends.nir.write import nir_bytes
 
         return nir_bytes(model, dt)
+    if suffix == ".onnx":
+        from snncc.frontends.onnx.dialect.write import onnx_bytes
+
+        return onnx_bytes(model)
     what = f"has the suffix {suffix!r}" if suffix else "has no suffix"
-    raise fault("unknown-format", path.name, f"{what}; networks are written to .nir files", "choose another name")
+    raise fault(
+        "unknown-format", path.name, f"{what}; networks are written to .nir and .onnx files", "choose another name"
+    )

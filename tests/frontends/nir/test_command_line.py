@@ -50,7 +50,7 @@ def test_what_cannot_be_converted(tmp_path: Path) -> None:
     done = snncc("convert", DENSE, tmp_path / "net.txt")
     assert done.exit_code == 2
     assert done.output == (
-        "error[unknown-format]: net.txt: has the suffix '.txt'; networks are written to .nir files\n"
+        "error[unknown-format]: net.txt: has the suffix '.txt'; networks are written to .nir and .onnx files\n"
         "  = hint: choose another name\n"
     )
     done = snncc("convert", DENSE, tmp_path / "net.nir", "--dt", "-1")

@@ -17,7 +17,7 @@ from snncc.frontends.model import Model
 from snncc.frontends.onnx.dialect.functions import DOMAIN, layer_functions
 from snncc.frontends.onnx.dialect.kinds import Kind, kinds, neuron_function
 from snncc.frontends.onnx.ports import decoder, steps
-from snncc.frontends.onnx.tensors import TensorReader, printable
+from snncc.frontends.onnx.tensors import TensorReader, printable, text
 from snncc.graph import Edge, Graph
 from snncc.layers import (
     Adapt,
@@ -99,8 +99,9 @@ class _Reader:
                 own = _function(node.op_type)
                 given = known.get((DOMAIN, node.op_type))
                 _must(given is not None and own is not None and _same(given, own))
-                _must(isinstance(node.name, str) and node.name.isprintable() and node.name and node.name not in calls)
-                calls[node.name] = node
+                name = text(node.name)
+                _must(name and name.isprintable() and name not in calls)
+                calls[name] = node
             else:
                 _must((node.domain, node.op_type) in _GLUE)
         return calls
@@ -203,9 +204,9 @@ class Given:
 
     def word(self, name: str, known: tuple[str, ...]) -> str:
         value = self.attributes[name]
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-        _must(text in known)
-        return text
+        word = value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+        _must(word in known)
+        return word
 
     def get(self, name: str) -> Array | None:
         return self.constants.get(name)
