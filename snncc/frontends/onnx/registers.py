@@ -2,8 +2,8 @@
 
 An op may run in its own step or wait for a later one that needs its result. This is retiming with the fewest
 registers (C. Leiserson and J. Saxe, Algorithmica 6, 1991), a linear program whose solutions are whole numbers. Of equal
-ones, what a comparison reads is not carried to it, as a neuron fires in the step in which it reaches its threshold; and
-else ops run as late as they may. So what is carried is what a framework calls a state.
+ones, what a comparison or a clamp reads is not carried to it, as a neuron fires in the step in which it reaches its
+threshold; and else ops run as late as they may. So what is carried is what a framework calls a state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def last_steps(
 ) -> dict[str, int] | None:
     """The step of the last copy of each stream, no less than `least`, given that of some; None if there is none.
 
-    `tests` are the streams that only comparisons are made of.
+    `tests` are comparisons, clamps, and the streams that only those read.
     """
     from scipy.optimize import linprog  # takes a third of a second to import, and only unrolled loops need it
     from scipy.sparse import coo_matrix

@@ -11,10 +11,12 @@ from snncc.arrays import Array
 from snncc.diagnostics import CompileError, fault
 from snncc.frontends.onnx.orbits import Copies, Flat, flat, place, reached, shared_by_all
 from snncc.frontends.onnx.registers import Read, last_steps
-from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Step
+from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.timeline import Readout
 from snncc.layers import Rearrange
+
+_CLAMPS = frozenset({"Relu", "Clip", "Max", "Min"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,16 +118,25 @@ def _reads(copies: Copies, names: Sequence[str], fixed: frozenset[str]) -> list[
 
 
 def _tests(copies: Copies, reads: Sequence[Read]) -> set[str]:
-    """Comparisons, and what nothing but comparisons read."""
+    """Comparisons and clamps, and what nothing else reads: they belong to the step that made what they look at.
+
+    So do sums with a constant.
+    """
     pieces = copies.flat.pieces
     readers: dict[str, list[str]] = {}
     for source, reader, _ in reads:
         readers.setdefault(source, []).append(reader)
-    found = {n for n in readers if n in pieces and pieces[n].node.op in COMPARING}
+    found = {n for n in readers if n in pieces and pieces[n].node.op in COMPARING | _CLAMPS}
     for name in sorted(readers, key=copies.flat.position.__getitem__, reverse=True):
         if name in pieces and found.issuperset(readers[name]):
             found.add(name)
-    return found
+    return found | {name for name in readers if name in pieces and _is_shift(pieces[name])}
+
+
+def _is_shift(piece: Piece) -> bool:
+    """Whether a constant is added, as at the end of a clamp at another value than 0."""
+    node = piece.node
+    return isinstance(piece, Pointwise) and node.op in ("Add", "Sub") and node.inputs[-1] in piece.constants
 
 
 def _length(copies: Copies, names: Sequence[str], ends: Ends) -> int:

@@ -14,6 +14,7 @@ from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.onnx import elementwise
 from snncc.frontends.onnx.attributes import axis, bad_shape, integer, real
 from snncc.frontends.onnx.fold import FOLDABLE, Budget, fold
+from snncc.frontends.onnx.gates import MAXIMA, gate, no_gate, unchanged, unchanged_by
 from snncc.frontends.onnx.linear_ops import LINEAR, check_size, linear_op, not_finite
 from snncc.frontends.onnx.older import modern
 from snncc.frontends.onnx.rearranging import REARRANGING, RESHAPING, rearranged, reshaped, size_after
@@ -71,6 +72,8 @@ class Tracer:
     kinds: dict[str, str] = field(default_factory=dict[str, str])
     events: set[str] = field(default_factory=set[str])
     positive: set[str] = field(default_factory=set[str])  # spikes as numbers and what is rectified, never below zero
+    binary: set[str] = field(default_factory=set[str])  # spikes as numbers, 0 or 1
+    makers: dict[str, Node] = field(default_factory=dict[str, Node])  # of streams, their sources as streams
 
     @staticmethod
     def of(source: Source) -> Tracer:
@@ -126,7 +129,11 @@ class Tracer:
             self._stream_op(node, args, streams)
 
     def _stream_op(self, node: Node, args: Sequence[Array | None], streams: Sequence[str]) -> None:
-        if node.op in RESHAPING or node.op in REARRANGING:
+        if not self.rectified and (found := gate(node, streams, lambda name: self.alias[name] in self.binary)):
+            self.constants.update(found.constants)
+            for each in found.nodes:
+                self._dispatch(each)
+        elif node.op in RESHAPING or node.op in REARRANGING:
             self._only_first(node, streams == [node.inputs[0]])
             self._move(node, args)
         elif node.op == "Concat" and streams:
@@ -139,6 +146,8 @@ class Tracer:
             self._rectify(node, args, streams)
         elif node.op in elementwise.OPS:
             self._pointwise(node)
+        elif node.op in MAXIMA:
+            raise no_gate(node)
         else:
             raise _unsupported(node)
 
@@ -184,7 +193,7 @@ class Tracer:
             return
         self._layered(node, name, (Rearrange(without_batch(index.shape), flat),), index.shape, output)
         self.kinds[output] = self.kinds[name]
-        for known in (self.events, self.positive):
+        for known in (self.events, self.positive, self.binary):
             if self.alias[name] in known:
                 known.add(output)
 
@@ -276,27 +285,38 @@ class Tracer:
         kind = self._kind(node)
         output = node.outputs[0]
         floats = kind == "f" and all(self.kinds[name] == "f" for name in streams)
-        if floats and (kept := _unchanged(node, constants)) is not None:
-            self._rename(output, streams[kept], shape)
+        named = replace(node, inputs=tuple(self.alias[streams[n]] if n in streams else n for n in node.inputs))
+        kept = unchanged(named, constants) or unchanged_by(named, self.makers, self.positive)
+        if floats and kept is not None:
+            self._rename(output, kept, shape)
         elif floats and node.op == "Mul" and any(not each.any() for each in constants.values()):
             self.constants[output] = np.broadcast_to(np.float32(0), shape)
         elif node.op == "Cast" and kind == self.kinds[node.inputs[0]] in ("f", "b"):
             self._rename(output, streams[node.inputs[0]], shape)
         else:
-            inputs = tuple(self.alias[streams[name]] if name in streams else name for name in node.inputs)
+            self.makers[output] = named
             piece = Pointwise(
-                replace(node, inputs=inputs, outputs=(output,)),
+                replace(named, outputs=(output,)),
                 without_batch(shape),
                 constants,
                 floats and _is_linear(node, constants),
             )
             self.pieces.append(piece)
             self.stream(output, output, shape, kind)
-            if node.op == "Cast" and self.kinds[node.inputs[0]] == "b":
-                self.positive.add(output)
+            self._bound(piece, output)
             jumps = node.op in COMPARING | LOGICAL | STEPWISE
             if jumps or all(each in self.events for each in piece.sources):
                 self.events.add(output)
+
+    def _bound(self, piece: Pointwise, output: str) -> None:
+        """Keep in mind what the values of a stream may be."""
+        node = piece.node
+        inverted = node.op == "Sub" and node.inputs[0] in piece.constants and self.binary.issuperset(piece.sources)
+        cast = node.op == "Cast" and (self.kinds[node.inputs[0]] == "b" or node.inputs[0] in self.binary)
+        if cast or (inverted and bool(np.all(piece.constants[node.inputs[0]] == 1))):
+            self.binary.add(output)
+        if cast or node.op == "Abs":
+            self.positive.add(output)
 
     def _common_shape(self, node: Node) -> Shape:
         shapes = [
@@ -351,19 +371,6 @@ def _try(node: Node, compute: Callable[[], _T]) -> _T:
         return compute()
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
         raise bad_shape(node, f"does not fit its inputs: {error}") from None
-
-
-def _unchanged(node: Node, constants: Mapping[str, Array]) -> str | None:
-    """The input that an op returns as it is: times 1, plus 0, the sum of one."""
-    if len(node.inputs) == 1 and node.op in ("Sum", "Mean", "Max", "Min"):
-        return node.inputs[0]
-    if len(node.inputs) != 2 or len(constants) != 1 or node.op not in ("Add", "Sub", "Mul", "Div"):
-        return None
-    (name, value), (left, right) = next(iter(constants.items())), node.inputs
-    if name == left and node.op in ("Sub", "Div"):
-        return None
-    neutral = 0 if node.op in ("Add", "Sub") else 1
-    return (right if name == left else left) if (value == neutral).all() else None
 
 
 def _is_linear(node: Node, constants: Mapping[str, Array]) -> bool:

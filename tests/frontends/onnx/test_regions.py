@@ -188,11 +188,10 @@ def test_half_precision_is_widened_with_a_warning(tmp_path: Path) -> None:
     )
 
 
-def test_the_product_of_spikes_is_refused(tmp_path: Path) -> None:
+def test_the_product_of_spikes_is_a_population(tmp_path: Path) -> None:
     graph = StepGraph()
     graph.input("x", (1, 3))
     a, b = graph.lif("a", "x", (3,)), graph.lif("b", scaled(graph, "x", 0.5, "half"), (3,))
     graph.node("Mul", [a, b], "both", name="both")
     graph.output("both")
-    with pytest.raises(CompileError, match="error"):
-        read_model(graph.save(tmp_path))
+    assert len(read_model(graph.save(tmp_path)).graph.of_kind(Neuron)) == 3

@@ -22,23 +22,10 @@ FILES = Path(__file__).parents[2] / "zoo" / "files"
 STEPS = 100  # in all, of as many sequences as that takes
 # not in the normal form, or not recognised yet; each with the rule that says so
 REFUSED = {
-    "jelly_conv_step_dyn": "unsupported-op",
-    "jelly_conv_unrolled_dyn": "unsupported-op",
-    "jelly_sew_or_step_dyn": "not-a-neuron",
-    "jelly_sew_and_step_dyn": "not-a-neuron",
-    "jelly_sew_iand_step_dyn": "not-a-neuron",
-    "jelly_sew_or_unrolled_dyn": "not-a-neuron",
     "norse_refractory_step_dyn": "branching-leak",
     "norse_refractory_step_ts": "branching-leak",
-    "plain_attention_step_dyn": "not-a-neuron",
-    "plain_attention_unrolled_dyn": "not-a-neuron",
     "plain_refractory_step_dyn": "branching-leak",
     "plain_refractory_unrolled_dyn": "branching-leak",
-    "plain_stateless_step_dyn": "unsupported-op",
-    "plain_stateless_step_ts": "unsupported-op",
-    "plain_stateless_unrolled_dyn": "unsupported-op",
-    "sinabs_squeeze_unrolled_dyn": "not-a-neuron",
-    "sinabs_squeeze_unrolled_ts": "not-a-neuron",
 }
 NAMES = sorted(path.stem for path in FILES.glob("*.onnx"))
 
