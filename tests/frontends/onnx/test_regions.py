@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from onnx import TensorProto, helper
 
-from snncc.diagnostics import CompileError
 from snncc.frontends import Model, read_model
 from snncc.layers import HardReset, Neuron, Scale
 
