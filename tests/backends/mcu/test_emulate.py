@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snncc import chip as chips
+from snncc.analysis.proof import prove
+from snncc.backends.base import Batch, Job
+from snncc.backends.c.mcu import BACKEND
+from snncc.backends.c.mcu.emulate import worst_step
+from snncc.backends.c.mcu.memory import footprint
 from snncc.diagnostics import CompileError
 from snncc.integers import Population, Source
 from snncc.linear import Conv, Dense, to_sparse
 from tests.backends.c_helpers import chained, inputs, lif, rich, small
-from tests.backends.mcu.devices import NAMES, differences, each_device, needs, ran
+from tests.backends.mcu.devices import NAMES, differences, each_device, emitted, needs, place, ran
+
+MARGIN = 24  # bytes of the harness's own frames between the step and where its stack is measured
 
 
 @each_device
@@ -123,3 +131,29 @@ def test_a_core_that_the_compiler_does_not_know() -> None:
     other = replace(chip, compiler=chips.Compiler("arm-none-eabi-gcc", ("-mcpu=cortex-m99",)))
     with pytest.raises(CompileError, match=r"compiler-failed.*cortex-m99"):
         ran(network, other, *inputs(network))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in NAMES if name != "avr"])
+def test_no_step_takes_more_than_the_worst_case(name: str, tmp_path: Path) -> None:
+    """Inputs that are all ones, and neurons that all fire at every step: what is counted nears the bound from below."""
+    rng = np.random.default_rng(8)
+    weights = [rng.integers(-20, 100, shape) for shape in ((40, 32), (64, 40), (10, 64))]
+    layers = {f"h{n}": (Dense(each), replace(lif((len(each),), 9))) for n, each in enumerate(weights)}
+    network, chip = chained(Source((32,)), layers), chips.load(name)
+    x = np.ones((1, 6, 32), np.int64)
+    place(emitted(network, chip), tmp_path)
+    result = BACKEND.run(tmp_path, network, chip, Batch(x, np.array([6])), True)
+    assert np.mean([spikes.mean() for spikes in result.trace.spikes.values()]) > 0.8
+    bound = worst_step(tmp_path, network, prove(network, 12), chip)
+    assert bound is not None
+    assert 0.6 * bound < result.peaks["worst"][0] <= bound
+
+
+@each_device
+def test_the_stack_stays_within_what_was_computed(name: str) -> None:
+    network, chip = small() if name == "avr" else rich(), chips.load(name)
+    taken = footprint(Job("a model", network, prove(network, 12), chip))
+    computed = next(each.bytes for each in taken.sections if each.name == "stack")
+    (source,) = network.of_kind(Source).values()
+    result = ran(network, chip, np.full((1, 6, *source.shape), source.highest))
+    assert 16 < result.peaks["stack"][0] <= computed + MARGIN

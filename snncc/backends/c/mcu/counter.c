@@ -67,7 +67,7 @@ static void enter(const region *at)
         here = 0, inside = 1, population = 0, slot = 0;
         steps++;
     } else if (at->kind == 'p') {
-        population = at->number, slot = synapse = 0;
+        population = at->number, slot = synapse = 0, inside = 1;
     } else if (at->kind == 'k') {
         slot = synapse < NEURONS - 1 ? ++synapse : synapse;
     } else if (at->kind == 'n') {

@@ -24,7 +24,9 @@ _KINDS = (
     (re.compile(r"add_(rows|targets|walk)_.*(?<!_span)(?<!_batch)"), "k"),
     (re.compile(r"update_.*"), "n"),
 )
-_OUTSIDE = re.compile(r"main|fail|take|number|flush|put\w*|read_frame|measured|step|drain|run_sample|board_\w+|call")
+_OUTSIDE = re.compile(
+    r"main|fail|take|number|flush|put\w*|read_frame|measured|step|all_active|drain|run_sample|board_\w+|call"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,19 @@ def functions(program: Path, chip: Chip) -> Mapping[str, tuple[int, int]]:
         parts = line.split()
         if len(parts) == 4 and parts[2] in "tTwW":
             found[parts[3].split(".")[0]] = int(parts[0], 16), int(parts[1], 16)
+    return found
+
+
+def instructions(program: Path, chip: Chip) -> Mapping[str, int]:
+    """How many instructions each function consists of."""
+    found: dict[str, int] = {}
+    name = ""
+    for line in tool_output(chip, "objdump", "-d", "--no-show-raw-insn", str(program)).splitlines():
+        head = re.fullmatch(r"[0-9a-f]+ <([^>]+)>:", line)
+        if head:
+            name = head[1].split(".")[0]
+        elif re.match(r"\s*[0-9a-f]+:\s+(?!\.(word|short|byte))\w", line):
+            found[name] = found.get(name, 0) + 1
     return found
 
 

@@ -85,6 +85,8 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
     base = context_of(job, plan, Storage(plan.tables, ()), PackedCalls)
     index = index_type(plan, device)
     walks = [_walk(step, link) for step in plan.steps for link in step.links if link.compiled.walk]
+    senders = [step.sender for step in plan.steps]
+    senders += [plan.senders[plan.source_name]] * plan.copied
     padded = {f"{step.neurons.ident}_acc": padded_sums(step) for step in plan.steps}
     return {
         **base,
@@ -107,6 +109,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "sum_words": max([1, *(sum_bytes(step) // 4 for step in plan.steps)]),
         "text": [_whole(each, device) for each in plan.tables],
         "walks": walks,
+        "sent_arrays": [{"pointer": f"state.{each.array}", "byte": 1} for each in senders],
         "walk_types": list(dict.fromkeys(each["type"] for each in walks)),
     }
 

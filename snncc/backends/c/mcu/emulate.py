@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import struct
@@ -15,12 +16,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from snncc.analysis.proof import Proof
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.building import Build, compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
 from snncc.backends.c.mcu.artefact import device_of, sources
-from snncc.backends.c.mcu.counting import Counted, count, counter_options
+from snncc.backends.c.mcu.counting import NEURONS, Counted, count, counter_options, instructions
+from snncc.backends.c.mcu.emit import plan_for
 from snncc.backends.c.run import work
 from snncc.backends.c.widths import CType, wire
 from snncc.chip import Chip
@@ -60,6 +63,34 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     except OSError as error:
         raise no_room(error) from error
     return _joined(parts, time.perf_counter() - begun)
+
+
+def worst_step(folder: Path, network: Network, proof: Proof, chip: Chip) -> int | None:
+    """A number of instructions that no step exceeds, whatever its input; None where only a timer's cycles are counted.
+
+    What the synapses take depends only on which sources are active: it is counted in a step in which all are. What
+    neurons take depends on what they do; each instruction of their loop is executed at most once a neuron.
+    """
+    device = device_of(chip)
+    if device.emulator.counts != "instructions":
+        return None
+    plan = plan_for(network, proof, chip)
+    source = next(iter(network.of_kind(Source).values()))
+    size = math.prod(source.shape)
+    batch = Batch(np.full((1, 1, size), source.highest, np.int64), np.array([1]))
+    files = tuple((name, content_of(folder, name)) for name in sources(device))
+    try:
+        ran = _run_part(chip, files, _emulator(chip, device), network, batch, False, worst=True)
+        build = compiled(chip, _arguments(files, device, False, worst=True), files)
+        static = instructions(build.folder / "network.elf", chip)
+    except OSError as error:
+        raise no_room(error) from error
+    total = int(ran.counted.at[:, :NEURONS].sum()) + static.get("snn_step", 0) + 2 * len(plan.steps)
+    functions = [name for name in static if name.startswith("update_")]
+    for step in plan.steps:
+        longest = max(static[name] for name in functions if name.startswith(f"update_{step.neurons.kind.title}"))
+        total += (1 + step.op.size) * longest
+    return total
 
 
 def _emulator(chip: Chip, device: Device) -> str:
@@ -110,7 +141,13 @@ def _compact(batch: Batch, kind: CType) -> bytes:
 
 
 def _run_part(
-    chip: Chip, files: tuple[tuple[str, bytes], ...], emulator: str, network: Network, batch: Batch, record: bool
+    chip: Chip,
+    files: tuple[tuple[str, bytes], ...],
+    emulator: str,
+    network: Network,
+    batch: Batch,
+    record: bool,
+    worst: bool = False,
 ) -> _Ran:
     device = device_of(chip)
     source = next(iter(network.of_kind(Source).values()))
@@ -118,7 +155,7 @@ def _run_part(
     serial = device.emulator.channel == "serial"
     if serial:
         files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind))))
-    build = compiled(chip, _arguments(files, device, record), files)
+    build = compiled(chip, _arguments(files, device, record, worst), files)
     with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
         folder = Path(scratch)
         if not serial:
@@ -141,15 +178,17 @@ def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folde
     return _Ran(trace, stack, count(folder, cycles, int(batch.lengths.sum())))
 
 
-def _arguments(files: Sequence[tuple[str, bytes]], device: Device, record: bool) -> tuple[str, ...]:
+def _arguments(
+    files: Sequence[tuple[str, bytes]], device: Device, record: bool, worst: bool = False
+) -> tuple[str, ...]:
     """What follows the compiler's own flags."""
-    defines = ["-DSNN_RUN", "-DSNN_STACK", *["-DSNN_RECORD"] * record]
+    defines = ["-DSNN_RUN", "-DSNN_STACK", *["-DSNN_RECORD"] * record, *["-DSNN_WORST"] * worst]
     linking = ["-Wl,--gc-sections", "-I."]
     if device.emulator.channel == "semihosting":
         linking += ["-nostartfiles", "-T", "bare_metal/link.ld"]
     else:
         defines.append("-DSNN_COMPACT")
-    skipped = {"network.c"} if device.emulator.counts == "cycles" else set[str]()
+    skipped = {"network.c"} if worst or device.emulator.counts == "cycles" else set[str]()
     code = [name for name, _ in files if name.endswith(".c") and name not in skipped]
     return (*defines, *linking, *code, "-o", "network.elf")
 
