@@ -32,7 +32,7 @@ def line(name: str, target: str, bits: int, samples: int) -> list[str]:
     assert isinstance(program, Program)
     data = program.data(MODELS / f"{name}.npz", limit=samples)
     verdict, run = program.verify(data), program.simulate(data)
-    rows = program.profile(data.part(0, min(10, samples)))
+    rows = program.profile(data.part(0, min(10, samples))).rows
     figures = {each.key: each.value for each in run.readings}
     counted = figures.get("instructions", figures.get("cycles", 0.0))
     synaptic = [each for each in rows if each.synaptic and each.counted is not None]

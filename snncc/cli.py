@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +27,7 @@ from snncc.options import (
     Model,
     NirStyle,
     Partition,
+    Profile,
     RecordAll,
     RequireProof,
     Samples,
@@ -35,6 +37,7 @@ from snncc.options import (
     StockOnly,
     Target,
     TargetAccuracy,
+    Trace,
     conversion,
     decoder_of,
     pairs,
@@ -152,9 +155,8 @@ def simulate(
     record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
     record_all: RecordAll = False,
     report: Annotated[Path | None, typer.Option(help="Write a page on the run to this .html file.")] = None,
-    trace: Annotated[
-        Path | None, typer.Option(help="Write what cores and links do in the first sample, for Perfetto.")
-    ] = None,
+    trace: Trace = None,
+    profile: Profile = False,
     limit: Limit = None,
     steps: Steps = None,
     decoder: DecoderName = None,
@@ -185,9 +187,10 @@ def simulate(
                 program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
+                run = replace(run, profile=program.profile(data)) if profile else run
                 _pages(program, data, run, report, trace, shown.stage)
             else:
-                _only_for_folders({"--report": report, "--trace": trace})
+                _only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
                 how = conversion(convert, samples, steps, target_accuracy)
                 model = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
                 data = model_data(model, input_, steps=None if how else steps, limit=limit)

@@ -68,6 +68,10 @@ Partition = Annotated[
 ]
 RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
 Arduino = Annotated[bool, typer.Option("--arduino", help="Lay the folder out as a library for the Arduino IDE.")]
+Trace = Annotated[Path | None, typer.Option(help="Write what cores and links do in the first sample, for Perfetto.")]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="Say where a microcontroller's instructions go, layer by layer.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
 
 Convert = Annotated[

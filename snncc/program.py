@@ -17,10 +17,10 @@ import numpy.typing as npt
 from snncc import artefact, files, verify
 from snncc import data as datasets
 from snncc.analysis.costs import Spent, added, greatest, spent
-from snncc.analysis.metrics import Fidelity, Reading, Run, joined, summarise
+from snncc.analysis.metrics import Fidelity, Profile, Reading, Run, joined, summarise
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
-from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline, Took
+from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
@@ -97,6 +97,14 @@ class CompiledModel(ABC):
         """
         artefact.write(Path(folder), self.files())
         return replace(self, folder=Path(folder))
+
+    def profile(self, data: DataLike) -> Profile:  # noqa: ARG002
+        """Where the target's instructions (or cycles) go, by synapse and population: means over samples.
+
+        Raises CompileError: `no-profile` for targets that do not count them.
+        """
+        message = "does not count what each layer takes"
+        raise fault("no-profile", self.chip.name, message, "choose a microcontroller")
 
     def laid_out(self: C, layout: str) -> C:
         """The same program, whose artefact is laid out in another way: "arduino", a library for the Arduino IDE.
@@ -243,22 +251,17 @@ class Program(CompiledModel):
         """What the program takes of the target's memories, where the target says what it has."""
         return self.backend.footprint(self.job) if self.backend.footprint else None
 
-    def profile(self, data: DataLike) -> tuple[Took, ...]:
-        """Where the target's instructions go, by synapse and population: means over the samples of `data`.
-
-        Raises CompileError: `no-profile` for targets that do not count them.
-        """
+    def profile(self, data: DataLike) -> Profile:
         if self.backend.profile is None:
-            hint = "choose a microcontroller"
-            raise fault("no-profile", self.chip.name, "does not count what each layer takes", hint)
+            return super().profile(data)
         data = data if isinstance(data, Data) else self.data(data)
         with self._placed() as folder:
             batches = list(self._batches(data, record=True))
             results = [result for _, result in self._results(folder, data, record=True)]
-        source = next(iter(self.network.of_kind(Source)))
-        spikes = joined([each.trace for each in results]).spikes
-        sent = {source: np.concatenate([batch.x for batch in batches]), **spikes}
-        return self.backend.profile(self.job, results, sent, len(data.x))
+            source = next(iter(self.network.of_kind(Source)))
+            spikes = joined([each.trace for each in results]).spikes
+            sent = {source: np.concatenate([batch.x for batch in batches]), **spikes}
+            return self.backend.profile(self.job, results, sent, folder, len(data.x))
 
     def files(self) -> Mapping[str, bytes]:
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)

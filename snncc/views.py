@@ -16,7 +16,7 @@ from snncc.diagnostics import Diagnostic, printable
 
 if TYPE_CHECKING:
     from snncc.analysis.costs import Estimate, Spent
-    from snncc.analysis.metrics import Run
+    from snncc.analysis.metrics import Profile, Run
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
     from snncc.chip import Chip
@@ -251,10 +251,27 @@ def simulated(what: Path, run: Run) -> View:
         "classes": run.classes.tolist(),
         **{each.key: each.value for each in run.readings},
     }
+    if run.profile is not None:
+        shown = _profile(run.profile)
+        return View({**plain, **shown.plain}, [table, *shown.shown])
     if run.spent is None:
         return View(plain, [table])
     taken = _spent(run.spent)
     return View({**plain, **taken.plain}, [table, *taken.shown])
+
+
+def _profile(profile: Profile) -> View:
+    """Where a run's instructions or cycles went, in means a sample."""
+    columns = ("kernel", "#events", "#synaptic", f"#{profile.unit}", "#each", "#bytes", "#break-even\nactivity")
+    table = _table("a sample, layer by layer", "layer", *columns)
+    for each in profile.rows:
+        numbers = [each.events, each.synaptic, each.counted]
+        cells = ["" if value is None else f"{value:,.0f}" for value in numbers]
+        of_each = "" if each.each is None else f"{each.each:.2f}"
+        even = "" if each.break_even is None else f"{each.break_even:.0%}"
+        _row(table, each.name, each.kernel, *cells, of_each, f"{each.bytes:,}", even)
+    worst = "" if profile.worst is None else f"no step of any input takes more than {profile.worst:,} {profile.unit}"
+    return View({"profile": dataclasses.asdict(profile)}, ["", table, *["", Text(worst)] * bool(worst)])
 
 
 def _spent(spent: Spent) -> View:

@@ -37,6 +37,34 @@ class Fidelity:
     changed: float
 
 
+@dataclass(frozen=True)
+class Took:
+    """What a synapse or a population took of a run, in means a sample; `counted` instructions or cycles, if known.
+
+    `events` are active sources of a synapse (`synaptic` their synapses), or steps of neurons; `each` is what one of
+    them (of the synapses) took, `bytes` what it has of memory. A synapse whose sources are active more often than
+    `break_even` would take less with a kernel that multiplies and adds all of its inputs.
+    """
+
+    name: str
+    kernel: str
+    events: float
+    synaptic: float | None
+    counted: float | None
+    each: float | None
+    bytes: int
+    break_even: float | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a run's `unit`, instructions or cycles, went; `worst` is what no step of any input exceeds, if known."""
+
+    unit: str
+    rows: tuple[Took, ...]
+    worst: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """The result of simulating a data set.
@@ -44,7 +72,8 @@ class Run:
     `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
     the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
     spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's
-    own; `spent` is what a chip of many cores took, `counts` what it counted.
+    own; `spent` is what a chip of many cores took, `counts` what it counted;
+    `profile` is where a microcontroller's instructions went, if that was asked for.
     """
 
     samples: int
@@ -57,6 +86,7 @@ class Run:
     readings: tuple[Reading, ...] = ()
     spent: Spent | None = None
     counts: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
+    profile: Profile | None = None
 
 
 def summarise(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snncc.analysis.metrics import Fidelity, Reading
+from snncc.analysis.metrics import Fidelity, Profile, Reading
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array, Ints
 from snncc.chip import Capability, Chip
@@ -99,25 +99,6 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Took:
-    """What a synapse or a population took of a run, in means a sample; `counted` instructions or cycles, if known.
-
-    `events` are active sources of a synapse (`synaptic` their synapses), or steps of neurons; `each` is what one of
-    them (of the synapses) took, `bytes` what it has of memory. A synapse whose sources are active more often than
-    `break_even` would take less with a kernel that multiplies and adds all of its inputs.
-    """
-
-    name: str
-    kernel: str
-    events: float
-    synaptic: float | None
-    counted: float | None
-    each: float | None
-    bytes: int
-    break_even: float | None
-
-
-@dataclass(frozen=True)
 class Footprint:
     """What a program takes of each memory of its target, and how many bytes there are."""
 
@@ -138,7 +119,8 @@ class Backend:
     own neurons do not do, with errors if strict. Scales are chosen without the capabilities that it `shuns`.
     `ready(setting)` makes ready what running needs, and gives the `run` for it. `readings(results, chip, samples)` says
     what a run took. `footprint(job)` is what a program takes of the target's memories, `fits(network, proof, chip)`
-    yields those that are too small, `profile(job, results, sent, samples)` says where a run's instructions went.
+    yields those that are too small, `profile(job, results, sent, folder, samples)` says where a run's
+    instructions went.
     `layouts` are other ways to lay out the artefact.
     """
 
@@ -154,7 +136,7 @@ class Backend:
     ready: Callable[[Setting], Run] | None = None
     readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]] | None = None
     footprint: Callable[[Job], Footprint] | None = None
-    profile: Callable[[Job, Sequence[Result], Mapping[str, Array], int], tuple[Took, ...]] | None = None
+    profile: Callable[[Job, Sequence[Result], Mapping[str, Array], Path, int], Profile] | None = None
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
     layouts: tuple[str, ...] = ()
 

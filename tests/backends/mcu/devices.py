@@ -40,6 +40,12 @@ def needs(name: str) -> pytest.MarkDecorator:
 
 each_device = pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in NAMES])
 
+ALIKE = ("cortex-m7", "cortex-m0plus")  # their code is that of another one: nightly is often enough for long tests
+each_kind = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[needs(name), *[pytest.mark.slow] * (name in ALIKE)]) for name in NAMES],
+)
+
 
 def emitted(network: Network, chip: Chip, title: str = "a model") -> Mapping[str, bytes]:
     return BACKEND.emit(Job(title, network, prove(network, 12), chip))

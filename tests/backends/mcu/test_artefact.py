@@ -18,7 +18,7 @@ from snncc.backends.base import Job
 from snncc.backends.c.mcu import BACKEND
 from snncc.diagnostics import CompileError
 from tests.backends.c_helpers import rich, small
-from tests.backends.mcu.devices import each_device, emitted, needs, place
+from tests.backends.mcu.devices import each_device, each_kind, emitted, needs, place
 
 MODELS = Path(__file__).parents[3] / "models"
 ARDUINO = """#pragma once
@@ -66,7 +66,7 @@ def built(folder: Path) -> Path:
     return folder / "build" / "selftest.elf"
 
 
-@each_device
+@each_kind
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
 def test_the_self_test_passes_and_finds_a_changed_weight(name: str, tmp_path: Path) -> None:
     network = small() if name == "avr" else rich()

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from snncc.analysis.metrics import Profile, Took
 from snncc.arrays import Array, Ints
-from snncc.backends.base import Job, Result, Took
+from snncc.backends.base import Job, Result
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import NEURONS, SLOTS
 from snncc.backends.c.mcu.emit import plan_for
+from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.plan import Link, Step
 from snncc.integers import Network, Synapse, source_of
 from snncc.linear import LinearMap, to_sparse
 
 
-def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samples: int) -> tuple[Took, ...]:
+def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], folder: Path, samples: int) -> Profile:
     """One row for each synapse and each population; `sent` is what source and populations sent, by name.
 
     Events and counts are means a sample. A population's own row holds what its synapses' rows do not: clearing sums,
@@ -36,7 +39,8 @@ def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], samp
             rows.append(_synapse(job.network, link, sent, counted, samples, device.dense_mac.value))
         rest = float(own.sum() - own[1 : 1 + len(step.links)].sum() if by_synapse else own.sum())
         rows.append(_population(step, rest / samples, steps / samples, float(own[NEURONS]) / samples))
-    return tuple(rows)
+    worst = worst_step(folder, job.network, job.proof, job.chip)
+    return Profile(device.emulator.counts, tuple(rows), worst)
 
 
 def _synapse(
