@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -40,6 +40,8 @@ from snncc.options import (
     Trace,
     conversion,
     decoder_of,
+    only_for_folders,
+    only_for_models,
     pairs,
     partition_of,
 )
@@ -182,15 +184,15 @@ def simulate(
         _places_for(record, report, trace)
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
-                _only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
-                _only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
+                only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
+                only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
                 program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 run = replace(run, profile=program.profile(data)) if profile else run
                 _pages(program, data, run, report, trace, shown.stage)
             else:
-                _only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
+                only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
                 how = conversion(convert, samples, steps, target_accuracy)
                 model = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
                 data = model_data(model, input_, steps=None if how else steps, limit=limit)
@@ -226,6 +228,36 @@ def verify(
         screen.fail(error, 2)
     screen.show(views.verified(verdict))
     raise typer.Exit(0 if verdict.equal else 1)
+
+
+@app.command()
+def explain(
+    folder: Folder,
+    model: Annotated[Path, typer.Option("--model", help="The model that it was compiled from.", show_default=False)],
+    data: Annotated[
+        Path, typer.Option("--data", "-d", help="An .npz file: x, and y and lengths if there are.", show_default=False)
+    ],
+    limit: Limit = None,
+    steps: Steps = None,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Say where accuracy went: after each population that is compiled, and how far its spikes are off."""
+    from snncc import explanation, views
+    from snncc.compiler import import_model, open_program
+
+    screen = Screen(json_)
+    try:
+        with screen.progress("explain") as shown:
+            program = open_program(folder)
+            samples = program.data(data, steps=steps, limit=limit)
+            imported = import_model(model, pairs(state), nir_style=nir_style, dt=dt)
+            found = explanation.explain(program, imported, samples, progress=shown.count)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.explained(found))
 
 
 @app.command()
@@ -355,18 +387,6 @@ def _pages(
         files.replace_file(trace, found.content)
         if found.steps < found.of:
             typer.echo(f"the trace ends after {found.steps} of {found.of} steps, as a browser opens no more", err=True)
-
-
-def _only_for_folders(options: dict[str, Any]) -> None:
-    for name, value in options.items():
-        if value:
-            raise typer.BadParameter("needs a compiled folder, which says where a program runs", param_hint=name)
-
-
-def _only_for_models(options: dict[str, Any]) -> None:
-    for name, value in options.items():
-        if value:
-            raise typer.BadParameter("is fixed in a compiled folder; compile again to change it", param_hint=name)
 
 
 def main() -> NoReturn:

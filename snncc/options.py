@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -115,3 +115,15 @@ def partition_of(name: str) -> Method:
     if name in get_args(Method):
         return cast("Method", name)
     raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Method))}", param_hint="--partition")
+
+
+def only_for_folders(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise typer.BadParameter("needs a compiled folder, which says where a program runs", param_hint=name)
+
+
+def only_for_models(options: dict[str, Any]) -> None:
+    for name, value in options.items():
+        if value:
+            raise typer.BadParameter("is fixed in a compiled folder; compile again to change it", param_hint=name)

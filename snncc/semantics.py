@@ -12,11 +12,13 @@ import numpy as np
 
 from snncc import integers, layers
 from snncc.arrays import Array, Floats, Ints
-from snncc.graph import Graph
+from snncc.graph import Edge, Graph
 from snncc.integers import Decay, Fire, Network, Population, Register, Source, Synapse, value_range
 from snncc.layers import Decoder, Layer, Neuron
 from snncc.linear import Conv, Dense, LinearMap, largest_sum, operator
 from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, simulate
+
+_INTEGERS = "\0"  # the input in integers, where there is one in floats too: no op is called that
 
 
 def decayed(x: Ints, decay: Decay) -> Ints:
@@ -204,6 +206,47 @@ def run_float(
         else:
             runnables[name] = Stateless(float_operator(op), layers.size(op.shape))
     return simulate(graph, runnables, lengths, steps, record)
+
+
+def run_mixed(
+    graph: Graph[Layer],
+    network: Network,
+    chosen: Collection[str],
+    inputs: tuple[Array, Array],
+    steps: int,
+    lengths: Array | None = None,
+    record: Collection[str] = (),
+) -> Trace:
+    """A legal network in float64, but for the `chosen` populations: they are those of the integer network made of it.
+
+    With all of them chosen, spikes are those of `run`. `inputs` are the samples in floats and in integers; all else is
+    as for `run`. Delays are the legal network's own, as the integer one may have been retimed.
+    """
+    ((entry, source),) = graph.of_kind(layers.Input).items()
+    ints = {edge.source for name in chosen for edge in graph.incoming(name)}
+    frames, own, steps = _frames(inputs[0], source.shape, steps, lengths)
+    integer_frames, *_ = _frames(inputs[1], source.shape, steps, lengths)
+    width = layers.size(source.shape)
+    runnables: dict[str, Runnable] = {entry: Feed(frames, width), _INTEGERS: Feed(integer_frames, width)}
+    for name, op in graph.ops.items():
+        if isinstance(op, Neuron):
+            runnables[name] = (
+                stateful(rest, step, network[name]) if name in chosen else stateful(float_rest, float_step, op)
+            )
+        elif isinstance(op, layers.Output):
+            runnables[name] = Probe(op.value, op.when)
+        elif not isinstance(op, layers.Input):
+            synapse = network[name]
+            assert isinstance(synapse, Synapse)
+            floats = Stateless(float_operator(op), layers.size(op.shape))
+            runnables[name] = _synapse(network, name, synapse) if name in ints else floats
+    edges = [
+        Edge(_INTEGERS if edge.source == entry else edge.source, edge.target, edge.delay)
+        if {edge.source, edge.target} & ints
+        else edge
+        for edge in graph.edges
+    ]
+    return simulate(Graph(dict.fromkeys(runnables), edges), runnables, own, steps, record)
 
 
 def stateful(rest: Callable[[Any, int], State], step: Callable[..., Any], op: Any, start: int = 0) -> Stateful:

@@ -16,11 +16,12 @@ from snncc.diagnostics import Diagnostic, printable
 
 if TYPE_CHECKING:
     from snncc.analysis.costs import Estimate, Spent
-    from snncc.analysis.metrics import Profile, Run
+    from snncc.analysis.metrics import Fidelity, Profile, Run
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
     from snncc.chip import Chip
     from snncc.event_program import EventProgram
+    from snncc.explanation import Explanation
     from snncc.frontends import Model
     from snncc.graph import Graph
     from snncc.layers import Layer
@@ -204,9 +205,25 @@ def _fidelity(program: Program | EventProgram) -> View:
         return View({}, [])
     table = _table("on the samples, after each stage", "stage", "#accuracy", "#classes changed")
     for row in rows:
-        accuracy = "" if row.accuracy is None else f"{row.accuracy:.2%}"
-        _row(table, row.stage, accuracy, f"{row.changed:.2%}")
+        _row(table, row.stage, *_left(row))
     return View({"fidelity": [dataclasses.asdict(row) for row in rows]}, ["", table])
+
+
+def explained(found: Explanation) -> View:
+    """Where accuracy went, stage by stage and population by population."""
+    stages = _table("with one population after the other as compiled", "", "#accuracy", "#classes changed")
+    for row in found.stages:
+        _row(stages, row.stage, *_left(row))
+    columns = "#trained", "#compiled", "#error of\na rate", "#differing\nspikes", "#classes changed\nby it alone"
+    table = _table("spikes a neuron and step", "population", *columns)
+    for row in found.populations:
+        rates = f"{row.trained:.4f}", f"{row.compiled:.4f}", f"{row.error:.4f}"
+        _row(table, row.name, *rates, f"{row.differing:.2%}", "" if row.alone is None else f"{row.alone:.2%}")
+    return View(dataclasses.asdict(found), [stages, "", table])
+
+
+def _left(row: Fidelity) -> tuple[str, str]:
+    return "" if row.accuracy is None else f"{row.accuracy:.2%}", f"{row.changed:.2%}"
 
 
 def _populations(result: Report) -> Table:

@@ -18,7 +18,7 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "conversion", "compiler", "deploy"),
+    *("program", "event_program", "conversion", "compiler", "explanation", "deploy"),
     *("views", "pages", "screen", "options", "cli", "__main__"),
 )
 DATA = (

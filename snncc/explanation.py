@@ -1,0 +1,135 @@
+"""Says where accuracy went: from the trained model to the compiled network, population by population."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc import data as datasets
+from snncc.analysis.metrics import Fidelity, Run, summarise
+from snncc.data import Data
+from snncc.diagnostics import Diagnostic, check
+from snncc.event_program import EventProgram
+from snncc.frontends import Model
+from snncc.graph import Graph
+from snncc.layers import Layer, Neuron, size
+from snncc.passes.legalise import legalise
+from snncc.program import Program, Progress, no_progress
+from snncc.runner import Trace
+from snncc.semantics import run_float, run_mixed
+
+_Runner = Callable[[Data], Trace]
+
+
+@dataclass(frozen=True)
+class SpikeError:
+    """How far a population's spikes are from those of the trained model, in the network as it was compiled.
+
+    `trained` and `compiled` are spikes per neuron and step, `error` the mean over neurons of how far the two rates of a
+    neuron are apart; `differing` is the share of neurons and steps whose spikes differ. `alone` is the share of samples
+    whose class changes if no other population is compiled, None where that cannot be.
+    """
+
+    name: str
+    trained: float
+    compiled: float
+    error: float
+    differing: float
+    alone: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is left after each stage, each with one more population compiled; and what happens to each."""
+
+    stages: tuple[Fidelity, ...]
+    populations: tuple[SpikeError, ...]
+
+
+def explain(
+    program: Program | EventProgram, model: Model, data: Data, *, progress: Progress = no_progress
+) -> Explanation:
+    """Run the model, and the network that was compiled from it, with more and more of its populations.
+
+    On a chip that acts event by event, populations share one queue of events, so there is one stage for all of them.
+    Raises CompileError (`another-model`) if the network was compiled from another model.
+    """
+    graph = legalise(model.graph)
+    check(_strangers(program, graph))
+    names = tuple(name for name in graph.order() if isinstance(graph[name], Neuron))
+    task = _Task(program, graph, data)
+    trained = task.run(lambda part: run_float(graph, part.x, part.steps, part.lengths, names))
+    stages, alone = [_fidelity("float", trained, trained)], dict[str, float | None]()
+    if isinstance(program, EventProgram):
+        compiled = task.run(task.on_events)
+        stages.append(_fidelity("event by event", compiled, trained))
+    else:
+        compiled = trained
+        for count, name in enumerate(names, 1):
+            compiled = task.run(task.mixed(names[:count], names if count == len(names) else ()))
+            stages.append(_fidelity(name, compiled, trained))
+            alone[name] = _changed(task.run(task.mixed((name,), ())), trained)
+            progress(count, len(names))
+    return Explanation(
+        tuple(stages), tuple(_spike_error(name, trained, compiled, data, alone.get(name)) for name in names)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    program: Program | EventProgram
+    graph: Graph[Layer]
+    data: Data
+
+    def run(self, runner: _Runner) -> Run:
+        """All samples, as many at a time as memory holds."""
+        per_step = sum(4 * size(each.shape) for each in self.graph.of_kind(Neuron).values())
+        traces: Sequence[Trace] = [runner(part) for part in datasets.parts(self.data, per_step)]
+        return summarise(traces, self.data.lengths, self.data.y, self.program.decoders, 0.0)
+
+    def mixed(self, chosen: Collection[str], record: Collection[str]) -> _Runner:
+        """With the chosen populations in integers."""
+        program = self.program
+        assert isinstance(program, Program)
+
+        def run(part: Data) -> Trace:
+            inputs = part.x, datasets.to_integers(program.source, part.x)
+            return run_mixed(self.graph, program.network, chosen, inputs, part.steps, part.lengths, record)
+
+        return run
+
+    def on_events(self, part: Data) -> Trace:
+        x = datasets.to_integers(self.program.source, part.x)
+        if x.ndim == 1 + len(self.program.source.shape):
+            x = np.broadcast_to(x[:, None], (len(x), part.steps, *x.shape[1:]))
+        return self.program.expected(x, part.lengths)
+
+
+def _strangers(program: Program | EventProgram, graph: Graph[Layer]) -> Iterator[Diagnostic]:
+    """Why a network cannot have been compiled from a model."""
+    theirs = {name: size(op.shape) for name, op in graph.of_kind(Neuron).items()}
+    own = dict(program.sizes)
+    if theirs == own:
+        return
+    shown = [", ".join(f"{name} ({count:,})" for name, count in each.items()) for each in (own, theirs)]
+    message = f"the program has the populations {shown[0]}; the model has {shown[1]}"
+    yield Diagnostic("another-model", program.title, message, "give the model that it was compiled from: --model FILE")
+
+
+def _fidelity(stage: str, run: Run, trained: Run) -> Fidelity:
+    return Fidelity(stage, run.accuracy, _changed(run, trained))
+
+
+def _changed(run: Run, trained: Run) -> float:
+    return float(np.mean(run.classes != trained.classes))
+
+
+def _spike_error(name: str, trained: Run, compiled: Run, data: Data, alone: float | None) -> SpikeError:
+    wanted, found = trained.trace.spikes[name], compiled.trace.spikes[name]
+    steps = int(data.lengths.sum())
+    before, after = (each.sum(axis=(0, 1), dtype=np.float64) / steps for each in (wanted, found))
+    differing = float(np.count_nonzero(wanted != found)) / (steps * wanted.shape[2])
+    error = float(np.abs(before - after).mean())
+    return SpikeError(name, float(before.mean()), float(after.mean()), error, differing, alone)

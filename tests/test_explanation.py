@@ -1,0 +1,119 @@
+"""Where accuracy went: the last stage is the compiled network itself, and each population has an error of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import snncc
+from snncc.cli import app
+from snncc.data import to_integers
+from snncc.diagnostics import CompileError
+from snncc.explanation import explain
+from snncc.integers import Source
+from snncc.layers import Neuron
+from snncc.passes.quantise import Options, quantise
+from snncc.semantics import run, run_float, run_mixed
+from tests.passes.float_nets import HOST, NEURONS, random_net, spike_samples
+
+MODELS = Path(__file__).parents[1] / "models"
+
+
+@pytest.mark.parametrize("name", NEURONS)
+def test_a_mixed_network_is_either_where_nothing_is_mixed(name: str) -> None:
+    graph = random_net(1, 8, 12, 6, neuron=NEURONS[name])
+    samples = spike_samples(2, 15, 9, 8)
+    network = quantise(graph, HOST, Options(3, steps=9), samples)
+    lengths = np.arange(15) % 9 + 1
+    both = samples.x, to_integers(network.of_kind(Source)["x"], samples.x)
+    names = tuple(graph.of_kind(Neuron))
+    for chosen, expected in (
+        ((), run_float(graph, samples.x, lengths=lengths, record=names)),
+        (names, run(network, both[1], lengths=lengths, record=names)),
+    ):
+        found = run_mixed(graph, network, chosen, both, 9, lengths, names)
+        for each in names:
+            assert np.array_equal(found.spikes[each], expected.spikes[each])
+            assert np.array_equal(found.membranes[each], expected.membranes[each])
+        assert np.array_equal(found.outputs["y"], expected.outputs["y"])
+
+
+def test_what_is_compiled_acts_on_what_is_not() -> None:
+    """The first population is that of the integers, and the second what floats make of its spikes."""
+    graph = random_net(1, 8, 12, 6)
+    samples = spike_samples(2, 15, 9, 8)
+    network = quantise(graph, HOST, Options("ternary", steps=9), samples)
+    both = samples.x, to_integers(network.of_kind(Source)["x"], samples.x)
+    found = run_mixed(graph, network, ("p0",), both, 9, record=("p0", "p1"))
+    integers = run(network, both[1], record=("p0", "p1"))
+    assert np.array_equal(found.spikes["p0"], integers.spikes["p0"])
+    alone = run_mixed(graph, network, ("p1",), both, 9, record=("p0", "p1"))
+    floats = run_float(graph, samples.x, record=("p0", "p1"))
+    assert np.array_equal(alone.spikes["p0"], floats.spikes["p0"])
+    for one, other in ((found, integers), (found, floats), (alone, integers), (alone, floats)):
+        assert not np.array_equal(one.spikes["p1"], other.spikes["p1"])
+
+
+@pytest.mark.parametrize("target", ["host", "loihi2"])
+def test_the_last_stage_is_the_program(target: str) -> None:
+    """Also where it was retimed: the recurrent network's spikes come a step later on chips of many cores."""
+    model = snncc.import_model(MODELS / "vowels_rnn.onnx")
+    program = snncc.compile(model, target, samples=MODELS / "vowels_rnn.samples.npz", weight_bits="4,rlif1=ternary")
+    data = program.data(MODELS / "vowels_rnn.npz", limit=80)
+    found = explain(program, model, data)
+    x = to_integers(program.source, data.x)
+    trace = program.expected(x, data.lengths)
+    assert [each.stage for each in found.stages] == ["float", "rlif1", "syn2", "li3"]
+    decided = next(iter(trace.outputs.values()))
+    live = np.arange(decided.shape[1])[None, :, None] < data.lengths[:, None, None]
+    classes = np.where(live, decided, np.iinfo(np.int64).min).max(axis=1).argmax(axis=1)
+    assert found.stages[-1].accuracy == np.mean(classes == data.y)
+    assert found.stages[0].changed == 0
+    for row in found.populations:
+        if row.name in trace.spikes:
+            assert row.compiled == pytest.approx(
+                trace.spikes[row.name].sum() / data.lengths.sum() / program.sizes[row.name]
+            )
+    first = found.populations[0]
+    assert (first.name, first.alone) == ("rlif1", found.stages[1].changed)
+    assert 0 < first.error < first.differing
+
+
+def test_another_model_is_refused() -> None:
+    program = snncc.compile(MODELS / "digits_stock.onnx")
+    model = snncc.import_model(MODELS / "digits_dense.onnx")
+    with pytest.raises(CompileError) as caught:
+        explain(program, model, program.data(np.zeros((2, 64))))
+    assert str(caught.value) == (
+        "error[another-model]: digits_stock: the program has the populations lif1 (96), lif2 (10); the model has "
+        "lif1 (128), lif2 (10)\n  = hint: give the model that it was compiled from: --model FILE"
+    )
+
+
+@pytest.mark.parametrize(("name", "target"), [("digits_dense", "host"), ("digits_odin", "tinyodin")])
+def test_on_the_command_line(name: str, target: str, tmp_path: Path) -> None:
+    path, samples = str(MODELS / f"{name}.onnx"), str(MODELS / f"{name}.samples.npz")
+    snncc.compile(path, target, samples=samples, weight_bits=4).write(tmp_path / "out")
+    command = [
+        "explain",
+        str(tmp_path / "out"),
+        "--model",
+        path,
+        "--data",
+        str(MODELS / f"{name}.npz"),
+        "--limit",
+        "40",
+    ]
+    shown = CliRunner().invoke(app, command)
+    assert shown.exit_code == 0
+    assert "classes changed" in shown.stdout
+    plain = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    populations = list(snncc.open_program(tmp_path / "out").sizes)
+    assert [each["name"] for each in plain["populations"]] == populations
+    last = populations if target == "host" else ["event by event"]
+    assert [each["stage"] for each in plain["stages"]] == ["float", *last]
+    assert plain["stages"][0]["accuracy"] > 0.9
