@@ -87,13 +87,16 @@ def _shape(shape: Shape) -> str:
 
 
 def recognised(model: Model) -> View:
-    """What each node of the model was recognised as."""
-    columns = ("node", "is", "shape", "reads", "parameters")
+    """What each node of the model was recognised as, and how far neurons are from the file's own arithmetic."""
+    columns = ("node", "is", "shape", "reads", *["#fit error"] * bool(model.fits), "parameters")
     table = _table(f"{printable(model.name)}: what was recognised", *columns)
     rows = [_layer(model.graph, name, op) for name, op in model.graph.ops.items()]
     for row in rows:
-        _row(table, *(row[key] for key in columns))
-    return View({"layers": rows}, [table, ""])
+        error = model.fits.get(row["node"])
+        fit = {"#fit error": "" if error is None else f"{error:.1g}"}
+        _row(table, *({**row, **fit}[key] for key in columns))
+    plain = [{**row, "fit_error": model.fits.get(row["node"])} for row in rows]
+    return View({"layers": plain}, [table, ""])
 
 
 def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:

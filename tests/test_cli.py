@@ -173,7 +173,15 @@ def test_a_proof_that_is_required_and_not_there_is_an_error(tmp_path: Path) -> N
 def test_tables_that_are_piped_have_no_trailing_space() -> None:
     lines = snncc("check", DENSE).stdout.splitlines()
     assert all(line == line.rstrip() for line in lines)
-    assert "lif1  LIF neuron  128    fc1    v <- 0.9 v + x; s = v > 1; reset by 1 a step later" in lines
+    row = next(line for line in lines if line.startswith("lif1  LIF neuron  128    fc1  "))
+    assert row.endswith("v <- 0.9 v + x; s = v > 1; reset by 1 a step later")
+
+
+def test_check_says_how_far_neurons_are_from_the_file() -> None:
+    layers = json.loads(snncc("check", DENSE, "--json").stdout)["layers"]
+    errors = {each["node"]: each["fit_error"] for each in layers}
+    assert {name for name, error in errors.items() if error is not None} == {"lif1", "lif2"}
+    assert all(0 <= error < 1e-6 for error in errors.values() if error is not None)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ import numpy as np
 from onnx import ModelProto
 
 import snncc
+from snncc.frontends.onnx.dialect.write import onnx_bytes
 
+from ..frontends.onnx.ann_graphs import branched, pooled
 from .damage import NAMES, bad_bytes
 from .models import vandalise
 from .nets import bad_net
@@ -194,6 +196,35 @@ def chip(folder: Path, rng: random.Random) -> Iterator[Command]:
         yield _verify(folder, rng)
 
 
+def ann(folder: Path, rng: random.Random) -> Iterator[Command]:
+    """A damaged ordinary network, converted to rates on samples that may be damaged too."""
+    path, samples = folder / "ann.onnx", folder / "samples.npz"
+    proto = rng.choice([pooled, branched])(rng.randrange(9)).model()
+    if rng.random() < 0.8:
+        vandalise(proto, rng)
+    path.write_bytes(proto.SerializeToString())
+    x = np.random.default_rng(rng.randrange(99)).normal(size=rng.choice([(4, 2, 7, 6), (4, 2, 7, 6), (4, 3, 2, 7, 6)]))
+    labels = {"y": np.array([0, 1, rng.choice([2, 2, -1, 99]), 0])} if rng.random() < 0.5 else {}
+    np.savez(samples, x=x.astype(np.float32), **labels)
+    if rng.random() < 0.1:
+        samples.write_bytes(bad_bytes(samples.read_bytes(), b"", rng))
+    options = ["--convert", rng.choice(["rate"] * 5 + ["time"]), "--samples", str(samples)]
+    options += rng.choice([["--steps", "4"], ["--steps", "4"], [], ["--target-accuracy", rng.choice(["0.3", "nan"])]])
+    command = rng.choice(["check", "compile", "simulate", "convert"])
+    written = folder / rng.choice(["out.onnx", "out.nir"])
+    given = {"compile": ["-o", str(folder / "out")], "simulate": ["-i", str(samples)], "convert": [str(written)]}
+    yield [command, str(path), *given.get(command, []), *options]
+
+
+def dialect(folder: Path, rng: random.Random) -> Iterator[Command]:
+    """A damaged file of snncc's own dialect."""
+    path = folder / "net.onnx"
+    proto = ModelProto.FromString(onnx_bytes(snncc.import_model(rng.choice(COMPILED))))
+    vandalise(proto, rng)
+    path.write_bytes(proto.SerializeToString())
+    yield rng.choice([["check", str(path)], ["convert", str(path), str(folder / "again.onnx")]])
+
+
 def net(folder: Path, rng: random.Random) -> Iterator[Command]:
     """A damaged file of lava-dl's."""
     path = folder / "net.net"
@@ -229,4 +260,6 @@ KINDS: dict[str, Callable[[Path, random.Random], Iterator[Command]]] = {
     "chip": chip,
     "net": net,
     "nir": nir,
+    "ann": ann,
+    "dialect": dialect,
 }
