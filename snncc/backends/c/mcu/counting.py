@@ -52,7 +52,7 @@ def counter_options(build: Build, chip: Chip, folder: Path) -> list[str]:
         return []
     lines = [f"{begin:x} {size:x} {kind} {number}" for begin, size, kind, number in _regions(build, chip)]
     (folder / "regions.txt").write_text("\n".join(lines) + "\n")
-    return ["-plugin", f"{_plugin()},regions=regions.txt,counts=counts.txt"]
+    return ["-plugin", f"{plugin()},regions=regions.txt,counts=counts.txt"]
 
 
 def count(folder: Path, cycles: Sequence[int], steps: int) -> Counted:
@@ -128,7 +128,7 @@ def tool_output(chip: Chip, tool: str, *arguments: str) -> str:
     return subprocess.run([command, *arguments], capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
-def _plugin() -> Path:
+def plugin() -> Path:
     """QEMU's plugin, built with this computer's compiler."""
     command = shutil.which("cc") or shutil.which("gcc")
     if command is None:
