@@ -88,8 +88,10 @@ class Screen:
 def _print_wrapped(console: Console, text: Any) -> None:
     """Print a text between words, with a hanging indent; as it is where no person reads it."""
     for line in text.split():
-        wrapped = line.wrap(console, console.width - 4) if console.is_terminal else [line]
+        folded = console.is_terminal and line.cell_len > console.width
+        wrapped = line.wrap(console, console.width - 4) if folded else [line]
         for number, each in enumerate(wrapped):
+            each.rstrip()
             console.print(Text("    " * (number > 0)) + each, soft_wrap=True)
 
 

@@ -21,7 +21,10 @@ INK, PALE, LINE = "#1f2933", "#eef2f6", "#c3ccd6"
 SEQUENCE = ("#2f6fb2", "#d9822b", "#3d9970", "#b5487a", "#7a5fb5", "#8a8f98", "#b59b2f", "#3aa0b5")
 HEAT = [[0.0, "#f4f7fa"], [0.25, "#b9d3ea"], [0.5, "#6fa8d6"], [0.75, "#2f6fb2"], [1.0, "#123f6d"]]
 _BEND = 0.45  # how far a line leaves the straight way, per column that it passes over
+_LOOP = 0.22  # half the width of a line from a population to itself
 _APART = 0.3  # how far lines between the same two populations are from each other
+_FEW = 10
+_BAND = 0.06  # of all neurons: the least part of a raster that a population takes, so that its name can be read
 MOST_DOTS = 50_000  # of a raster; beyond it every k-th neuron is shown, and the title says so
 
 
@@ -40,24 +43,7 @@ def _figure(data: Sequence[Any], height: int, **layout: Any) -> Figure:
 def network(graph: Network) -> Figure:
     """Populations from left to right as the data flows, and a line for each synapse group, dotted if it recurs."""
     places = _places(graph)
-    lines: list[Any] = []
-    drawn: dict[tuple[str, str], int] = {}  # groups between the same two lie beside each other
-    for name, synapse in graph.of_kind(Synapse).items():
-        source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
-        (x0, y0), (x1, y1) = places[source], places[target]
-        back = x1 <= x0
-        beside = drawn.get((source, target), 0)
-        drawn[source, target] = beside + 1
-        aside = (beside + 1) // 2 * (1 if beside % 2 else -1)
-        bend = _BEND * (x0 - x1 + 1.0 if back else 1.0 - (x1 - x0)) + _APART * aside
-        middle = (x0 + x1) / 2 + (0.4 if source == target else 0.0), (y0 + y1) / 2 + bend
-        text = f"{escape(name)}: {escape(source)} → {escape(target)}, {synapse.map.weight.size:,} weights"
-        line = {"color": LINE, "width": 2, "dash": "dot" if back else "solid", "shape": "spline"}
-        xs, ys = [x0, middle[0], x1], [y0, middle[1], y1]
-        lines.append({"type": "scatter", "mode": "lines", "x": xs, "y": ys, "line": line, "hoverinfo": "skip"})
-        dot = {"size": 8, "color": LINE}
-        mark = {"type": "scatter", "mode": "markers", "x": [middle[0]], "y": [middle[1]], "marker": dot}
-        lines.append({**mark, "hovertext": [text], "hoverinfo": "text"})
+    lines = _lines(graph, places)
     shown = {name: op for name, op in graph.ops.items() if not isinstance(op, Synapse)}
     points = {
         "type": "scatter",
@@ -82,9 +68,43 @@ def network(graph: Network) -> Figure:
     return _figure(
         [*lines, points],
         int(np.clip(120 * (high - low), 140, 600)),
+        margin={"l": 20, "r": 20, "t": 10, "b": 10},
         xaxis=xaxis,
         yaxis={**hidden, "range": [low, high]},
     )
+
+
+def _lines(graph: Network, places: Mapping[str, tuple[float, float]]) -> Sequence[Mapping[str, Any]]:
+    """A line and a mark on it for each synapse group, and a line to each output."""
+    lines: list[Any] = []
+    drawn: dict[tuple[str, str], int] = {}  # groups between the same two lie beside each other
+    for name, synapse in graph.of_kind(Synapse).items():
+        source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
+        (x0, y0), (x1, y1) = places[source], places[target]
+        back = x1 <= x0
+        beside = drawn.get((source, target), 0)
+        drawn[source, target] = beside + 1
+        aside = (beside + 1) // 2 * (1 if beside % 2 else -1)
+        bend = _BEND * (x0 - x1 + 1.0 if back else 1.0 - (x1 - x0)) + _APART * (beside if source == target else aside)
+        middle = (x0 + x1) / 2, (y0 + y1) / 2 + bend
+        sides = [(x0 + each * _LOOP, y0 + 0.7 * bend) for each in (-1, 1)] if source == target else []
+        way = [(x0, y0), *sides[:1], middle, *sides[1:], (x1, y1)]
+        text = f"{escape(name)}: {escape(source)} → {escape(target)}, {synapse.map.weight.size:,} weights"
+        line = {"color": LINE, "width": 2, "dash": "dot" if back else "solid", "shape": "spline"}
+        lines.append(_line(way, line))
+        dot = {"size": 8, "color": LINE}
+        mark = {"type": "scatter", "mode": "markers", "x": [middle[0]], "y": [middle[1]], "marker": dot}
+        lines.append({**mark, "hovertext": [text], "hoverinfo": "text"})
+    for name in graph.of_kind(Output):
+        way = [places[graph.incoming(name)[0].source], places[name]]
+        lines.append(_line(way, {"color": LINE, "width": 1, "dash": "solid"}))
+    return lines
+
+
+def _line(way: Sequence[tuple[float, float]], line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line through points, behind all marks."""
+    xs, ys = [x for x, _ in way], [y for _, y in way]
+    return {"type": "scatter", "mode": "lines", "x": xs, "y": ys, "line": line, "hoverinfo": "skip"}
 
 
 def _places(graph: Network) -> Mapping[str, tuple[float, float]]:
@@ -133,7 +153,8 @@ def cores(mesh: Mesh, fill: Floats, hover: Sequence[str]) -> Figure:
         row, column = divmod(tile, mesh.columns)
         at = row * (mesh.cores // wide) + place // wide, column * wide + place % wide
         z[at], text[at] = 100 * value, words
-    return _figure([_heat(z, text, "%", (0, 100))], _grid_height(shape), **_grid_axes())
+    height = _grid_height((2 * mesh.rows - 1, 2 * mesh.columns - 1))  # as `traffic` beside it
+    return _figure([_heat(z, text, "%", (0, 100))], height, **_grid_axes())
 
 
 def _split(count: int) -> int:
@@ -183,8 +204,13 @@ def _heat(z: Array, text: Array, unit: str, span: tuple[float, float] | None) ->
         "zmax": high,
         "xgap": 2,
         "ygap": 2,
-        "colorbar": {"title": {"text": unit}, "thickness": 12, "outlinewidth": 0},
+        "colorbar": {"title": {"text": unit}, "thickness": 12, "outlinewidth": 0} | _whole(high),
     }
+
+
+def _whole(most: float) -> Mapping[str, Any]:
+    """Keeps plotly from putting marks between whole numbers of things, steps or samples, of which there are few."""
+    return {"dtick": 1} if most <= _FEW else {}
 
 
 def _grid_axes() -> Mapping[str, Any]:
@@ -203,24 +229,26 @@ def raster(spikes: Mapping[str, Array]) -> Figure:
     ticks: list[tuple[float, str]] = []
     total = sum(int(np.count_nonzero(each)) for each in spikes.values())
     every = -(-total // MOST_DOTS) if total else 1
-    base = 0
+    base = 0.0
     steps = max((each.shape[0] for each in spikes.values()), default=0)
+    band = _BAND * sum(len(range(0, each.shape[1], every)) for each in spikes.values())
     wide = int(np.clip(600 // max(1, steps), 4, 30))
     for index, (name, fired) in enumerate(spikes.items()):
         shown = np.arange(0, fired.shape[1], every)
         step, neuron = np.nonzero(fired[:, shown])
+        spread = max(1.0, band / max(1, len(shown)))
         colour = SEQUENCE[index % len(SEQUENCE)]
         marker = {"size": wide, "symbol": "line-ew", "line": {"width": 1.5, "color": colour}}
         text = f"{escape(name)}, neuron %{{customdata}}, step %{{x}}<extra></extra>"
-        dots = {"type": "scattergl", "mode": "markers", "x": step.tolist(), "y": (base + neuron).tolist()}
+        dots = {"type": "scattergl", "mode": "markers", "x": step.tolist(), "y": (base + spread * neuron).tolist()}
         data.append({**dots, "customdata": shown[neuron].tolist(), "marker": marker, "hovertemplate": text})
-        ticks.append((base + len(shown) / 2, escape(name)))
-        base += len(shown) + max(2, len(shown) // 20)
+        ticks.append((base + spread * len(shown) / 2, escape(name)))
+        base += spread * len(shown) + max(2, len(shown) // 20)
     note = f"neuron (every {_ordinal(every)})" if every > 1 else "neuron"
     yaxis = {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "zeroline": False}
     yaxis |= {"gridcolor": PALE, "title": {"text": note}, "autorange": "reversed", "automargin": True}
-    xaxis = {"title": {"text": "time step"}, "gridcolor": PALE, "zeroline": False}
-    return _figure(data, 420, xaxis=xaxis, yaxis=yaxis)
+    xaxis = {"title": {"text": "time step"}, "gridcolor": PALE, "zeroline": False} | _whole(steps)
+    return _figure(data, int(np.clip(300 + 30 * len(spikes), 420, 900)), xaxis=xaxis, yaxis=yaxis)
 
 
 def _ordinal(number: int) -> str:

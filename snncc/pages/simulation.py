@@ -77,7 +77,7 @@ def _sections(program: CompiledModel, data: Data, run: Run, first: Run) -> Itera
     yield Section("Spikes", "Of the first sample, population by population.", figures.raster(spikes), wide=True)
     if run.spent and run.spent.joules:
         parts = {name.replace("_", ", "): 1e9 * part for name, part in run.spent.joules.parts.items()}
-        note = f"Of a sample, by event; of {origin(run.spent.joules)}."
+        note = f"Of a sample, by event; {origin(run.spent.joules)}."
         yield Section("Energy", note, figures.bars(parts, "nJ", {}))
     if data.y is not None and int(max(data.y.max(), run.classes.max())) < _DECISIONS:
         yield Section("Decisions", "Samples by label and decision.", figures.confusion(data.y, run.classes))

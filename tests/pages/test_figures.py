@@ -51,7 +51,22 @@ def test_a_network_goes_from_left_to_right_and_names_are_escaped() -> None:
 
 def test_what_goes_back_is_dotted() -> None:
     lines = [each for each in figures.network(NETWORK)["data"] if each["mode"] == "lines"]
-    assert [line["line"]["dash"] for line in lines] == ["solid", "dot", "solid", "dot"]
+    assert [line["line"]["dash"] for line in lines] == ["solid", "dot", "solid", "dot", "solid"]
+
+
+def test_a_line_from_a_population_to_itself_goes_round() -> None:
+    data = figures.network(NETWORK)["data"]
+    ((x, y),) = [(each["x"], each["y"]) for each in data if each["mode"] == "lines" and len(each["x"]) == 5]
+    assert (x[0], y[0]) == (x[-1], y[-1]) == points({"data": data})["a"]
+    assert x[1] < x[2] == x[0] < x[3]
+    assert y[0] < y[1] == y[3] < y[2]
+
+
+def test_an_output_is_joined_to_what_it_reads() -> None:
+    figure = figures.network(NETWORK)
+    where = points(figure)
+    ways = [list(zip(each["x"], each["y"], strict=True)) for each in figure["data"] if each["mode"] == "lines"]
+    assert [where["b&lt;br&gt;"], where["y"]] in ways
 
 
 def test_groups_between_the_same_two_lie_beside_each_other() -> None:
@@ -90,6 +105,20 @@ def test_a_raster_has_a_mark_for_every_spike() -> None:
     assert second["x"] == [0, 1]
     assert "<b>" not in second["hovertemplate"]
     assert min(second["y"]) > max(first["y"])
+
+
+def test_small_populations_have_room_for_their_names_beside_large_ones() -> None:
+    small = {f"small{number}": np.ones((2, 10)) for number in range(3)}
+    axis = figures.raster({"large": np.zeros((2, 9000)), **small})["layout"]["yaxis"]
+    assert min(np.diff(axis["tickvals"])) > 0.04 * axis["tickvals"][-1]
+
+
+def test_marks_are_whole_numbers_of_steps_and_samples() -> None:
+    assert figures.raster({"a": np.eye(4)})["layout"]["xaxis"]["dtick"] == 1
+    assert "dtick" not in figures.raster({"a": np.eye(40)})["layout"]["xaxis"]
+    few, many = (figures.confusion(np.zeros(each, int), np.zeros(each, int))["data"][0] for each in (4, 40))
+    assert few["colorbar"]["dtick"] == 1
+    assert "dtick" not in many["colorbar"]
 
 
 def test_a_raster_of_too_many_spikes_shows_every_kth_neuron_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
