@@ -208,7 +208,7 @@ def _heat(z: Array, text: Array, unit: str, span: tuple[float, float] | None) ->
     }
 
 
-def _whole(most: float) -> Mapping[str, Any]:
+def _whole(most: float) -> dict[str, Any]:
     """Keeps plotly from putting marks between whole numbers of things, steps or samples, of which there are few."""
     return {"dtick": 1} if most <= _FEW else {}
 
