@@ -65,17 +65,25 @@ def km1(start: Array, pins: Array, part: Array) -> int:
     return len(np.unique(edge * (int(part.max()) + 1) + part[pins])) - (len(start) - 1)
 
 
-def own_cut(network: Network, chip: Chip) -> tuple[Array, float]:
-    """The part of every neuron, and the seconds that this took."""
-    begin = time.perf_counter()
+Seconds = dict[str, float]  # by the clock, and of the processor, all threads together
+
+
+def taken(clock: float, busy: float) -> Seconds:
+    """The seconds since two earlier readings."""
+    return {"seconds": time.perf_counter() - clock, "processor_seconds": time.process_time() - busy}
+
+
+def own_cut(network: Network, chip: Chip) -> tuple[Array, Seconds]:
+    """The part of every neuron, and what this took."""
+    begin = time.perf_counter(), time.process_time()
     task = task_of(network, chip, frozenset(), None, first_shares(network, chip, frozenset()))
     part = cut(task, 0)
-    seconds = time.perf_counter() - begin
+    seconds = taken(*begin)
     first = task.atoms.first[1]  # the source is the first op
     return part[task.atoms.of[first:]], seconds
 
 
-def their_cut(start: Array, pins: Array, count: int, parts: int) -> tuple[Array, float]:
+def their_cut(start: Array, pins: Array, count: int, parts: int) -> tuple[Array, Seconds]:
     import mtkahypar
 
     library: Any = mtkahypar
@@ -88,9 +96,9 @@ def their_cut(start: Array, pins: Array, count: int, parts: int) -> tuple[Array,
     flat, bounds = pins.tolist(), start.tolist()
     edges = [flat[low:high] for low, high in pairwise(bounds)]
     graph = mtk.create_hypergraph(context, count, len(edges), edges, [1] * count, [1] * len(edges))
-    begin = time.perf_counter()
+    begin = time.perf_counter(), time.process_time()
     found = graph.partition(context)
-    seconds = time.perf_counter() - begin
+    seconds = taken(*begin)
     return np.array([found.block_id(vertex) for vertex in range(count)]), seconds
 
 
@@ -108,16 +116,17 @@ def compare_km1(seeds: int, *, theirs: bool) -> list[dict[str, Any]]:
             parts = 128 if kind == "single" else -(-count // MEAN)
             most = int(1.03 * -(-count // parts))
             part, seconds = own_cut(network, chip_of(parts, most))
-            own = {"km1": km1(start, pins, part), "seconds": seconds, "largest": int(np.bincount(part).max())}
+            own = {"km1": km1(start, pins, part), **seconds, "largest": int(np.bincount(part).max())}
             row = {"kind": kind, "seed": seed, "neurons": count, "pins": len(pins), "parts": parts, "most": most}
             row |= {"parts_used": int(part.max()) + 1, "snncc": own}
             row["in_order"] = km1(start, pins, np.arange(count) * parts // count)
             if theirs:
                 other, their_seconds = their_cut(start, pins, count, parts)
-                row["mtkahypar"] = {"km1": km1(start, pins, other), "seconds": their_seconds}
+                row["mtkahypar"] = {"km1": km1(start, pins, other), **their_seconds}
                 row["mtkahypar"]["largest"] = int(np.bincount(other).max())
                 row["km1_ratio"] = row["snncc"]["km1"] / row["mtkahypar"]["km1"]
-                row["time_ratio"] = their_seconds / seconds
+                row["time_ratio"] = their_seconds["seconds"] / seconds["seconds"]
+                row["processor_ratio"] = their_seconds["processor_seconds"] / seconds["processor_seconds"]
             print(row, file=sys.stderr, flush=True)
             rows.append(row)
     return rows

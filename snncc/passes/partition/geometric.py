@@ -16,6 +16,7 @@ from snncc.passes.partition.segments import Run, Space, fewest_parts, runs_of, s
 _SKETCH = 32  # cells a part, from which on more say nothing new about which layers belong together
 _FEWEST_CELLS = 4000
 _SIDES = (2, 4)  # of a cell, in neurons
+_MANY = 100_000  # vertices of a run from which on one cut takes as long as a search should
 _LARGE = 2_000_000  # pins from which refining on all levels takes longer than it gains
 
 
@@ -50,12 +51,15 @@ def _boxes(space: Space, runs: tuple[Run, ...]) -> tuple[Array, int]:
 
 
 def _cheapest(space: Space, run: Run) -> tuple[Array, int]:
-    """The best of several cuts of a run, on at most as many cores as were chosen for it: a sketch is a rough judge."""
+    """The best of several cuts of a run, on at most as many cores as were chosen for it: a sketch is a rough judge.
+
+    Where vertices are many, so are its cells, and it is a good one.
+    """
     nets, size, orders, _ = within(space, run.low, run.high)
     fewest = min(run.parts, max(1, int(np.ceil(float(size.sum()) - 1e-6))))
     found: list[tuple[float, int, Array]] = []
     for parts in sorted({fewest, run.parts}):
-        for style in FINE_STYLES if parts > 1 else FINE_STYLES[:1]:
+        for style in FINE_STYLES if parts > 1 and len(size) <= _MANY else (run.style,):
             part = bisect(nets, size, orders, parts, style)
             full = float(np.maximum(np.bincount(part, size, minlength=parts) - ROOM, 0.0).sum())
             found.append((connectivity(nets, part, parts) * (1.0 + full), parts, part))
