@@ -31,6 +31,7 @@ from .texts import bad_json, bad_npz, bad_toml
 
 ROOT = Path(__file__).parents[2]
 CELLS = sorted((ROOT / "tests" / "data" / "onnx_cells").glob("*.onnx"))
+ZOO = sorted((ROOT / "tests" / "zoo" / "files").glob("*.onnx"))
 MODELS = sorted((ROOT / "models").glob("*.onnx"))
 TARGETS = sorted(each.stem for each in (ROOT / "targets").glob("*.toml"))
 SMALL = [each for each in MODELS if each.stat().st_size < 1 << 17]
@@ -45,7 +46,7 @@ Command = Sequence[str]
 
 def model(folder: Path, rng: random.Random) -> Iterator[Command]:
     """A damaged ONNX file, checked, compiled or run."""
-    source = rng.choice([*CELLS, *CELLS, *SMALL] if rng.random() < 0.97 else MODELS)
+    source = rng.choice([*CELLS, *ZOO, *SMALL] if rng.random() < 0.97 else MODELS)
     path = folder / "net.onnx"
     data = source.read_bytes()
     if rng.random() < 0.15:

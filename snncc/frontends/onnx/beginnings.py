@@ -19,12 +19,14 @@ from snncc.frontends.onnx.tensors import printable
 from snncc.layers import size
 from snncc.semantics import float_operator
 
-_SAMPLES = 8
+_MOST_SAMPLES = 8
+_MOST_VALUES = 1 << 20  # of one step and one sample, times samples: beyond it, fewer samples
+_MOST_TARGETS = 64  # streams that a state is solved for from
 _CHECKED = 2  # steps that are copies of each other, beside those before them
 _TOLERANCE = 1e-5  # relative; constants were folded in float32
 _GUESSES = (0.0, 1e3, -1e3)  # where thresholds are out of the way, in one direction or the other
 _MOVE = 1e-3
-_SCALES = np.array([0.1, 0.5, 1.0, 1.0, 2.0, 2.0, 5.0, 20.0])
+_SCALES = np.array([1.0, 2.0, 5.0, 0.5, 1.0, 2.0, 0.1, 20.0])
 
 
 _Operators = dict[str, list[Callable[[Array], Array]]]
@@ -79,7 +81,7 @@ def first_values(rolled: Rolled) -> dict[str, Array]:
     """The value of each state before step 0, in the shape of the state; zero ones are left out."""
     trial = _Trial(rolled)
     while wrong := trial.differences():
-        if not any(trial.improve(each, len(wrong)) for each in wrong):
+        if not any(trial.improve(each, len(wrong)) for each in wrong[:_MOST_TARGETS]):
             name, _ = wrong[0]
             piece = rolled.step.maker.get(name)
             where = printable(name) if piece is None else piece.node.name
@@ -105,11 +107,13 @@ class _Trial:
         states = [state for state, _ in self.rolled.states]
         self.unknown = {state for state in states if state not in self.rolled.initial}
         self.initial = {state: self._flat(state, self.rolled.initial.get(state)) for state in states}
+        values = sum(size(self.rolled.step.shapes[piece.output]) for piece in self.rolled.step.pieces)
+        self.samples = int(np.clip(_MOST_VALUES // max(values, 1), 1, _MOST_SAMPLES))
         rng = np.random.default_rng(0)
         self.steps = min(self.rolled.regular + _CHECKED, self.rolled.steps)
         data = self.rolled.data
         count = size(self.rolled.step.shapes[data]) if data else 0
-        frames = [rng.standard_normal((_SAMPLES, count)) * _SCALES[:, None] for _ in range(self.steps)]
+        frames = [rng.standard_normal((self.samples, count)) * _SCALES[: self.samples, None] for _ in range(self.steps)]
         timed = data in self.rolled.flat.times
         self.frames = frames if timed else frames[:1] * self.steps
         self.wanted = self._file()
@@ -130,7 +134,7 @@ class _Trial:
             runner.values[data] = self.frames[0]
         for name in flat.same.values():  # inputs for first states count as zero
             if name not in flat.pieces and name not in runner.values:
-                runner.values[name] = np.zeros((_SAMPLES, size(flat.step.shapes[name])))
+                runner.values[name] = np.zeros((self.samples, size(flat.step.shapes[name])))
         same = flat.same.__getitem__
         early = [(key, each) for key, each in self.rolled.copies.items() if 0 <= key[1] < self.steps]
         return {
@@ -140,11 +144,11 @@ class _Trial:
     def _constant(self, stream: str, value: Array) -> Array:
         shape = self.rolled.step.shapes[stream]
         wide = np.broadcast_to(value.reshape(-1) if value.size == size(shape) else value.reshape(()), (size(shape),))
-        return np.broadcast_to(wide, (_SAMPLES, size(shape)))
+        return np.broadcast_to(wide, (self.samples, size(shape)))
 
     def run(self, initial: Mapping[str, Array], steps: int) -> list[dict[str, Array]]:
         """The same, rolled up, from some initial states."""
-        states = {name: np.broadcast_to(each, (_SAMPLES, each.size)) for name, each in initial.items()}
+        states = {name: np.broadcast_to(each, (self.samples, each.size)) for name, each in initial.items()}
         found: list[dict[str, Array]] = []
         for step in range(steps):
             runner = _Runner(self.rolled.step.maker, dict(states), self.operators)
@@ -199,6 +203,8 @@ class _Trial:
 
 
 def _close(a: Array, b: Array) -> bool:
+    if a.shape != b.shape:  # what was folded may hold one value for all
+        return False
     wide = np.abs(a).astype(np.float64) + np.abs(b)
     gap = np.abs(a.astype(np.float64) - b)
     return bool(np.all(gap <= _TOLERANCE * (wide + 0.1)))

@@ -46,7 +46,7 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
     found = cut(step, following, [step.alias[n] for n in outputs], one.initial)
 
     names = Names()
-    data = names.give([pairing.data.removesuffix(" of a step")], "input")
+    data = names.give([one.data_name or pairing.data], "input")
     listed: list[tuple[str, str, Decoder | None]] = [
         (name, names.give([name], "output"), one.decoders.get(name)) for name in outputs
     ]
@@ -119,11 +119,9 @@ def one_step(source: Source, states: Sequence[tuple[str, str]]) -> OneStep:
             return attempt()
         except CompileError as error:  # noqa: PERF203
             errors.append(error)
-    raise errors[0] if looks_unrolled(source) and not _is_no_loop(errors[0]) else errors[-1]
-
-
-def _is_no_loop(error: CompileError) -> bool:
-    return any(each.rule == "single-step" for each in error.diagnostics)
+    rules = {each.rule for each in errors[0].diagnostics}
+    loop = looks_unrolled(source) or not rules.isdisjoint({"uneven-steps", "too-few-steps"})
+    raise errors[0] if loop and "single-step" not in rules else errors[-1]
 
 
 def _single(source: Source, states: Sequence[tuple[str, str]]) -> OneStep:

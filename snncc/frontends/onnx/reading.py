@@ -200,6 +200,15 @@ def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, 
         for branch in branches(forest.map(lambda e, f: Leaf(f if is_zero(e) else affine.constant(0.0)), event, tree))
         if set(forest.atoms[branch.atom].terms) == {membrane}
     ]
+    asked = {name for branch in branches(tree) for name in forest.atoms[branch.atom].terms}
+    counts = sorted(name for name in asked & set(behaviour.next) - {membrane} if name not in behaviour.flags)
+    if counts and any(affine.same(form, affine.variable(membrane)) for form in moving):
+        return MisfitError(
+            "refractory-count",
+            f"{membrane} is held while {counts[0]} counts the steps since the last spike",
+            "such counts are not read from ONNX files; train without a refractory period",
+            rank=3,
+        )
     first, second = moving[0].coefficient(membrane), moving[1].coefficient(membrane)
     edges = [-form.constant / form.terms[membrane] for form in own]
     if np.any(first != second) and (sides := edges or _edges(forest, FALSE, tree, moving[0])):

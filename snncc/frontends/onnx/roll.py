@@ -178,6 +178,10 @@ def _built(copies: Copies, lasts: Mapping[str, int], kept: tuple[Sequence[str], 
         shapes[state] = old.shapes[last]
     data = [name for name in lasts if name in ends.times]
     data = data or sorted(name for name in needed if name not in pieces and name in shared)
+    known = {*pieces, *data[:1], *(state for state, _ in states)}
+    if strange := sorted(needed - known):
+        message = "this input is read in every step, and only one can be the data"
+        raise fault("several-inputs", printable(strange[0]), message, "make it a constant of the model")
     initial: dict[str, Array] = {}
     for (last, d), state in delays.items():
         value = _first_value(copies, lasts, last, d, ends)

@@ -34,6 +34,7 @@ class OneStep:
     """One time step of a network. `initial` are values before step 0 that are not zero, by state.
 
     `decoders` says for an output what its values over time come to; `steps` is None where the file leaves it open.
+    `data_name` is what the file calls its data, and `whole` says that it holds all steps.
     """
 
     step: Step
@@ -41,6 +42,7 @@ class OneStep:
     initial: Mapping[str, Array] = field(default_factory=dict[str, Array])
     decoders: Mapping[str, Decoder] = field(default_factory=dict[str, Decoder])
     steps: int | None = None
+    data_name: str = ""
     whole: bool = False
 
 
@@ -209,7 +211,9 @@ def _in_loop(source: Source, data: Port, time: int | None) -> OneStep:
     shapes = {**step.shapes, **{name: step.shapes[each.names[-1]] for name, each in readouts.items()}}
     steps = None if time is not None and (data.shape or ())[time] is None else line.steps
     whole = replace(step, alias=alias, shapes=shapes)
-    return OneStep(whole, Pairing(stream, states, tuple(readouts)), initial, _decoders(readouts), steps, True)
+    return OneStep(
+        whole, Pairing(stream, states, tuple(readouts)), initial, _decoders(readouts), steps, data.name, True
+    )
 
 
 def _unrolled(source: Source, data: Port, time: int | None) -> OneStep:
@@ -236,7 +240,7 @@ def _unrolled(source: Source, data: Port, time: int | None) -> OneStep:
     }
     step = replace(rolled.step, alias=alias, shapes=shapes)
     pairing = Pairing(rolled.data, rolled.states, tuple(readouts))
-    return OneStep(step, pairing, initial, _decoders(readouts), rolled.steps, True)
+    return OneStep(step, pairing, initial, _decoders(readouts), rolled.steps, data.name, True)
 
 
 def _steps_of_outputs(source: Source) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,14 @@ from snncc.semantics import decode, run_float
 
 from .step_graphs import runtime
 
-FILES = Path(__file__).parents[2] / "zoo" / "files"
+FILES = Path(os.environ.get("SNNCC_ZOO", Path(__file__).parents[2] / "zoo" / "files"))  # or one made anew
 STEPS = 100  # in all, of as many sequences as that takes
 # not in the normal form, or not recognised yet; each with the rule that says so
 REFUSED = {
-    "norse_refractory_step_dyn": "branching-leak",
-    "norse_refractory_step_ts": "branching-leak",
-    "plain_refractory_step_dyn": "branching-leak",
-    "plain_refractory_unrolled_dyn": "branching-leak",
+    "norse_refractory_step_dyn": "refractory-count",
+    "norse_refractory_step_ts": "refractory-count",
+    "plain_refractory_step_dyn": "refractory-count",
+    "plain_refractory_unrolled_dyn": "refractory-count",
 }
 NAMES = sorted(path.stem for path in FILES.glob("*.onnx"))
 
