@@ -5,6 +5,7 @@ A later backend joins by one line in CANDIDATES.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from snncc.analysis.proof import prove
 from snncc.arrays import Array
 from snncc.backends.base import Backend, Batch, Job, Result
 from snncc.backends.c import BACKEND as C
+from snncc.backends.c.mcu import BACKEND as MCU
 from snncc.backends.chip import BACKEND as CHIP
 from snncc.backends.lava import BACKEND as LAVA
 from snncc.chip import Chip, Compiler, Delay
@@ -27,6 +29,7 @@ from snncc.passes.route import route
 from snncc.runner import Trace
 from snncc.semantics import run
 from snncc.verify import compare
+from tests.backends.mcu.devices import needs
 from tests.chips import mesh_chip
 from tests.reference.interpreter import interpret
 
@@ -56,6 +59,13 @@ def _built_with(chip: Chip, flags: tuple[str, ...]) -> Chip:
     return replace(chip, compiler=Compiler("cc", flags))
 
 
+def _with_room(chip: Chip) -> Chip:
+    """With the memories of the emulator's board, which hold whole tables of neurons."""
+    assert chip.device
+    flash, ram = (replace(each, value=4 << 20) for each in (chip.device.flash, chip.device.ram))
+    return replace(chip, device=replace(chip.device, flash=flash, ram=ram))
+
+
 HOST = chips.load("host")
 LATE = replace(HOST, delay=Delay((1, 64)))
 INTERPRETER = Backend("interpreter", lambda network, chip: (), lambda job: {"README": b"nothing"}, _interpreted)
@@ -63,15 +73,27 @@ CANDIDATES = (
     Candidate("interpreter", INTERPRETER, HOST, slow=True),
     Candidate("c", C, _built_with(HOST, STRICT)),
     Candidate("chip", CHIP, mesh_chip(3, 2, 2, host=(1, 1))),
+    Candidate("mcu", MCU, _with_room(chips.load("cortex-m4"))),
     Candidate("lava", LAVA, LATE, slow=True),
 )
 SLOWLY_BUILT = (
     Candidate("c as shipped", C, HOST),
     Candidate("c under sanitisers", C, _built_with(HOST, SANITISED)),
+    Candidate("mcu without simd16", MCU, _with_room(chips.load("riscv32"))),
 )
 
-each_candidate = pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda each: each.label)
-each_variant = pytest.mark.parametrize("candidate", [*CANDIDATES, *SLOWLY_BUILT], ids=lambda each: each.label)
+
+def _each(candidates: Iterable[Candidate]) -> pytest.MarkDecorator:
+    marked = [
+        pytest.param(each, id=each.label, marks=needs(each.chip.name) if each.chip.device else ())
+        for each in candidates
+    ]
+    return pytest.mark.parametrize("candidate", marked)
+
+
+each_candidate = _each(CANDIDATES)
+each_on_this_computer = _each(each for each in CANDIDATES if not each.chip.device)
+each_variant = _each([*CANDIDATES, *SLOWLY_BUILT])
 
 
 def expect(network: Network, x: Array, lengths: Array | None = None) -> Trace:

@@ -33,13 +33,13 @@ def holds(candidate: Candidate, examples: int) -> None:
 @each_candidate
 def test_random_networks(candidate: Candidate) -> None:
     """Few where each must be built, and fewest where it must be started."""
-    holds(candidate, {"interpreter": 100, "lava": 10}.get(candidate.label, 25))
+    holds(candidate, {"interpreter": 100, "lava": 10, "mcu": 4}.get(candidate.label, 25))
 
 
 @pytest.mark.slow
 @each_variant
 def test_many_random_networks(candidate: Candidate) -> None:
-    holds(candidate, 2000 if candidate.backend is INTERPRETER else 300)
+    holds(candidate, 2000 if candidate.backend is INTERPRETER else 100 if candidate.chip.device else 300)
 
 
 def features(network: Network) -> Iterator[str]:
