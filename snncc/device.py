@@ -27,6 +27,7 @@ _FLAGS = (
     *("-fno-tree-loop-distribute-patterns", "-funroll-loops", "-fno-unroll-loops", "-fomit-frame-pointer"),
     *("-fno-jump-tables", "-fno-ivopts", "-Wall", "-Wextra", "-Werror", "-pedantic", "-DF_CPU="),
 )
+_FRACTIONS = ("clock_mhz", "code_per_token", "dense_mac", "cycles_per_instruction", "cycle_pj")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{8}")
 
 
@@ -58,6 +59,7 @@ class Device:
     Where the compiler is not installed, code is estimated at `code_per_token` bytes a word or operator of it, and a
     step's stack at `usual_stack` bytes; `library_stack` is what the compiler's own functions take of it.
     `dense_mac` is what a multiply-accumulate takes in a kernel that takes all inputs, in what the emulator counts.
+    Where that is instructions, `cycles_per_instruction` is their mean; `cycle_pj` is the energy of a cycle.
     """
 
     family: Family
@@ -72,6 +74,8 @@ class Device:
     library_stack: Figure
     dense_mac: Figure
     emulator: Emulator
+    cycles_per_instruction: Figure | None = None
+    cycle_pj: Figure | None = None
 
     @property
     def words(self) -> bool:
@@ -83,12 +87,11 @@ def impossible_device(device: Device | None, flags: tuple[str, ...] | None, read
     if device is None:
         return
     for key, figure in figures(device):
-        yield from wrong_figure(
-            f"device.{key}", figure, reader, whole=key not in ("clock_mhz", "code_per_token", "dense_mac")
-        )
+        yield from wrong_figure(f"device.{key}", figure, reader, whole=key not in _FRACTIONS)
         if figure.value <= 0:
             yield reader.fault(f"device.{key}.value", "must be more than 0")
     yield from _impossible_core(device, reader)
+    yield from _impossible_costs(device, reader)
     for key in ("flash", "ram"):
         address = getattr(device.emulator, key)
         if device.emulator.channel == "semihosting" and not _ADDRESS.fullmatch(address):
@@ -110,6 +113,15 @@ def _impossible_core(device: Device, reader: Reader) -> Iterator[Diagnostic]:
         yield reader.fault("device.features", "has 'words', which need word_bits = 32")
     if "simd16" in device.features and not device.words:
         yield reader.fault("device.features", "has 'simd16' without 'words'")
+
+
+def _impossible_costs(device: Device, reader: Reader) -> Iterator[Diagnostic]:
+    cycles, counted = device.cycles_per_instruction, device.emulator.counts == "cycles"
+    if cycles and counted:
+        yield reader.fault("device.cycles_per_instruction", "is of no use: device.emulator.counts has 'cycles'")
+    if device.cycle_pj and not cycles and not counted:
+        message = "needs device.cycles_per_instruction: the emulator counts instructions"
+        yield reader.fault("device.cycle_pj", message)
 
 
 def _closest(given: str, known: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from snncc.diagnostics import Diagnostic, printable
 
 if TYPE_CHECKING:
-    from snncc.analysis.costs import Estimate, Spent
+    from snncc.analysis.costs import Spent
     from snncc.analysis.metrics import Fidelity, Profile, Run
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
@@ -299,9 +299,9 @@ def _spent(spent: Spent) -> View:
     table = _table("a sample took", "", "")
     table.show_header = False
     _row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
-    _row(table, "time", f"{quantity(spent.seconds.value, 's')} ({origin(spent.seconds)})")
+    _row(table, "time", f"{spent.seconds.quantity('s')} ({spent.seconds.origin})")
     if spent.joules:
-        _row(table, "energy", f"{quantity(spent.joules.value, 'J')} ({origin(spent.joules)})")
+        _row(table, "energy", f"{spent.joules.quantity('J')} ({spent.joules.origin})")
         for name, part in sorted(spent.joules.parts.items(), key=lambda each: -each[1]):
             if part:
                 _row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
@@ -332,19 +332,6 @@ def _busiest_links(spent: Spent) -> Table:
     for link in spent.links:
         _row(table, "{}, {}".format(*link.tile), link.direction, f"{link.packets:,.1f}", f"{link.busy:.1%}")
     return table
-
-
-def origin(estimate: Estimate) -> str:
-    """Where the numbers behind a figure come from."""
-    return f"of {estimate.published} published and {estimate.assumed} assumed numbers"
-
-
-def quantity(value: float, unit: str) -> str:
-    """A quantity with a prefix that leaves one to three digits before the point."""
-    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
-        if value >= factor:
-            return f"{value / factor:.3g} {prefix}{unit}"
-    return f"{value * 1e12:.3g} p{unit}"
 
 
 def deployed(machine: str) -> View:

@@ -78,3 +78,43 @@ def test_features_that_exclude_each_other(tmp_path: Path) -> None:
 def test_figures_need_a_source(tmp_path: Path) -> None:
     said = faults(tmp_path, 'source = "PlatformIO documentation, board black_f407ze: STM32F407ZET6"', "assumed = false")
     assert f"mine.toml:{line_of('flash')}: device.flash: has no source" in said
+
+
+@pytest.mark.parametrize(
+    ("target", "old", "new", "expected"),
+    [
+        (
+            "cortex-m4",
+            "cycles_per_instruction = { value = 1.3,",
+            "cycle_pj = { value = 800,",
+            "device.cycle_pj: needs device.cycles_per_instruction: the emulator counts instructions",
+        ),
+        (
+            "cortex-m4",
+            "cycles_per_instruction = { value = 1.3,",
+            "cycles_per_instruction = { value = 0,",
+            "device.cycles_per_instruction.value: must be more than 0",
+        ),
+        (
+            "cortex-m4",
+            "cycles_per_instruction = { value = 1.3, assumed = true }",
+            "cycles_per_instruction = { value = 1.3 }",
+            "device.cycles_per_instruction: has no source\n  = hint: give its source, or assumed = true",
+        ),
+        (
+            "avr",
+            "cycle_pj = { value = 3250,",
+            "cycles_per_instruction = { value = 1.5,",
+            "device.cycles_per_instruction: is of no use: device.emulator.counts has 'cycles'",
+        ),
+    ],
+)
+def test_costs_that_cannot_be(tmp_path: Path, target: str, old: str, new: str, expected: str) -> None:
+    text = (chips.folder() / f"{target}.toml").read_text()
+    assert text.count(old) == 1
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(CompileError) as caught:
+        chips.load(path)
+    line = 1 + text[: text.index(old)].count("\n")
+    assert str(caught.value) == f"error[bad-chip-file]: {path}:{line}: {expected}"

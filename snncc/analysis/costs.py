@@ -1,15 +1,17 @@
-"""What a run took on a chip of many cores: time and energy from counted events, and the busiest cores and links."""
+"""What a run took: time and energy from what was counted; on a chip of many cores, the busiest cores and links."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from snncc.analysis.neurobench import NeuroBench, neurobench
 from snncc.arrays import Ints
 from snncc.chip import Chip, Energy, Figure, Mesh, Timing
+from snncc.fabric import figures
 from snncc.integers import Network
 from snncc.mapping import tile_of
 
@@ -27,6 +29,18 @@ class Estimate:
     parts: Mapping[str, float]
     published: int
     assumed: int
+
+    @property
+    def origin(self) -> str:
+        """Where the numbers behind it come from."""
+        return f"of {self.published} published and {self.assumed} assumed numbers"
+
+    def quantity(self, unit: str) -> str:
+        """Its value with a prefix that leaves one to three digits before the point."""
+        for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+            if self.value >= factor:
+                return f"{self.value / factor:.3g} {prefix}{unit}"
+        return f"{self.value * 1e12:.3g} p{unit}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,7 @@ def greatest(parts: Sequence[Counts]) -> Counts:
 
 def _seconds(counts: Counts, timing: Timing, samples: int) -> Estimate:
     value = float(counts["cycles"].sum()) * timing.clock_ns.value * 1e-9 / samples
-    published, assumed = _sources(timing)
+    published, assumed = _sources(each for _, each in figures(timing))
     barrier = bool(timing.barrier_source)
     return Estimate(value, {}, published + barrier, assumed + (not barrier))
 
@@ -128,14 +142,18 @@ def _joules(counts: Counts, energy: Energy, samples: int) -> Estimate:
         "hop_vertical": hops["north"] + hops["south"],
     }
     parts = {name: float(count) * getattr(energy, name).value * 1e-12 / samples for name, count in events.items()}
-    return Estimate(sum(parts.values()), parts, *_sources(energy))
+    return Estimate(sum(parts.values()), parts, *_sources(each for _, each in figures(energy)))
 
 
-def _sources(table: Timing | Energy) -> tuple[int, int]:
-    """How many figures of a table are published, and how many are assumed."""
-    figures = [value for each in fields(table) if isinstance(value := getattr(table, each.name), Figure)]
-    assumed = sum(each.assumed for each in figures)
-    return len(figures) - assumed, assumed
+def product(amount: float, factors: Sequence[Figure]) -> Estimate:
+    """What was counted of a sample, times figures of the target."""
+    return Estimate(math.prod((amount, *(each.value for each in factors))), {}, *_sources(factors))
+
+
+def _sources(factors: Iterable[Figure]) -> tuple[int, int]:
+    """How many figures are published, and how many are assumed."""
+    assumed = [each.assumed for each in factors]
+    return assumed.count(False), assumed.count(True)
 
 
 def _busiest_cores(counts: Counts, mesh: Mesh) -> tuple[CoreLoad, ...]:

@@ -19,7 +19,6 @@ from snncc.mapping import Mapping as Placed
 from snncc.pages import figures
 from snncc.pages.page import Section, Table, render
 from snncc.program import CompiledModel, Program
-from snncc.views import origin, quantity
 
 _DECISIONS = 50  # classes; with more, a table of decisions is too fine to be read
 _RESOURCES = ("neurons", "synapse_words", "axons_in", "axons_out", "routes")
@@ -52,9 +51,9 @@ def _spent(spent: Spent) -> Iterator[tuple[str, str]]:
     yield "spikes a sample", f"{spent.spikes:,.1f}"
     yield "synapses read a sample", f"{spent.synapses:,.0f}"
     yield "cycles a sample", f"{spent.cycles:,.0f}"
-    yield "time a sample", quantity(spent.seconds.value, "s")
+    yield "time a sample", spent.seconds.quantity("s")
     if spent.joules:
-        yield "energy a sample", quantity(spent.joules.value, "J")
+        yield "energy a sample", spent.joules.quantity("J")
 
 
 def _cores(program: CompiledModel, run: Run) -> Cores | None:
@@ -77,7 +76,7 @@ def _sections(program: CompiledModel, data: Data, run: Run, first: Run) -> Itera
     yield Section("Spikes", "Of the first sample, population by population.", figures.raster(spikes), wide=True)
     if run.spent and run.spent.joules:
         parts = {name.replace("_", ", "): 1e9 * part for name, part in run.spent.joules.parts.items()}
-        note = f"Of a sample, by event; {origin(run.spent.joules)}."
+        note = f"Of a sample, by event; {run.spent.joules.origin}."
         yield Section("Energy", note, figures.bars(parts, "nJ", {}))
     if data.y is not None and int(max(data.y.max(), run.classes.max())) < _DECISIONS:
         yield Section("Decisions", "Samples by label and decision.", figures.confusion(data.y, run.classes))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snncc import chip as chips
-from snncc.analysis.costs import added, greatest, spent
+from snncc.analysis.costs import added, greatest, product, spent
 from snncc.chip import Energy, Figure
 from snncc.graph import Edge, Graph
 from snncc.integers import Decay, Fire, Membrane, Network, Output, Population, Register, Source, Synapse
@@ -117,3 +117,25 @@ def test_shipped_chips_say_where_their_numbers_are_from(
     found = spent(network(), chips.load(name), counts(), PEAKS, 2, 6)
     assert (found.seconds.published, found.seconds.assumed) == time
     assert (found.joules and (found.joules.published, found.joules.assumed)) == energy
+
+
+def test_a_product_says_of_which_numbers_it_is_made() -> None:
+    found = product(1000, [Figure(2.0, "a data sheet"), Figure(0.5, assumed=True), Figure(4e-6, "a paper")])
+    assert found.value == pytest.approx(4e-3)
+    assert found.origin == "of 2 published and 1 assumed numbers"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12.34, "12.3 s"),
+        (1.0, "1 s"),
+        (0.0123, "12.3 ms"),
+        (5e-6, "5 us"),
+        (1e-9, "1 ns"),
+        (2.5e-11, "25 ps"),
+        (0, "0 ps"),
+    ],
+)
+def test_a_quantity_has_one_to_three_digits_before_the_point(value: float, text: str) -> None:
+    assert product(value, []).quantity("s") == text

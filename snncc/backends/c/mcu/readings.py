@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from snncc.analysis.costs import product
 from snncc.analysis.metrics import Reading
 from snncc.backends.base import Result
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.chip import Chip
+from snncc.device import Device
 
 
 def readings(results: Sequence[Result], chip: Chip, samples: int) -> tuple[Reading, ...]:
-    """Over consecutive parts of a data set: means a sample and a step, the worst step, the deepest stack."""
+    """Over consecutive parts of a data set: means a sample and a step, time and energy, the worst step, the stack."""
     device = device_of(chip)
     unit = device.emulator.counts
     counted, steps = (sum(each.figures[name] for each in results) for name in ("counted", "steps"))
     worst, stack = (max(int(each.peaks[name].max()) for each in results) for name in ("worst", "stack"))
     rows = [(unit, counted / samples, unit, f"{counted / samples:,.0f} an inference, {counted / steps:,.0f} a step")]
-    if unit == "cycles":
-        seconds = counted / samples / (device.clock_mhz.value * 1e6)
-        rows.append(
-            ("latency", seconds, "time", f"{1000 * seconds:,.2f} ms an inference at {device.clock_mhz.value:g} MHz")
-        )
+    if unit == "cycles" or device.cycles_per_instruction:
+        rows += _estimated(counted / samples, device)
     if worst:
         rows.append((f"worst_{unit}", worst, f"{unit} of the worst step", f"{worst:,}"))
     rows.append(("stack", stack, "stack of a step", f"{stack:,} bytes"))
     return tuple(Reading(*row) for row in rows)
+
+
+def _estimated(counted: float, device: Device) -> Iterator[tuple[str, float, str, str]]:
+    """Time and energy of an inference, from its cycles, or from its instructions and their mean cycles."""
+    each, clock = device.cycles_per_instruction, device.clock_mhz
+    factors = (each,) if each else ()
+    period = replace(clock, value=1e-6 / clock.value)
+    seconds = product(counted, (*factors, period))
+    how = f" and {each.value:g} cycles an instruction" if each else ""
+    text = f"{seconds.quantity('s')} an inference at {clock.value:g} MHz{how} ({seconds.origin})"
+    yield "latency", seconds.value, "time", text
+    if device.cycle_pj:
+        joules = product(counted * 1e-12, (*factors, device.cycle_pj))
+        text = f"{joules.quantity('J')} an inference at {device.cycle_pj.value:g} pJ a cycle ({joules.origin})"
+        yield "energy", joules.value, "energy", text
