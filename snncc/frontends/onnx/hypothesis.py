@@ -63,6 +63,35 @@ class Reset:
 
 
 @dataclass(frozen=True, eq=False)
+class Counter:
+    """A state that a spike sets to values[0], and that goes on from value to value until it stays at the last one.
+
+    `values` are float64 (count, *core), rounded as the file rounds them. While it holds one of the first `steps`, the
+    neuron rests; `tensor` is its next value.
+    """
+
+    state: str
+    tensor: str
+    values: Floats
+    steps: int = 0
+
+    def index(self, value: Array) -> Array:
+        """Which of the values each of `value` is, or is nearest to."""
+        best, found = np.full(np.shape(value), np.inf), np.zeros(np.shape(value), np.int64)
+        for j, own in enumerate(self.values):
+            gap = np.abs(value - own)
+            best, found = np.minimum(best, gap), np.where(gap < best, j, found)
+        return found
+
+    def at(self, index: Array) -> Array:
+        return np.take_along_axis(self.values, index, axis=0)
+
+    def rest(self, value: Array) -> Array:
+        """The steps of rest to come."""
+        return np.maximum(self.steps - self.index(value), 0)
+
+
+@dataclass(frozen=True, eq=False)
 class Export:
     """A tensor read outside a region: scale * meaning + offset."""
 

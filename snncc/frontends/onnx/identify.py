@@ -16,8 +16,9 @@ from snncc.diagnostics import fault
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Opaque
 from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
+from snncc.frontends.onnx.counting import at_rest, counters, with_rest
 from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaf, leaves
-from snncc.frontends.onnx.hypothesis import Behaviour, Export, MisfitError, Reading
+from snncc.frontends.onnx.hypothesis import Behaviour, Counter, Export, MisfitError, Reading
 from snncc.frontends.onnx.normal_form import (
     Mismatch,
     NormalStep,
@@ -59,22 +60,39 @@ def _identify(region: Region) -> Fit:
     for name, value in region.constants.items():
         if value.dtype.kind == "f" and np.any(np.isnan(value)):
             raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
+    best = _first_fit(region, None)
+    if isinstance(best, Fit):
+        return best
+    for counter in counters(region):
+        found = _first_fit(region, counter)
+        if isinstance(found, Fit):
+            return found
+        if len(counter.values) > 2:  # one of two values may be a last spike in use as something else
+            best = found
+    raise fault(best.rule, region.name, best.message, best.hint)
+
+
+def _first_fit(region: Region, counter: Counter | None) -> Fit | MisfitError:
+    """The fit of the first reading that is exact, or what is wrong with the best of those that are not.
+
+    With a counter, the neuron is read off the region while the counter says that it is ready.
+    """
     nothing = MisfitError("unrecognised-neuron", "nothing in it looks like a membrane that spikes", rank=-1)
     reasons = [(False, nothing)]
-    for view in _views(region):
+    for view in _views(region if counter is None else at_rest(region, counter)):
         opaque = _opaque(view)
         for reading in [opaque] if opaque is not None else readings(view.behaviour):
-            fit = reading if isinstance(reading, MisfitError) else _attempt(view, reading)
+            fit = reading if isinstance(reading, MisfitError) else _attempt(view, reading, region, counter)
             if isinstance(fit, Fit):
                 return fit
             reasons.append((view.plain, fit))
     _, best = max(reasons, key=lambda reason: (reason[0], reason[1].rank))
-    raise fault(best.rule, region.name, best.message, best.hint)
+    return best
 
 
-def _attempt(view: _View, reading: Reading) -> Fit | MisfitError:
+def _attempt(view: _View, reading: Reading, region: Region, counter: Counter | None) -> Fit | MisfitError:
     try:
-        return _fit(view, reading)
+        return _fit(view, reading, region, counter)
     except MisfitError as reason:
         return reason
 
@@ -174,20 +192,24 @@ def _reads(forest: Forest, tree: Tree, streams: tuple[str, ...]) -> bool:
 # --- from a reading to a fit ----------------------------------------------------------------------------------------
 
 
-def _fit(view: _View, reading: Reading) -> Fit:
-    region, behaviour = view.region, view.behaviour
+def _fit(view: _View, reading: Reading, region: Region, counter: Counter | None) -> Fit:
+    """The fit of a reading of `view`; `region` is the whole of it, with the counter if it has one."""
+    behaviour = view.behaviour
     candidate = assemble(behaviour, reading, region.shape, region.initial)
     step = normal_step(behaviour.forest, candidate, view.trees)
     _exact(view, candidate, compare(behaviour, candidate, view.trees, step))
     _holds(candidate)
     _echo(view)
     exports = _exports(view, candidate, step)
+    subject = Subject(region, candidate, view.event, _flag_of(behaviour, reading), exports)
+    if counter is not None:
+        subject = with_rest(subject, counter)
     return Fit(
-        neuron=candidate.neuron,
+        neuron=subject.candidate.neuron,
         gains=candidate.gains,
         delays=dict.fromkeys(candidate.gains, int(candidate.late)),
         meanings={name: each.meaning for name, each in exports.items()},
-        error=verify(Subject(region, candidate, view.event, _flag_of(behaviour, reading), exports)),
+        error=verify(subject),
         scales={name: each.scale for name, each in exports.items() if np.any(each.scale != 1)},
         offsets={name: each.offset for name, each in exports.items() if np.any(each.offset != 0)},
     )

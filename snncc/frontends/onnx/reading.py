@@ -206,7 +206,7 @@ def _two_branches(behaviour: Behaviour, event: Tree, tree: Tree, membrane: str, 
         return MisfitError(
             "refractory-count",
             f"{membrane} is held while {counts[0]} counts the steps since the last spike",
-            "such counts are not read from ONNX files; train without a refractory period",
+            "a spike must set the count to a number, from which it goes step by step to another one and stays there",
             rank=3,
         )
     first, second = moving[0].coefficient(membrane), moving[1].coefficient(membrane)

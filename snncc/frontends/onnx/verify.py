@@ -16,7 +16,7 @@ from snncc.arrays import Array, Floats, Shape
 from snncc.describe import sentence
 from snncc.frontends.onnx import affine, elementwise
 from snncc.frontends.onnx.assemble import Candidate, View, fires
-from snncc.frontends.onnx.hypothesis import Export, MisfitError
+from snncc.frontends.onnx.hypothesis import Counter, Export, MisfitError
 from snncc.frontends.onnx.region import Node, Region
 from snncc.semantics import float_rest, float_step
 
@@ -32,18 +32,18 @@ _SCALES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A region and its candidate, with the tensor of its spikes, its flag of the last spike, and its exports."""
+    """A region and its candidate; the tensor of its spikes, its flag of the last spike, its exports, its counter."""
 
     region: Region
     candidate: Candidate
     event: str | None
     flag: str | None
     exports: Mapping[str, Export] = field(default_factory=dict[str, Export])
+    counter: Counter | None = None
 
     @cached_property
     def core(self) -> Shape:
-        own = (each.shape for each in (*self.region.constants.values(), *self.region.initial.values()))
-        return np.broadcast_shapes((1,) * len(self.region.shape), *own)
+        return core(self.region)
 
     @cached_property
     def unit(self) -> float:
@@ -54,6 +54,12 @@ class Subject:
     @property
     def variables(self) -> tuple[str, ...]:
         return (*self.region.streams, *(state for state, _ in self.region.states))
+
+
+def core(region: Region) -> Shape:
+    """The shape of the region's neurons less those that are copies of others: size 1 along each axis of copies."""
+    own = (each.shape for each in (*region.constants.values(), *region.initial.values()))
+    return np.broadcast_shapes((1,) * len(region.shape), *own)
 
 
 def run_region(region: Region, point: Values, dtype: type[np.floating]) -> dict[str, Array]:
@@ -97,7 +103,7 @@ def _random_points(subject: Subject, rng: np.random.Generator, count: int) -> di
     shape = (count, *subject.core)
     scale = np.resize(_SCALES, count).reshape(-1, *[1] * len(subject.core)) * subject.unit
     point = {name: (rng.standard_normal(shape) * scale).astype(np.float32) for name in subject.variables}
-    return _reachable(subject, {**point, **_flags(subject, rng, shape)})
+    return _reachable(subject, {**point, **_flags(subject, rng, shape), **_counts(subject, rng, shape)})
 
 
 def _flags(subject: Subject, rng: np.random.Generator, shape: Shape) -> dict[str, Array]:
@@ -107,9 +113,22 @@ def _flags(subject: Subject, rng: np.random.Generator, shape: Shape) -> dict[str
     return {subject.flag: (rng.integers(0, 2, shape) * height).astype(np.float32)}
 
 
+def _counts(subject: Subject, rng: np.random.Generator, shape: Shape) -> dict[str, Array]:
+    """Each value of the counter, and as often the one with which the neuron is ready."""
+    counter = subject.counter
+    if counter is None:
+        return {}
+    last = len(counter.values) - 1
+    index = np.where(rng.random(shape) < 0.5, last, rng.integers(0, last + 1, shape))
+    return {counter.state: counter.at(index).astype(np.float32)}
+
+
 def _reachable(subject: Subject, point: dict[str, Array]) -> dict[str, Array]:
     """With a hard reset, some files misbehave only at membranes that no step leaves behind: those are left out."""
-    reading = subject.candidate.reading
+    reading, counter = subject.candidate.reading, subject.counter
+    if counter is not None and reading.reset.kind == "hard" and reading.membrane is not None:
+        rests, v = counter.rest(point[counter.state]) > 0, point[reading.membrane]
+        return {**point, reading.membrane: np.where(rests, reading.reset.value, v).astype(np.float32)}
     if reading.exported != "held" or reading.firing is None or reading.membrane is None:
         return point
     v = point[reading.membrane].astype(np.float64)
@@ -122,7 +141,10 @@ def _near_threshold(subject: Subject, points: dict[str, Array]) -> dict[str, Arr
     if reading.firing is None:
         return points
     row = np.arange(len(next(iter(points.values())))).reshape(-1, *[1] * len(subject.core))
-    points = {name: np.where(row % 4 == 0, np.float32(0), each) for name, each in points.items()}
+    kept = () if subject.counter is None else (subject.counter.state,)
+    points = {
+        name: each if name in kept else np.where(row % 4 == 0, np.float32(0), each) for name, each in points.items()
+    }
     slopes = {name: value for name, value in reading.quiet.terms.items() if name in points and name != subject.flag}
     name = max(slopes, key=lambda each: float(np.min(np.abs(slopes[each]))))
     a = 0.0 if reading.firing.adaptation is None else reading.firing.slope * points[reading.firing.adaptation]
@@ -163,6 +185,8 @@ def _inner(subject: Subject, point: Values) -> dict[str, Array]:
     if reading.exported == "before" and reading.reset.kind == "hard":
         v = np.where(pending, reading.reset.value, v)
     state = {"v": v, "s": pending.astype(np.float64), "refractory": pending * candidate.neuron.refractory}
+    if subject.counter is not None:
+        state["refractory"] = subject.counter.rest(point[subject.counter.state])
     if candidate.current is not None:
         state["late" if candidate.late else "i"] = _seen(candidate.current, point)
     if candidate.adaptation is not None:
@@ -230,6 +254,7 @@ def _compare(
         _refuse(subject, point, wrong, (f"{subject.event} is", after[subject.event], wanted))
     _compare_inner(subject, point, after, outcome, (slack, excused))
     _compare_exports(subject, point, after, outcome, (slack, excused))
+    _compare_counter(subject, point, after, outcome, excused)
     if reading.membrane is None:
         return 0.0, excused
     own = dict(subject.region.states)[reading.membrane]
@@ -250,6 +275,20 @@ def _compare_inner(
             found, wanted = _seen(view, {view.state: after[own]}), outcome.state[name]
             gap = np.where(excused, 0.0, np.abs(found - wanted))
             _refuse(subject, point, ~(gap <= slack * (1.0 + np.abs(view.scale))), (f"{own} makes", found, wanted))
+
+
+def _compare_counter(subject: Subject, point: Values, after: Values, outcome: _Outcome, excused: Array) -> None:
+    """Compare the steps of rest to come, and the counter with the value that stands for them."""
+    counter = subject.counter
+    if counter is None:
+        return
+    value = after[counter.tensor].astype(np.float64)
+    index = counter.index(value)
+    wanted, size = counter.at(index), np.max(np.abs(counter.values), axis=0)
+    off = ~(np.abs(value - wanted) <= _ULPS * _FLOAT32 * size)
+    _refuse(subject, point, ~excused & off, (f"{counter.tensor} is", value, wanted))
+    rests, own = np.maximum(counter.steps - index, 0), outcome.state["refractory"]
+    _refuse(subject, point, ~excused & (rests != own), (f"{counter.tensor} leaves, in steps of rest,", rests, own))
 
 
 def _compare_exports(
@@ -318,6 +357,10 @@ def _closed_loops(subject: Subject, rng: np.random.Generator) -> float:
             worst = max(worst, deviation)
             following = [*region.states, *region.feedback.items()]
             points[dtype] = {**point, **{name: np.broadcast_to(after[tensor], shape) for name, tensor in following}}
+        if subject.counter is not None:  # it is rounded in the file's own type
+            name = subject.counter.state
+            counts = subject.counter.at(subject.counter.index(points[np.float64][name]))
+            points[np.float64] = {**points[np.float64], name: counts}
     return worst
 
 
