@@ -137,5 +137,6 @@ def unused(name: str, *taken: Container[str]) -> str:
 
 
 def _in_floats(linear: LinearMap) -> LinearMap:
-    """Maps that only rearrange have integer weights until here."""
-    return with_weight(linear, linear.weight.astype(np.float32)) if linear.weight.dtype.kind == "i" else linear
+    """Maps that only rearrange have integer weights until here; what sums made of other maps may be the same map."""
+    rearranges = linear.weight.dtype.kind == "i" or bool((linear.weight == 1).all())
+    return with_weight(linear, linear.weight.astype(np.float32)) if rearranges else linear

@@ -46,7 +46,7 @@ ONE: list[tuple[dict[str, Any], str]] = [
     (
         {"reset": SoftReset(np.ones(()))},
         "missing-capability]: lif: resets by subtracting 1: tinyodin lacks soft-reset\n"
-        "  = hint: train with a reset to zero, or choose another target",
+        "  = hint: compile with --allow-hard-reset, train with resets to 0, or choose another target",
     ),
     (
         {"reset": None},
