@@ -16,7 +16,7 @@ from snncc.backends.c.mcu.synapses import padding, synthesis
 from snncc.backends.c.mcu.vectors import vectors
 from snncc.backends.c.names import identifiers
 from snncc.backends.c.plan import Link, Plan, Step
-from snncc.backends.c.tables import Storage, Table
+from snncc.backends.c.tables import Storage
 from snncc.backends.c.widths import CType
 from snncc.chip import Chip
 from snncc.device import Device
@@ -107,7 +107,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "fields": sorted(base["fields"], key=lambda each: -each["type"].bytes),
         "sums": [{**each, "length": padded[each["name"]]} for each in base["sums"]],
         "sum_words": max([1, *(sum_bytes(step) // 4 for step in plan.steps)]),
-        "text": [_whole(each, device) for each in plan.tables],
+        "text": list(plan.tables),
         "walks": walks,
         "sent_arrays": [{"pointer": f"state.{each.array}", "byte": 1} for each in senders],
         "walk_types": list(dict.fromkeys(each["type"] for each in walks)),
@@ -129,13 +129,6 @@ def index_type(plan: Plan, device: Device) -> CType:
     sizes = [each.size * each.depth for each in plan.senders.values()]
     most = max([*sizes, *(padded_sums(step) for step in plan.steps), *(each.length for each in plan.tables)])
     return CType(16 if device.word_bits < 32 and most < 1 << 16 else 32, signed=False)
-
-
-def _whole(each: Table, device: Device) -> Table:
-    """A table that ends with a whole word, where words are aligned: the linker then leaves no gaps."""
-    if not device.words or each.bytes % 4 == 0:
-        return each
-    return each
 
 
 def _walk(step: Step, link: Link) -> Mapping[str, Any]:

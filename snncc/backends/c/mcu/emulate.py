@@ -7,7 +7,6 @@ import re
 import shutil
 import struct
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -55,14 +54,13 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     compiler_of(chip)
     emulator = _emulator(chip, device)
     files = tuple((name, content_of(folder, name)) for name in sources(device))
-    begun = time.perf_counter()
     try:
         parts = [
             _run_part(chip, files, emulator, network, part, record) for part in _parts(batch, device, network, files)
         ]
     except OSError as error:
         raise no_room(error) from error
-    return _joined(parts, time.perf_counter() - begun)
+    return _joined(parts)
 
 
 def worst_step(folder: Path, network: Network, proof: Proof, chip: Chip) -> int | None:
@@ -232,7 +230,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _joined(parts: Sequence[_Ran], seconds: float) -> Result:
+def _joined(parts: Sequence[_Ran]) -> Result:
     """One result of all runs; instructions (or cycles) by population and by what of it."""
     longest = max((each.trace.outputs[name].shape[1] for each in parts for name in each.trace.outputs), default=0)
 
@@ -243,8 +241,10 @@ def _joined(parts: Sequence[_Ran], seconds: float) -> Result:
     trace = Trace(join("outputs"), join("spikes"), join("membranes"))
     slots = max(each.counted.at.shape[1] for each in parts)
     total = sum((_widened(each.counted.at, slots) for each in parts), np.zeros((1, slots), np.int64))
-    figures = {"seconds": seconds, "counted": float(sum(each.counted.total for each in parts))}
-    figures["steps"] = float(sum(each.counted.steps for each in parts))
+    figures = {
+        "counted": float(sum(each.counted.total for each in parts)),
+        "steps": float(sum(each.counted.steps for each in parts)),
+    }
     peaks = {
         "worst": np.array([max(each.counted.worst for each in parts)], np.int64),
         "stack": np.array([max(each.stack for each in parts)], np.int64),
