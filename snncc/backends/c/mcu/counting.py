@@ -122,10 +122,20 @@ def instructions(program: Path, chip: Chip) -> Mapping[str, int]:
 
 
 def tool_output(chip: Chip, tool: str, *arguments: str) -> str:
-    """What one of the tools beside the chip's compiler prints."""
+    """What a tool beside the chip's compiler prints; raises CompileError (`no-compiler`, `compiler-failed`)."""
     assert chip.compiler
-    command = chip.compiler.command.removesuffix("gcc") + tool
-    return subprocess.run([command, *arguments], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    name = chip.compiler.command.removesuffix("gcc") + tool
+    command = shutil.which(name)
+    if command is None:
+        message = f"measuring a program needs {name!r}, which belongs to its compiler and is not installed"
+        raise fault("no-compiler", chip.name, message, chip.compiler.install or f"install {name}")
+    done = subprocess.run(  # noqa: S603  found beside the compiler
+        [command, *arguments], capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+        raise fault("compiler-failed", chip.name, f"{name} cannot read the program: {said}", "install it anew")
+    return done.stdout
 
 
 def plugin() -> Path:
