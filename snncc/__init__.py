@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snncc.compiler import compile, convert, import_model, model_data, open_program, simulate_float  # noqa: A004
+    from snncc.compiler import compile, open_program  # noqa: A004
     from snncc.conversion import Conversion
     from snncc.data import Data
     from snncc.diagnostics import CompileError, Diagnostic
+    from snncc.importing import convert, import_model, model_data, simulate_float
     from snncc.program import Program
 
 __all__ = [
@@ -32,6 +33,10 @@ _HOMES = {
     "Data": "data",
     "Diagnostic": "diagnostics",
     "Program": "program",
+    "convert": "importing",
+    "import_model": "importing",
+    "model_data": "importing",
+    "simulate_float": "importing",
 }
 
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snncc import artefact, contracts, files
+from snncc import artefact, contracts
 from snncc import chip as chips
 from snncc import data as datasets
-from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import doubtful, margins, prove
 from snncc.backends.base import Backend, EventBackend
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
-from snncc.conversion import Conversion, converted
 from snncc.data import Data
 from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
-from snncc.frontends import Model, model_bytes, read_model
+from snncc.frontends import Model
 from snncc.graph import Graph
+from snncc.importing import Path_, import_model
 from snncc.integers import Network, Population, Source
 from snncc.integers import Output as IntOutput
-from snncc.layers import Decoder, Input, Layer, Neuron, Output, default_decoder, size
+from snncc.layers import Decoder, Input, Layer, size
 from snncc.mapping import Mapping, Method
 from snncc.passes.express import express
 from snncc.passes.host import on_the_host
@@ -35,16 +33,28 @@ from snncc.passes.precision import parsed, stored_width
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
-from snncc.program import DataLike, Program, Progress, as_data, no_progress
-from snncc.runner import Trace
-from snncc.semantics import run_float
+from snncc.program import DataLike, Program, as_data
 
-Path_ = str | os.PathLike[str]
 Stage = Callable[[str], None]
 
 
 def no_stage(name: str) -> None:
     """Shows nothing; the stage of that name begins."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user may choose about a compilation, beside the model, the target and the samples; as in `compile`."""
+
+    weight_bits: int | str | None = None
+    steps: int | None = None
+    decoder: Decoder | None = None
+    backend: str | None = None
+    require_proof: bool = False
+    stock_only: bool = False
+    allow_hard_reset: bool = False
+    partition: Method = "auto"
+    seed: int = 0
 
 
 def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
@@ -75,28 +85,35 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
+    how = weight_bits, steps, decoder, backend, require_proof, stock_only, allow_hard_reset, partition, seed
     chip = chips.load(Path(target))
-    machine = _machine(chip, backend or chip.backend)
-
     stage("read")
-    imported = _imported(model, states)
-    steps = steps if steps is not None else imported.steps
+    return compiled(_imported(model, states), chip, Choices(*how), samples, stage)
+
+
+def compiled(
+    model: Model, chip: Chip, choices: Choices, samples: DataLike | None = None, stage: Stage = no_stage
+) -> Program | EventProgram:
+    """The program of an imported model for a chip: `compile`, for those who make many."""
+    machine = _machine(chip, choices.backend or chip.backend)
+    decoder = choices.decoder or model.decoder
+    steps = choices.steps if choices.steps is not None else model.steps
 
     stage("legalise")
-    legal = legalise(imported.graph)
-    warnings = (*imported.warnings, *check(contracts.legal(legal)))
+    legal = legalise(model.graph)
+    warnings = (*model.warnings, *check(contracts.legal(legal)))
 
     chosen = None if samples is None else _samples(samples, legal, steps)
-    if allow_hard_reset and softly_reset(legal):
-        warnings += (cost(legal, chosen, decoder or imported.decoder),)
+    if choices.allow_hard_reset and softly_reset(legal):
+        warnings += (cost(legal, chosen, decoder),)
         legal = hardly_reset(legal)
-    options = Options(*parsed(weight_bits, chip.weight.bits), decoder or imported.decoder, steps)
-    given = _Legal(imported, legal, chip, options, chosen, warnings)
+    options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder, steps)
+    given = _Legal(model, legal, chip, choices, options, chosen, warnings)
     if isinstance(machine, EventBackend):
-        return _on_events(given, machine, require_proof, stage)
-    if stock_only and machine.notes is None:
+        return _on_events(given, machine, stage)
+    if choices.stock_only and machine.notes is None:
         raise fault("bad-option", "--stock-only", f"the {machine.name} backend knows no stock neurons")
-    return _on_steps(given, machine, require_proof, stock_only, partition, seed, stage)
+    return _on_steps(given, machine, stage)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +123,7 @@ class _Legal:
     model: Model
     graph: Graph[Layer]
     chip: Chip
+    choices: Choices
     options: Options
     samples: Data | None
     warnings: tuple[Diagnostic, ...]
@@ -130,28 +148,24 @@ def _machine(chip: Chip, name: str) -> Backend | EventBackend:
     return machine
 
 
-def _on_events(given: _Legal, machine: EventBackend, require_proof: bool, stage: Stage) -> EventProgram:
+def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgram:
     """For a chip that acts event by event."""
     stage("events")
     lowered = machine.lower(given.graph, given.chip, given.options, given.samples)
     network, fidelity = lowered.network, lowered.fidelity
-    warnings = (*given.warnings, *check((*lowered.warnings, *machine.validate(network, given.chip, require_proof))))
+    warnings = (
+        *given.warnings,
+        *check((*lowered.warnings, *machine.validate(network, given.chip, given.choices.require_proof))),
+    )
     texts = _texts(given.model.graph, given.graph, network)
     base = given.model.name, given.chip, given.options.steps, warnings, texts
     return EventProgram(*base, network=network, backend=machine, fidelity=(*given.model.fidelity, *fidelity))
 
 
-def _on_steps(
-    given: _Legal,
-    machine: Backend,
-    require_proof: bool,
-    stock_only: bool,
-    partition: Method,
-    seed: int,
-    stage: Stage,
-) -> Program:
+def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     """For all that computes in steps, by way of an integer network."""
     legal, chip, options, chosen, warnings = given.graph, given.chip, given.options, given.samples, given.warnings
+    choices = given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
     network = _own(given.model, chip, options)
@@ -162,15 +176,15 @@ def _on_steps(
     stage("prove")
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
-    faults += tuple(machine.notes(network, proof, chip, stock_only)) if machine.notes else ()
+    faults += tuple(machine.notes(network, proof, chip, choices.stock_only)) if machine.notes else ()
     faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
     if errors(faults) and machine.mapped:
-        faults += _limits(network, chip, partition, seed)
+        faults += _limits(network, chip, choices)
     seen = _margins(network, chosen) if chosen and doubtful(proof) else None
-    warnings += check((*faults, *proof_diagnostics(proof, require_proof, seen)))
+    warnings += check((*faults, *proof_diagnostics(proof, choices.require_proof, seen)))
 
     stage("map")
-    mapping = _mapped(network, chip, chosen, partition, seed) if machine.mapped else None
+    mapping = _mapped(network, chip, chosen, choices.partition, choices.seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
     return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping, fidelity=given.model.fidelity)
@@ -220,14 +234,15 @@ def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, 
     return map_network(network, chip, samples and activity(network, samples), method, seed)
 
 
-def _limits(network: Network, chip: Chip, method: Method, seed: int) -> tuple[Diagnostic, ...]:
+def _limits(network: Network, chip: Chip, choices: Choices) -> tuple[Diagnostic, ...]:
     """The limits of cores that a refused network breaks as well: where it lies does not depend on what its neurons do.
 
     It is cut in search of less traffic only if it does not fit cores that are filled in order.
     """
     if chip.mesh is None or any(contracts.ops_are_joined(network)):
         return ()  # there is nothing to put it on, or nothing that could be put there
-    return _refusal(network, chip, "sequential", seed) and _refusal(network, chip, method, seed)
+    in_order = _refusal(network, chip, "sequential", choices.seed)
+    return in_order and _refusal(network, chip, choices.partition, choices.seed)
 
 
 def _refusal(network: Network, chip: Chip, method: Method, seed: int) -> tuple[Diagnostic, ...]:
@@ -256,81 +271,3 @@ def open_program(folder: Path_) -> Program | EventProgram:
     proof = prove(network, manifest.steps)
     check(contracts.quantised(network, manifest.chip, proof))
     return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
-
-
-def import_model(
-    model: Path_,
-    states: Sequence[tuple[str, str]] = (),
-    *,
-    conversion: Conversion | None = None,
-    nir_style: str | None = None,
-    dt: float | None = None,
-) -> Model:
-    """A model as it was trained, before any pass: `snncc.compile` without a target.
-
-    `nir_style` and `dt`, the seconds of a step, are what a .nir file leaves open (docs/nir.md). A `conversion` turns an
-    ordinary network (ANN) into a spiking one.
-    """
-    if conversion is None:
-        imported = read_model(Path(model), states, nir_style, dt)
-    elif states or nir_style or dt:
-        message = "an ordinary network has neither states nor what NIR leaves open"
-        raise fault("bad-option", "--convert", message, "leave out --state, --nir-style and --dt")
-    else:
-        imported = converted(Path(model), conversion)
-    return replace(imported, warnings=(*imported.warnings, *check(contracts.imported(imported.graph))))
-
-
-def convert(
-    model: Path_,
-    output: Path_,
-    *,
-    states: Sequence[tuple[str, str]] = (),
-    conversion: Conversion | None = None,
-    nir_style: str | None = None,
-    dt: float | None = None,
-) -> tuple[Diagnostic, ...]:
-    """Write a model in the format of the output's suffix, .nir or .onnx, and return what there is to warn of.
-
-    `dt` is the seconds of a step, for a .nir file at either end; other arguments are those of `import_model`. Raises
-    CompileError: as `import_model`, `unknown-format`, `bad-option`, `cannot-write`, and what the format cannot express.
-    """
-    files.place_for_file(Path(output))
-    read, written = (Path(each).suffix.lower() == ".nir" for each in (model, output))
-    if dt is not None and not (read or written):
-        raise fault("bad-option", "--dt", "is the time of a step in a .nir file; neither file is one", "leave it out")
-    imported = import_model(model, states, conversion=conversion, nir_style=nir_style, dt=dt if read else None)
-    files.replace_file(Path(output), model_bytes(imported, Path(output), dt if written else None))
-    return (*imported.warnings, *_left_out(imported))
-
-
-def _left_out(model: Model) -> Iterator[Diagnostic]:
-    if model.network is not None:
-        message = "the file's own integer network is left out: what is written are the layers that it stands for"
-        yield Diagnostic("integer-network", model.name, message, "compile the original for the chip's bits", "warning")
-
-
-def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:
-    """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say."""
-    shape = next(iter(model.graph.of_kind(Input).values())).shape
-    return as_data(x, shape, steps, usual=model.steps, limit=limit)
-
-
-def simulate_float(
-    model: Model, data: Data, *, decoder: Decoder | None = None, record: bool = False, progress: Progress = no_progress
-) -> Run:
-    """Run a model as it was trained, in float64: the accuracy that a compiled program is measured against."""
-    legal = legalise(model.graph)
-    neurons = legal.of_kind(Neuron)
-    decoders: dict[str, Decoder] = {
-        name: decoder or op.decoder or model.decoder or default_decoder(op)
-        for name, op in legal.of_kind(Output).items()
-    }
-    per_step = sum(4 * size(each.shape) for each in neurons.values())
-    traces: list[Trace] = []
-    done = 0
-    for part in datasets.parts(data, per_step):
-        traces.append(run_float(legal, part.x, part.steps, part.lengths, record=tuple(neurons) if record else ()))
-        done += len(part.x)
-        progress(done, len(data.x))
-    return summarise(traces, data.lengths, data.y, decoders, 0.0)

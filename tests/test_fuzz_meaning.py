@@ -12,10 +12,10 @@ import onnxruntime
 import pytest
 from onnx import ModelProto
 
-from snncc.compiler import import_model
 from snncc.diagnostics import CompileError
 from snncc.frontends.onnx import read
 from snncc.frontends.onnx.states import Pairing
+from snncc.importing import import_model
 from snncc.layers import Input, Output
 from snncc.semantics import run_float
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import snncc
 from snncc.cli import app
-from snncc.compiler import import_model, model_data
+from snncc.importing import import_model, model_data
 from snncc.layers import HardReset, Neuron
 from snncc.passes.legalise import legalise
 from snncc.passes.resets import cost, hardly_reset, softly_reset

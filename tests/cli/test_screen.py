@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from snncc import screen
+from snncc.cli import screen
 
 
 def printed(text: str, width: int, *, terminal: bool) -> list[str]:

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 import snncc
 from snncc.cli import app
 
-from .frontends.onnx.ann_graphs import pooled
-from .frontends.onnx.dialect.test_dialect import assert_same
+from ..frontends.onnx.ann_graphs import pooled
+from ..frontends.onnx.dialect.test_dialect import assert_same
 
-MODELS = Path(__file__).parents[1] / "models"
+MODELS = Path(__file__).parents[2] / "models"
 
 
 def run(*arguments: object) -> Any:

@@ -1,0 +1,172 @@
+"""The commands about models: what of one is supported, its program for a target, another format of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snncc.cli.options import (
+    AllowHardReset,
+    Arduino,
+    Bits,
+    Convert,
+    DecoderName,
+    Dt,
+    Json,
+    Model,
+    NirStyle,
+    Partition,
+    RequireProof,
+    Samples,
+    Seed,
+    States,
+    Steps,
+    StockOnly,
+    Target,
+    TargetAccuracy,
+    conversion,
+    decoder_of,
+    pairs,
+    partition_of,
+)
+from snncc.cli.screen import Screen
+from snncc.diagnostics import CompileError, printable
+
+if TYPE_CHECKING:
+    from snncc.program import CompiledModel
+    from snncc.views import View
+
+_BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
+
+
+def check(
+    model: Model,
+    target: Target = "host",
+    samples: Samples = None,
+    steps: Steps = None,
+    convert: Convert = None,
+    target_accuracy: TargetAccuracy = None,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Say what of a model is supported, node by node, and why the rest is not; exit 1 if it cannot be compiled."""
+    from snncc import compiler, importing, views
+
+    screen = Screen(json_)
+    found: list[views.View] = []
+    try:
+        with screen.progress("check") as shown:
+            shown.stage("read")
+            how = conversion(convert, samples, steps, target_accuracy)
+            imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+            found.append(views.recognised(imported))
+            own = steps if how is None else None
+            program = compiler.compile(imported, target, samples=samples, steps=own, stage=shown.stage)
+            found.append(views.compiled(program, None))
+    except CompileError as error:
+        screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)
+    screen.show(*found)
+
+
+def compile(  # noqa: A001  the word of the field
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
+    target: Target = "host",
+    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    samples: Samples = None,
+    weight_bits: Bits = None,
+    steps: Steps = None,
+    decoder: DecoderName = None,
+    convert: Convert = None,
+    target_accuracy: TargetAccuracy = None,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    require_proof: RequireProof = False,
+    stock_only: StockOnly = False,
+    allow_hard_reset: AllowHardReset = False,
+    partition: Partition = "auto",
+    seed: Seed = 0,
+    arduino: Arduino = False,
+    dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compile a trained model for a target, and write the artefact to a folder."""
+    from snncc import artefact, compiler, importing, views
+
+    screen = Screen(json_)
+    try:
+        artefact.place_for(output)
+        with screen.progress("compile") as shown:
+            how = conversion(convert, samples, steps, target_accuracy)
+            program = compiler.compile(
+                importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt),
+                target,
+                samples=samples,
+                weight_bits=weight_bits,
+                steps=steps if how is None else None,
+                decoder=decoder_of(decoder),
+                backend=backend,
+                require_proof=require_proof,
+                stock_only=stock_only,
+                allow_hard_reset=allow_hard_reset,
+                partition=partition_of(partition),
+                seed=seed,
+                stage=shown.stage,
+            )
+            _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
+    except CompileError as error:
+        screen.fail(error, 2)
+    _wrote(screen, views.compiled(program, output), output)
+
+
+def convert(
+    model: Model,
+    output: Annotated[Path, typer.Argument(help="The file to write; its suffix is the format.", show_default=False)],
+    samples: Samples = None,
+    steps: Steps = None,
+    rate: Convert = None,
+    target_accuracy: TargetAccuracy = None,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Write a trained network in another format: .nir, or .onnx with an op for each neuron (docs/dialect.md)."""
+    from snncc import importing, views
+
+    screen = Screen(json_)
+    try:
+        if rate is None and (samples or steps):
+            raise typer.BadParameter("needs --convert rate", param_hint="--samples" if samples else "--steps")
+        how = conversion(rate, samples, steps, target_accuracy)
+        with screen.progress("convert"):
+            warnings = importing.convert(model, output, states=pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(views.diagnostics(warnings))
+    screen.say(f"wrote {printable(str(output))}")
+
+
+def targets(json_: Json = False) -> None:
+    """List the chips that snncc knows, and their limits."""
+    from snncc import chip, views
+
+    Screen(json_).show(views.targets([chip.load(name) for name in chip.known()]))
+
+
+def _wrote(screen: Screen, view: View, output: Path) -> None:
+    screen.show(view)
+    screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
+
+
+def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:
+    if dump is not None:
+        program.dump(dump)
+    stage("write")
+    program.write(output)
