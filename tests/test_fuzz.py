@@ -13,7 +13,7 @@ import pytest
 from .fuzzing.cases import KINDS
 from .fuzzing.hunt import hunt
 
-QUICK = {"model": 80, "artefact": 25, "data": 25, "chip": 30, "net": 30, "nir": 40, "ann": 25, "dialect": 25}
+QUICK = {"model": 50, "artefact": 15, "data": 15, "chip": 20, "net": 20, "nir": 25, "ann": 15, "dialect": 15}
 SECONDS = int(os.environ.get("SNNCC_FUZZ_SECONDS", "120"))  # for each kind of the long hunt
 
 

@@ -86,7 +86,7 @@ def neurons(chip: Chip, bits: int, rounding: Rounding, overflow: Overflow) -> It
     yield f"many_{label}", Population(shape, membrane, many, SoftReset(np.array(3)))
 
 
-def build(chip: Chip, rounding: Rounding) -> Table:
+def build(chip: Chip, rounding: Rounding, every: int = 1) -> Table:
     low, high = chip.membrane.decay_bits
     widths = {low, min(high, chip.membrane.product_bits - chip.membrane.bits), high}
     rows = {
@@ -94,14 +94,14 @@ def build(chip: Chip, rounding: Rounding) -> Table:
         for bits, overflow in product(sorted(widths), OVERFLOWS)
         for name, op in neurons(chip, bits, rounding, overflow)
     }
-    return table(rows, NARROW, steps=3)
+    return table(dict(list(rows.items())[::every]), NARROW, steps=3)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
 @each_on_this_computer
 def test_registers_as_wide_as_the_chips(candidate: Candidate, rounding: Rounding) -> None:
     """Emulators have their turn below: cross-compiling these takes seconds each."""
-    full = build(candidate.chip, rounding)
+    full = build(candidate.chip, rounding, candidate.every)
     assert_conforms(candidate, full.network, full.x)
 
 

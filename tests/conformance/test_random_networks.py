@@ -33,7 +33,7 @@ def holds(candidate: Candidate, examples: int) -> None:
 @each_candidate
 def test_random_networks(candidate: Candidate) -> None:
     """Few where each must be built, and fewest where it must be started."""
-    holds(candidate, {"interpreter": 100, "lava": 10, "mcu": 4}.get(candidate.label, 25))
+    holds(candidate, {"interpreter": 80, "lava": 6, "mcu": 4}.get(candidate.label, 20))
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def features(setup: Setup, seen: list[Seen]) -> Iterator[str]:
 
 
 def test_random_chips_agree_and_are_crowded() -> None:
-    found = agree(50)
+    found = agree(30)
     few = {name: found[name] for name in HARDSHIPS if found[name] < 0.15 * found["all"]}
     assert not few, f"of {found['all']} examples too few have {few}"
     assert_all(found, EVENTS)  # what is rarer still is asked of many examples, below
