@@ -49,7 +49,7 @@ def _work(kind: str, first: int, count: int, seconds: int) -> tuple[list[dict[st
         arguments, cwd=ROOT, env={**os.environ, **one_thread}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        said, complained = worker.communicate(timeout=seconds + 3 * PATIENCE)
+        said, complained = worker.communicate(timeout=seconds + 2 * PATIENCE)
         died = f"the worker ended with status {worker.returncode}\n{complained[-4000:]}" if worker.returncode else ""
     except subprocess.TimeoutExpired:
         worker.kill()
