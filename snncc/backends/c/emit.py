@@ -48,6 +48,7 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
         "index": "uint32_t",
         "flash": "",
         "noinline": "",
+        "branches": False,
         "overview": overview(plan),
         "source": _source(plan),
         "windows": plan.windows,

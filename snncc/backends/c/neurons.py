@@ -34,11 +34,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Fit:
-    """What keeps a value in its register: `saturate` or `wrap`."""
+    """What keeps a value in its register: `saturate` or `wrap`; `bits` if that is all of two's complement."""
 
     how: str
     low: str
     high: str
+    bits: int | None
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Kind:
-    """Everything that shapes an update function; hashable, so that equal kinds are emitted once."""
+    """Everything that shapes an update function; hashable, so that equal kinds are emitted once.
+
+    `refit`: a reset may leave the membrane's register.
+    """
 
     acc: CType
     wide: CType
     spike: CType
-    input_factor: str
+    input_shift: int
     membrane: Stage
     current: Stage | None
     adapt: Stage | None
@@ -71,10 +75,21 @@ class Kind:
     reset: str
     reset_delay: int
     adaptive: bool
+    refit: bool
     refractory: int
     counter: CType
     before: CType | None
     ring: bool
+
+    @property
+    def input_factor(self) -> str:
+        return literal(1 << self.input_shift)
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The state variables by the letter of their array."""
+        named = {"i": self.current, "v": self.membrane, "a": self.adapt}
+        return {name: stage for name, stage in named.items() if stage}
 
     def has(self, name: str) -> bool:
         return any(each.name == name for each in self.parameters)
@@ -140,7 +155,7 @@ def compile_population(ident: str, op: Population, at: Setting) -> Neurons:
         acc=at.acc,
         wide=bounds.wide,
         spike=wire((0, spikes)),
-        input_factor=literal(1 << (op.input_shift + at.exponent)),
+        input_shift=op.input_shift + at.exponent,
         membrane=_stage(kept, "keep_v", op.membrane, proof.membrane, before),
         current=_stage(kept, "keep_i", op.current, proof.current) if op.current and proof.current else None,
         adapt=_stage(kept, "keep_a", op.adapt, proof.adapt) if op.adapt and proof.adapt else None,
@@ -151,6 +166,7 @@ def compile_population(ident: str, op: Population, at: Setting) -> Neurons:
         reset=reset,
         reset_delay=op.reset.delay if op.reset else 0,
         adaptive=isinstance(op.reset, SoftReset) and op.reset.adaptive,
+        refit=proof.membrane.kind != "safe" and not _stays(op),
         refractory=op.refractory,
         counter=wire((0, op.refractory)),
         before=before,
@@ -214,7 +230,10 @@ def _stage(kept: _Parameters, name: str, state: object, verdict: Verdict, also: 
     product = INT32 if _product(decay, magnitude(reach)) < 1 << 31 else INT64
     fit = None
     if verdict.kind != "safe":
-        fit = Fit(register.overflow, literal(register.lo), literal(register.hi))
+        bits = next(
+            (each for each in range(1, 33) if CType(each, signed=True).span == (register.lo, register.hi)), None
+        )
+        fit = Fit(register.overflow, literal(register.lo), literal(register.hi), bits)
     factor, how = None, decay.rounding
     if not decay.amount.any():
         how = "keep"
@@ -223,6 +242,21 @@ def _stage(kept: _Parameters, name: str, state: object, verdict: Verdict, also: 
     else:
         factor = kept.add(name, (1 << decay.bits) - decay.amount, product)
     return Stage(narrowest(reach), product, how, factor, decay.bits, fit)
+
+
+def _stays(op: Population) -> bool:
+    """Whether a reset of a membrane within its register surely stays there."""
+    reset, fire, register = op.reset, op.fire, op.membrane.register
+    inside = (register.lo, register.hi)
+    lowest = span_of(op.membrane.minimum) if op.membrane.minimum is not None else inside
+    if register.overflow != "saturate" or reset is None or fire is None or join(lowest, inside) != inside:
+        return False
+    if not isinstance(reset, SoftReset):
+        return join(span_of(reset.value), inside) == inside
+    if op.adapt or reset.amount.min() < 0:
+        return False
+    least = int((fire.threshold - reset.amount).min())  # of s spikes: v >= s * threshold, and s * amount is taken off
+    return fire.max_spikes * min(least, 0) >= register.lo
 
 
 def _product(decay: Decay, largest: int) -> int:

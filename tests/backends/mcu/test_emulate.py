@@ -16,7 +16,7 @@ from snncc.backends.c.mcu import BACKEND
 from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.mcu.memory import footprint
 from snncc.diagnostics import CompileError
-from snncc.integers import Population, Source
+from snncc.integers import Fire, Population, SoftReset, Source
 from snncc.linear import Conv, Dense, to_sparse
 from tests.backends.c_helpers import chained, inputs, lif, rich, small
 from tests.backends.mcu.devices import NAMES, differences, each_device, each_kind, emitted, needs, place, ran
@@ -149,6 +149,17 @@ def test_no_step_takes_more_than_the_worst_case(name: str, tmp_path: Path) -> No
     bound = worst_step(tmp_path, network, prove(network, 12), chip)
     assert bound is not None
     assert 0.6 * bound < result.peaks["worst"][0] <= bound
+
+
+@needs("cortex-m4")
+def test_the_worst_case_holds_where_neurons_send_several_spikes(tmp_path: Path) -> None:
+    many = Fire(np.int64(9), True, max_spikes=7)
+    neurons = replace(lif((40,)), fire=many, reset=SoftReset(np.int64(9)))
+    network, chip = chained(Source((8,)), {"h": (Dense(np.full((40, 8), 50)), neurons)}), chips.load("cortex-m4")
+    place(emitted(network, chip), tmp_path)
+    result = BACKEND.run(tmp_path, network, chip, Batch(np.ones((1, 3, 8), np.int64), np.array([3])), True)
+    assert result.trace.spikes["h"].min() == 7
+    assert result.peaks["worst"][0] <= (worst_step(tmp_path, network, prove(network, 12), chip) or 0)
 
 
 @each_device

@@ -53,10 +53,17 @@ def test_instructions_per_synaptic_event_on_a_cortex_m4(model: str) -> None:
 
 
 @needs("cortex-m4")
-@pytest.mark.parametrize("model", ["digits_dense", "digits_odin", "digits_stock"])
-def test_instructions_per_neuron_step_on_a_cortex_m4(model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "bits"),
+    [
+        *[(model, 8) for model in ("digits_dense", "digits_odin", "digits_stock", "vowels_rnn", "digits_resnet")],
+        *[pytest.param(model, 4, marks=pytest.mark.slow) for model in ("digits_dense", "vowels_rnn", "digits_resnet")],
+        pytest.param("fashion_conv", 8, marks=pytest.mark.slow),
+    ],
+)
+def test_instructions_per_neuron_step_on_a_cortex_m4(model: str, bits: int) -> None:
     """At most 22 over the whole network, clearing sums and calls included."""
-    compiled = program(model, "cortex-m4")
+    compiled = program(model, "cortex-m4", bits)
     rows = compiled.profile(compiled.data(MODELS / f"{model}.npz", limit=2)).rows
     neurons = [row for row in rows if row.synaptic is None]
     assert sum(row.counted or 0 for row in neurons) <= 22 * sum(row.events for row in neurons)

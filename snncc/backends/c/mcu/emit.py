@@ -17,7 +17,7 @@ from snncc.backends.c.mcu.vectors import vectors
 from snncc.backends.c.names import identifiers
 from snncc.backends.c.plan import Link, Plan, Step
 from snncc.backends.c.tables import Storage
-from snncc.backends.c.widths import CType
+from snncc.backends.c.widths import INT32, CType
 from snncc.chip import Chip
 from snncc.device import Device
 from snncc.integers import Network
@@ -103,6 +103,8 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "progmem": "progmem" in device.features,
         "flash": _FLASH if "progmem" in device.features else "",
         "noinline": "SNN_NOINLINE ",
+        "branches": True,
+        **_arithmetic(base, device),
         "index": index.name,
         "fields": sorted(base["fields"], key=lambda each: -each["type"].bytes),
         "sums": [{**each, "length": padded[each["name"]]} for each in base["sums"]],
@@ -111,6 +113,24 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "walks": walks,
         "sent_arrays": [{"pointer": f"state.{each.array}", "byte": 1} for each in senders],
         "walk_types": list(dict.fromkeys(each["type"] for each in walks)),
+    }
+
+
+def _arithmetic(base: Mapping[str, Any], device: Device) -> Mapping[str, Any]:
+    """The helpers of neurons' equations: `held` are the types in which halves, for rounding, are kept in registers.
+
+    `narrowed` are the bits of registers whose saturation is an instruction of some cores.
+    """
+    held = (INT32,) if device.words else ()
+    fits = {(each.fit, kind.wide) for _, kind, _ in base["kinds"] for each in kind.stages.values() if each.fit}
+    narrow = {(fit, wide) for fit, wide in fits if fit.how == "saturate" and fit.bits and wide == INT32}
+    return {
+        "held": held,
+        "rounds": any(how == "nearest" and product in held for how, product in base["decays"]),
+        "narrowed": sorted({fit.bits for fit, _ in narrow}),
+        "decays": [each for each in base["decays"] if each[0] != "nearest" or each[1] not in held],
+        "fits": sorted({(fit.how, wide) for fit, wide in fits - narrow}, key=str),
+        "counts": (),
     }
 
 

@@ -67,7 +67,8 @@ def worst_step(folder: Path, network: Network, proof: Proof, chip: Chip) -> int 
     """A number of instructions that no step exceeds, whatever its input; None where only a timer's cycles are counted.
 
     What the synapses take depends only on which sources are active: it is counted in a step in which all are. What
-    neurons take depends on what they do; each instruction of their loop is executed at most once a neuron.
+    neurons take depends on what they do; each instruction of their loop is executed at most once a neuron, and once a
+    spike where there can be several.
     """
     device = device_of(chip)
     if device.emulator.counts != "instructions":
@@ -87,7 +88,7 @@ def worst_step(folder: Path, network: Network, proof: Proof, chip: Chip) -> int 
     functions = [name for name in static if name.startswith("update_")]
     for step in plan.steps:
         longest = max(static[name] for name in functions if name.startswith(f"update_{step.neurons.kind.title}"))
-        total += (1 + step.op.size) * longest
+        total += (1 + step.op.size) * longest * max(1, step.neurons.kind.max_spikes)
     return total
 
 
