@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snncc.analysis.metrics import Fidelity, Profile, Run
     from snncc.analysis.reports import Report
     from snncc.arrays import Shape
+    from snncc.backends.base import Footprint
     from snncc.chip import Chip
     from snncc.event_program import EventProgram
     from snncc.explanation import Explanation
@@ -62,7 +63,7 @@ def _diagnostic(each: Diagnostic, where: str) -> Text:
     return text
 
 
-def _table(title: str, *columns: str) -> Table:
+def new_table(title: str, *columns: str) -> Table:
     """A table whose columns are right-aligned where their heading starts with `#`; headings may have line breaks."""
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", header_style="", box=None, pad_edge=False
@@ -74,7 +75,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _row(table: Table, *cells: object) -> None:
+def add_row(table: Table, *cells: object) -> None:
     """Add cells as they are: names from files are neither markup nor control sequences. The first one is a name."""
     texts = [printable(str(each)) for each in cells]
     first = table.columns[0]
@@ -89,12 +90,12 @@ def _shape(shape: Shape) -> str:
 def recognised(model: Model) -> View:
     """What each node of the model was recognised as, and how far neurons are from the file's own arithmetic."""
     columns = ("node", "is", "shape", "reads", *["#fit error"] * bool(model.fits), "parameters")
-    table = _table(f"{printable(model.name)}: what was recognised", *columns)
+    table = new_table(f"{printable(model.name)}: what was recognised", *columns)
     rows = [_layer(model.graph, name, op) for name, op in model.graph.ops.items()]
     for row in rows:
         error = model.fits.get(row["node"])
         fit = {"#fit error": "" if error is None else f"{error:.1g}"}
-        _row(table, *({**row, **fit}[key] for key in columns))
+        add_row(table, *({**row, **fit}[key] for key in columns))
     plain = [{**row, "fit_error": model.fits.get(row["node"])} for row in rows]
     return View({"layers": plain}, [table, ""])
 
@@ -146,11 +147,11 @@ def _cores(program: Program | EventProgram) -> View:
 
     rows = resources(program.network, program.chip, program.mapping)
     used, there = cores_used(program.mapping), cores_of(program.chip.mesh)
-    table = _table("cores", "of the cores", "#fullest core", "#of", "#total", "#of", "#")
+    table = new_table("cores", "of the cores", "#fullest core", "#of", "#total", "#of", "#")
     for row in rows:
-        totals = ("", "", "") if row.total is None or not row.total_allowed else _share(row.total, row.total_allowed)
+        totals = ("", "", "") if row.total is None or not row.total_allowed else share(row.total, row.total_allowed)
         table.add_row(row.name, f"{row.fullest:,}", f"{row.allowed:,}", *totals)
-    table.add_row("cores", "", "", *_share(used, there))
+    table.add_row("cores", "", "", *share(used, there))
     sent = {"chosen": program.mapping.traffic, "in_order": program.mapping.in_order}
     plain = {
         "used": used,
@@ -162,19 +163,27 @@ def _cores(program: Program | EventProgram) -> View:
 
 
 def _memory(program: Program | EventProgram) -> View:
-    """What is taken of the memories of a target that says what it has."""
+    """What is taken of the memories of a target that says what it has, and is no chip of cores."""
     from snncc.event_program import EventProgram
 
-    taken = None if isinstance(program, EventProgram) else program.footprint()
-    if taken is None:
+    taken = None if isinstance(program, EventProgram) or program.mapping else program.footprint()
+    if taken is None or not taken.there:
         return View({}, [])
-    table = _table("memory", "section", "#bytes", "#of", "#", "")
-    for memory, there in taken.there.items():
+    return View({"memory": dataclasses.asdict(taken)}, ["", memory(taken)])
+
+
+def memory(taken: Footprint) -> Table:
+    """The sections of each memory, and what there is of it where a target says that."""
+    table = new_table("memory", "section", "#bytes", "#of", "#", "")
+    for name in dict.fromkeys(each.memory for each in taken.sections):
         for each in taken.sections:
-            if each.memory == memory:
-                _row(table, f"  {each.name}", f"{each.bytes:,}", "", "", each.how)
-        _row(table, memory, *_share(taken.needed(memory), there), "")
-    return View({"memory": dataclasses.asdict(taken)}, ["", table])
+            if each.memory == name:
+                add_row(table, f"  {each.name}", f"{each.bytes:,}", "", "", each.how)
+        needed = taken.needed(name)
+        add_row(
+            table, name, *(share(needed, taken.there[name]) if name in taken.there else (f"{needed:,}", "", "")), ""
+        )
+    return table
 
 
 def _traffic(mapping: Placed) -> str:
@@ -187,7 +196,7 @@ def _traffic(mapping: Placed) -> str:
     return f"{text}{mapping.in_order.packets:,.0f} packets over {mapping.in_order.hops:,.0f}"
 
 
-def _share(used: int, of: int) -> tuple[str, str, str]:
+def share(used: int, of: int) -> tuple[str, str, str]:
     return f"{used:,}", f"{of:,}", f"{used / max(1, of):.0%}"
 
 
@@ -206,22 +215,22 @@ def _fidelity(program: Program | EventProgram) -> View:
     rows = getattr(program, "fidelity", ())
     if not rows:
         return View({}, [])
-    table = _table("on the samples, after each stage", "stage", "#accuracy", "#classes changed")
+    table = new_table("on the samples, after each stage", "stage", "#accuracy", "#classes changed")
     for row in rows:
-        _row(table, row.stage, *_left(row))
+        add_row(table, row.stage, *_left(row))
     return View({"fidelity": [dataclasses.asdict(row) for row in rows]}, ["", table])
 
 
 def explained(found: Explanation) -> View:
     """Where accuracy went, stage by stage and population by population."""
-    stages = _table("with one population after the other as compiled", "", "#accuracy", "#classes changed")
+    stages = new_table("with one population after the other as compiled", "", "#accuracy", "#classes changed")
     for row in found.stages:
-        _row(stages, row.stage, *_left(row))
+        add_row(stages, row.stage, *_left(row))
     columns = "#trained", "#compiled", "#error of\na rate", "#differing\nspikes", "#classes changed\nby it alone"
-    table = _table("spikes a neuron and step", "population", *columns)
+    table = new_table("spikes a neuron and step", "population", *columns)
     for row in found.populations:
         rates = f"{row.trained:.4f}", f"{row.compiled:.4f}", f"{row.error:.4f}"
-        _row(table, row.name, *rates, f"{row.differing:.2%}", "" if row.alone is None else f"{row.alone:.2%}")
+        add_row(table, row.name, *rates, f"{row.differing:.2%}", "" if row.alone is None else f"{row.alone:.2%}")
     return View(dataclasses.asdict(found), [stages, "", table])
 
 
@@ -231,37 +240,37 @@ def _left(row: Fidelity) -> tuple[str, str]:
 
 def _populations(result: Report) -> Table:
     columns = ("#neurons", "neuron", "#threshold", "#sum\nbits", "#state\nbits", "#state\nbytes", "registers")
-    table = _table("populations", "name", *columns)
+    table = new_table("populations", "name", *columns)
     for row in result.populations:
         bits = ", ".join(map(str, row.state_bits))
         counts = (row.accumulator_bits, bits, f"{row.state_bytes:,}")
-        _row(table, row.name, f"{row.neurons:,}", row.kind, row.threshold, *counts, row.verdict)
+        add_row(table, row.name, f"{row.neurons:,}", row.kind, row.threshold, *counts, row.verdict)
     return table
 
 
 def _synapses(result: Report) -> Table:
     delayed = any(row.delay for row in result.synapses)
     columns = ("from", "to", "form", "#synapses", "#weight\nbits", "#weight\nbytes", *["#delay"] * delayed)
-    table = _table("synapses", "name", *columns)
+    table = new_table("synapses", "name", *columns)
     for row in result.synapses:
         counts = (f"{row.synapses:,}", row.weight_bits, f"{row.bytes:,}", *[row.delay] * delayed)
-        _row(table, row.name, row.source, row.target, row.form, *counts)
+        add_row(table, row.name, row.source, row.target, row.form, *counts)
     return table
 
 
 def simulated(what: Path, run: Run) -> View:
     """Accuracy, classes and firing rates of a run."""
-    table = _table("", "", "")
+    table = new_table("", "", "")
     table.show_header = False
-    _row(table, "samples", f"{run.samples:,}")
+    add_row(table, "samples", f"{run.samples:,}")
     if run.accuracy is not None:
-        _row(table, "accuracy", f"{run.accuracy:.2%}")
+        add_row(table, "accuracy", f"{run.accuracy:.2%}")
     if run.seconds:
-        _row(table, "time on target", f"{run.seconds:.3g} s, {run.seconds / run.samples:.3g} s a sample")
+        add_row(table, "time on target", f"{run.seconds:.3g} s, {run.seconds / run.samples:.3g} s a sample")
     for name, rate in run.rates.items():
-        _row(table, f"spikes a step, {name}", f"{rate:.4f} a neuron")
+        add_row(table, f"spikes a step, {name}", f"{rate:.4f} a neuron")
     for each in run.readings:
-        _row(table, each.label, each.text)
+        add_row(table, each.label, each.text)
     plain = {
         "what": str(what),
         "samples": run.samples,
@@ -283,54 +292,54 @@ def simulated(what: Path, run: Run) -> View:
 def _profile(profile: Profile) -> View:
     """Where a run's instructions or cycles went, in means a sample."""
     columns = ("kernel", "#events", "#synaptic", f"#{profile.unit}", "#each", "#bytes", "#break-even\nactivity")
-    table = _table("a sample, layer by layer", "layer", *columns)
+    table = new_table("a sample, layer by layer", "layer", *columns)
     for each in profile.rows:
         numbers = [each.events, each.synaptic, each.counted]
         cells = ["" if value is None else f"{value:,.0f}" for value in numbers]
         of_each = "" if each.each is None else f"{each.each:.2f}"
         even = "" if each.break_even is None else f"{each.break_even:.0%}"
-        _row(table, each.name, each.kernel, *cells, of_each, f"{each.bytes:,}", even)
+        add_row(table, each.name, each.kernel, *cells, of_each, f"{each.bytes:,}", even)
     worst = "" if profile.worst is None else f"no step of any input takes more than {profile.worst:,} {profile.unit}"
     return View({"profile": dataclasses.asdict(profile)}, ["", table, *["", Text(worst)] * bool(worst)])
 
 
 def _spent(spent: Spent) -> View:
     """What a run took on a chip of many cores, a sample."""
-    table = _table("a sample took", "", "")
+    table = new_table("a sample took", "", "")
     table.show_header = False
-    _row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
-    _row(table, "time", f"{spent.seconds.quantity('s')} ({spent.seconds.origin})")
+    add_row(table, "steps, cycles", f"{spent.steps:,.1f}, {spent.cycles:,.0f}")
+    add_row(table, "time", f"{spent.seconds.quantity('s')} ({spent.seconds.origin})")
     if spent.joules:
-        _row(table, "energy", f"{spent.joules.quantity('J')} ({spent.joules.origin})")
+        add_row(table, "energy", f"{spent.joules.quantity('J')} ({spent.joules.origin})")
         for name, part in sorted(spent.joules.parts.items(), key=lambda each: -each[1]):
             if part:
-                _row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
-    _row(table, "spikes, packets, hops", f"{spent.spikes:,.1f}, {spent.packets:,.1f}, {spent.hops:,.1f}")
-    _row(table, "synapses read", f"{spent.synapses:,.1f}")
+                add_row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
+    add_row(table, "spikes, packets, hops", f"{spent.spikes:,.1f}, {spent.packets:,.1f}, {spent.hops:,.1f}")
+    add_row(table, "synapses read", f"{spent.synapses:,.1f}")
     bench = spent.bench
     operations = f"{bench.effective_acs:,.1f} AC, {bench.effective_macs:,.1f} MAC, of {bench.dense:,.1f}"
-    _row(table, "effective synaptic operations", operations)
+    add_row(table, "effective synaptic operations", operations)
     sparsity = f"{bench.activation_sparsity:.2%}, {bench.connection_sparsity:.2%}"
-    _row(table, "sparsity of activations, connections", sparsity)
-    _row(table, "footprint", f"{bench.footprint:,} bytes")
-    _row(table, "fullest buffer, queue", f"{spent.buffer} packets, {spent.queue} packets")
+    add_row(table, "sparsity of activations, connections", sparsity)
+    add_row(table, "footprint", f"{bench.footprint:,} bytes")
+    add_row(table, "fullest buffer, queue", f"{spent.buffer} packets, {spent.queue} packets")
     plain = {"spent": dataclasses.asdict(spent)}
     busiest = [_busiest_cores(spent), *(["", _busiest_links(spent)] if spent.links else [])]
     return View(plain, ["", table, "", *busiest])
 
 
 def _busiest_cores(spent: Spent) -> Table:
-    table = _table("busiest cores", "core", "column, row", "#neurons", "#waiting", "#synapses")
+    table = new_table("busiest cores", "core", "column, row", "#neurons", "#waiting", "#synapses")
     for core in spent.cores:
         shares = (f"{share:.1%}" for share in (core.neurons, core.waiting, core.synapses))
-        _row(table, core.core, "{}, {}".format(*core.tile), *shares)
+        add_row(table, core.core, "{}, {}".format(*core.tile), *shares)
     return table
 
 
 def _busiest_links(spent: Spent) -> Table:
-    table = _table("busiest links", "from column, row", "to the", "#packets", "#busy")
+    table = new_table("busiest links", "from column, row", "to the", "#packets", "#busy")
     for link in spent.links:
-        _row(table, "{}, {}".format(*link.tile), link.direction, f"{link.packets:,.1f}", f"{link.busy:.1%}")
+        add_row(table, "{}, {}".format(*link.tile), link.direction, f"{link.packets:,.1f}", f"{link.busy:.1%}")
     return table
 
 
@@ -355,10 +364,10 @@ def verified(verdict: Verification) -> View:
 def targets(chips: Sequence[Chip]) -> View:
     """The chips and their limits."""
     columns = ("backend", "#weight\nbits", "input\nbits", "#delays", "#state\nbits", "description")
-    table = _table("targets", "name", *columns)
+    table = new_table("targets", "name", *columns)
     for chip in chips:
         graded = f"{'signed' if chip.input.signed else 'unsigned'} {chip.input.bits}"
         low, high = chip.delay.steps
         limits = (chip.weight.bits, graded if chip.input.bits > 1 else "spikes", f"{low}..{high}", chip.membrane.bits)
-        _row(table, chip.name, chip.backend, *limits, chip.description)
+        add_row(table, chip.name, chip.backend, *limits, chip.description)
     return View({"targets": [dataclasses.asdict(chip) for chip in chips]}, [table])

@@ -18,8 +18,8 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "conversion", "importing", "compiler", "explanation", "deploy"),
-    *("views", "pages", "cli", "__main__"),
+    *("program", "event_program", "conversion", "importing", "compiler", "estimation", "explanation", "deploy"),
+    *("views", "fit_views", "pages", "cli", "__main__"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
@@ -35,6 +35,7 @@ TESTED_THROUGH = {
     "parameters": "contracts",
     "__main__": "readme",
     "views": "cli",
+    "fit_views": "cli",
     "program": "cli",
     "compiler": "cli",
     "importing": "cli",

@@ -17,7 +17,7 @@ from snncc.mapping import tile_of
 
 SHOWN = 5  # cores, and links, that are called the busiest
 DIRECTIONS = ("north", "east", "south", "west")
-_FORMS = ("sparse", "dense", "shared")
+FORMS = ("sparse", "dense", "shared")
 Counts = Mapping[str, Ints]
 
 
@@ -102,8 +102,8 @@ def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: 
         total["packets"] / samples,
         total["hops"] / samples,
         total["synapses"] / samples,
-        _seconds(counts, fabric.timing, samples),
-        None if fabric.energy is None else _joules(counts, fabric.energy, samples),
+        seconds(float(counts["cycles"].sum()), fabric.timing, samples),
+        None if fabric.energy is None else joules(_events(counts), fabric.energy, samples),
         _busiest_cores(counts, fabric.mesh),
         _busiest_links(counts, fabric.mesh, fabric.timing, samples),
         int(peaks["buffers"].max(initial=0)),
@@ -122,26 +122,30 @@ def greatest(parts: Sequence[Counts]) -> Counts:
     return {name: np.max([each[name] for each in parts], axis=0) for name in (parts[0] if parts else ())}
 
 
-def _seconds(counts: Counts, timing: Timing, samples: int) -> Estimate:
-    value = float(counts["cycles"].sum()) * timing.clock_ns.value * 1e-9 / samples
+def seconds(cycles: float, timing: Timing, samples: int) -> Estimate:
+    """The time of a sample, of the `cycles` that `samples` samples took."""
     published, assumed = _sources(each for _, each in figures(timing))
     barrier = bool(timing.barrier_source)
+    value = cycles * timing.clock_ns.value * 1e-9 / samples
     return Estimate(value, {}, published + barrier, assumed + (not barrier))
 
 
-def _joules(counts: Counts, energy: Energy, samples: int) -> Estimate:
+def _events(counts: Counts) -> Mapping[str, float]:
+    """How often each event that costs energy happened, by its key in a chip's file."""
     synapses = counts["synapses"].sum(axis=0)
     hops = dict(zip(DIRECTIONS, counts["hops"].sum(axis=0).tolist(), strict=True))
-    events = {
-        "neuron": counts["neurons"].sum(),
-        "spike": counts["spikes"].sum(),
-        "packet": counts["packets"].sum(),
-        "delivery": counts["deliveries"].sum(),
-        **{f"synapse_{form}": synapses[index] for index, form in enumerate(_FORMS)},
+    return {
+        **{name: float(counts[f"{name}s"].sum()) for name in ("neuron", "spike", "packet")},
+        "delivery": float(counts["deliveries"].sum()),
+        **{f"synapse_{form}": float(synapses[index]) for index, form in enumerate(FORMS)},
         "hop_horizontal": hops["east"] + hops["west"],
         "hop_vertical": hops["north"] + hops["south"],
     }
-    parts = {name: float(count) * getattr(energy, name).value * 1e-12 / samples for name, count in events.items()}
+
+
+def joules(events: Mapping[str, float], energy: Energy, samples: int) -> Estimate:
+    """The energy of a sample: the events of `samples` samples, by their keys in a chip's file, times their costs."""
+    parts = {name: count * getattr(energy, name).value * 1e-12 / samples for name, count in events.items()}
     return Estimate(sum(parts.values()), parts, *_sources(each for _, each in figures(energy)))
 
 

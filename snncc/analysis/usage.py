@@ -148,12 +148,12 @@ def traffic_of(network: Network, chip: Chip, mapping: Mapping, spikes: Spikes | 
         sent = np.ones(size(op.shape)) if spikes is None else spikes[name].astype(np.float64)
         weight = np.repeat(sent, np.diff(axons.start))
         packets += float(weight.sum())
-        hops += float((weight * _distances(chip, mapping, name)).sum())
+        hops += float((weight * distances(chip, mapping, name).sum(axis=1)).sum())
     return Traffic(packets, hops)
 
 
-def _distances(chip: Chip, mapping: Mapping, name: str) -> Floats:
-    """Links between each axon's ends."""
+def distances(chip: Chip, mapping: Mapping, name: str) -> Floats:
+    """Links between each axon's ends: (axons, 2), across and down."""
     mesh, axons = chip.mesh, mapping.axons[name]
     assert mesh is not None, "a chip without cores"
     home = mapping.placement.cores.get(name)
@@ -164,4 +164,4 @@ def _distances(chip: Chip, mapping: Mapping, name: str) -> Floats:
         start = np.repeat(home // mesh.cores, np.diff(axons.start))
     end = axons.core // mesh.cores
     across = np.abs(start % mesh.columns - end % mesh.columns)
-    return (across + np.abs(start // mesh.columns - end // mesh.columns)).astype(np.float64)
+    return np.stack([across, np.abs(start // mesh.columns - end // mesh.columns)], axis=1).astype(np.float64)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from snncc.backends.base import Backend
 from snncc.backends.c.emit import emit
+from snncc.backends.c.memory import footprint
 from snncc.backends.c.run import run
 from snncc.backends.c.validate import validate
 
-BACKEND = Backend(name="c", validate=validate, emit=emit, run=run)
+BACKEND = Backend(name="c", validate=validate, emit=emit, run=run, footprint=footprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from snncc.backends.c.plan import Plan
 from snncc.backends.c.widths import CType
 from snncc.device import Device
 
+Member = tuple[CType, int]  # a type, and how many of them
 _WEIGHTS = ("weight", "entry")
 
 
@@ -27,21 +29,24 @@ def constants(plan: Plan) -> tuple[int, int]:
 
 def state_bytes(context: Mapping[str, Any], device: Device) -> tuple[int, int]:
     """The bytes of `snn_state` but for its union of sums, and those of the union with what aligns the struct."""
-    aligned = 1 if device.word_bits < 32 else 8
-    fields: Sequence[Mapping[str, Any]] = context["fields"]
-    sums: Sequence[Mapping[str, Any]] = context["sums"]
+    fields = [(each["type"], math.prod(each["sizes"])) for each in context["fields"]]
+    sums = [(each["type"], each["length"]) for each in context["sums"]]
+    sums += [(CType(32, signed=True), context["sum_words"])] if device.words else []
+    return struct_bytes(fields, sums, 1 if device.word_bits < 32 else 8)
+
+
+def struct_bytes(fields: Sequence[Member], union: Sequence[Member], aligned: int) -> tuple[int, int]:
+    """The bytes of a struct's fields, and of the union behind them with what aligns the struct.
+
+    A type of the machine is aligned to its own size, to `aligned` bytes at most.
+    """
     at, widest = 0, 1
-    for each in fields:
-        kind: CType = each["type"]
-        count = 1
-        for size in each["sizes"]:
-            count *= size
+    for kind, count in fields:
         at = _up(at, min(aligned, kind.bytes)) + count * kind.bytes
         widest = max(widest, min(aligned, kind.bytes))
-    members = [(each["type"].bytes, each["length"]) for each in sums]
-    members += [(4, context["sum_words"])] if device.words else []
-    own = max(min(aligned, size) for size, _ in members)
-    whole = _up(_up(at, own) + _up(max(size * length for size, length in members), own), max(own, widest))
+    own = max(min(aligned, kind.bytes) for kind, _ in union)
+    most = max(kind.bytes * length for kind, length in union)
+    whole = _up(_up(at, own) + _up(most, own), max(own, widest))
     return at, whole - at
 
 

@@ -1,0 +1,81 @@
+"""The commands about budgets: what a program would take of its target, and the search for one that fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snncc.cli.options import (
+    Bits,
+    Convert,
+    DecoderName,
+    Dt,
+    Json,
+    Limit,
+    NirStyle,
+    Samples,
+    States,
+    Steps,
+    Target,
+    TargetAccuracy,
+    conversion,
+    decoder_of,
+    only_for_models,
+    pairs,
+)
+from snncc.cli.screen import Screen
+from snncc.diagnostics import CompileError
+
+
+def estimate(
+    what: Annotated[
+        Path, typer.Argument(help="A trained network, or a compiled folder.", metavar="MODEL|DIR", show_default=False)
+    ],
+    target: Target = "host",
+    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    samples: Samples = None,
+    limit: Limit = None,
+    weight_bits: Bits = None,
+    steps: Steps = None,
+    decoder: DecoderName = None,
+    convert: Convert = None,
+    target_accuracy: TargetAccuracy = None,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
+    from snncc import compiler, estimation, files, fit_views, importing
+
+    screen = Screen(json_)
+    try:
+        with screen.progress("estimate") as shown:
+            if files.kind(what) == "folder":
+                only_for_models({"--backend": backend, "--weight-bits": weight_bits, "--decoder": decoder})
+                only_for_models({"--convert": convert, "--target-accuracy": target_accuracy, "--state": state})
+                only_for_models({"--nir-style": nir_style, "--dt": dt})
+                program = compiler.open_program(what)
+                own = steps
+            else:
+                how = conversion(convert, samples, steps, target_accuracy)
+                model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+                own = None
+                program = compiler.compile(
+                    model,
+                    target,
+                    samples=samples,
+                    weight_bits=weight_bits,
+                    steps=steps if how is None else None,
+                    decoder=decoder_of(decoder),
+                    backend=backend,
+                    stage=shown.stage,
+                )
+            data = None if samples is None else program.data(samples, steps=own, limit=limit)
+            shown.stage("estimate")
+            found = estimation.estimate(program, data, shown.count)
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(fit_views.estimated(program, found))

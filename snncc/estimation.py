@@ -1,0 +1,143 @@
+"""What a program takes of its target without running it there: memory to the byte, energy and time from spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snncc import data as datasets
+from snncc.analysis import costs
+from snncc.analysis.costs import Estimate
+from snncc.analysis.events import Events, events, paths
+from snncc.analysis.metrics import Run, summarise
+from snncc.analysis.usage import cores_used
+from snncc.backends.base import Footprint
+from snncc.backends.known import backend_named
+from snncc.data import Data
+from snncc.diagnostics import fault
+from snncc.event_program import EventProgram
+from snncc.integers import Source
+from snncc.layers import size
+from snncc.mapping import Mapping as Placed
+from snncc.mapping import cores_of
+from snncc.program import CompiledModel, DataLike, Program, Progress, no_progress
+from snncc.runner import Trace
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """What a program takes: of each memory; of the cores, used and there; and a sample's `events`, energy and time.
+
+    What follows from samples is of means over them, None where there are none or where the target's file has no costs.
+    `accuracy` is on them, where they are labelled: every target gives the bits that it follows from.
+    """
+
+    footprint: Footprint
+    cores: tuple[int, int] | None
+    samples: int
+    accuracy: float | None
+    rates: Mapping[str, float]
+    events: Mapping[str, float]
+    joules: Estimate | None
+    seconds: Estimate | None
+
+    @property
+    def quantities(self) -> Mapping[str, float]:
+        """Every figure by the name that a budget knows it by: bytes, cores, joules, seconds, a share of samples."""
+        memories = dict.fromkeys(each.memory for each in self.footprint.sections)
+        weights = sum(
+            each.bytes for each in self.footprint.sections if each.memory == "synapses" or each.name == "weights"
+        )
+        found: dict[str, float | None] = {
+            **{name: float(self.footprint.needed(name)) for name in memories},
+            "weights": float(weights),
+            "cores": self.cores and float(self.cores[0]),
+            "energy": self.joules and self.joules.value,
+            "time": self.seconds and self.seconds.value,
+            "accuracy": self.accuracy,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def estimate(program: CompiledModel, samples: DataLike | None = None, progress: Progress = no_progress) -> Estimation:
+    """What a compiled program takes of its target, and, on samples, what one of them takes of energy and time.
+
+    Raises CompileError: `no-estimate` for chips that act event by event, `bad-data`, and why a network cannot be
+    laid out on a chip of many cores, where it was compiled for another machine that runs it.
+    """
+    if not isinstance(program, Program):
+        assert isinstance(program, EventProgram)
+        message = "acts event by event: what a sample takes is counted by running it"
+        hint = "compile for it, and run `snncc simulate DIR --input DATA.npz`"
+        raise fault("no-estimate", program.chip.name, message, hint)
+    data = None if samples is None else program.data(samples)
+    mapping = _mapping(program, data)
+    found = _footprint(program, mapping)
+    mesh = program.chip.mesh
+    cores = (cores_used(mapping), cores_of(mesh)) if mapping and mesh else None
+    empty = Estimation(found, cores, 0, None, {}, {}, None, None)
+    return empty if data is None else _on_samples(program, mapping, data, empty, progress)
+
+
+def _mapping(program: Program, data: Data | None) -> Placed | None:
+    """Where the network lies, or would lie if the chip were emulated, which Lava's programs leave open."""
+    if program.chip.fabric is None:
+        return None
+    from snncc.passes.activity import activity
+    from snncc.passes.map import map_network
+
+    own = program.placement()
+    return own or map_network(program.network, program.chip, data and activity(program.network, data))
+
+
+def _footprint(program: Program, mapping: Placed | None) -> Footprint:
+    job = replace(program.job, mapping=mapping)
+    own = backend_named("chip").footprint if mapping else program.backend.footprint  # type: ignore[union-attr]
+    return own(job) if own else Footprint((), {})
+
+
+def _on_samples(
+    program: Program, mapping: Placed | None, data: Data, empty: Estimation, progress: Progress
+) -> Estimation:
+    found = None if mapping is None else paths(program.network, program.chip, mapping)
+    traces: list[Trace] = []
+    total: Events | None = None
+    done, spikes = 0, dict.fromkeys(program.sizes, 0)
+    per_step = size(program.source.shape) + 2 * sum(program.sizes.values())
+    for part in datasets.parts(data, per_step):
+        x = _frames(program.source, part)
+        trace = program.expected(x, part.lengths)
+        sent = {next(iter(program.network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
+        spikes = {name: count + int(np.count_nonzero(trace.spikes[name])) for name, count in spikes.items()}
+        if found:
+            here = events(program.network, program.chip, found, sent, part.lengths)
+            total = here if total is None else total + here
+        traces.append(Trace(trace.outputs, {}, {}))
+        done += len(part.x)
+        progress(done, len(data.x))
+    run = summarise(traces, data.lengths, data.y, program.decoders, 0.0)
+    rates = {name: count / (program.sizes[name] * int(data.lengths.sum())) for name, count in spikes.items()}
+    return _priced(program, replace(empty, samples=run.samples, accuracy=run.accuracy, rates=rates), run, total)
+
+
+def _priced(program: Program, found: Estimation, run: Run, total: Events | None) -> Estimation:
+    fabric = program.chip.fabric
+    if total is None or fabric is None:
+        return found
+    return replace(
+        found,
+        events={name: count / run.samples for name, count in total.counts.items()},
+        joules=fabric.energy and costs.joules(total.counts, fabric.energy, run.samples),
+        seconds=costs.seconds(total.cycles, fabric.timing, run.samples),
+    )
+
+
+def _frames(source: Source, part: Data) -> np.ndarray:
+    """What the network reads, (samples, steps, *shape): 0 after a sample's end."""
+    x = datasets.to_integers(source, part.x)
+    if x.ndim == 1 + len(source.shape):
+        x = np.broadcast_to(x[:, None], (len(x), part.steps, *source.shape))
+    live = np.arange(x.shape[1]) < part.lengths[:, None]
+    return x * live.reshape(*live.shape, *[1] * len(source.shape))

@@ -1,0 +1,121 @@
+"""An estimate is what the target itself says, without a run there: bytes exactly, and energy, on the same samples."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import snncc
+from snncc.analysis.proof import prove
+from snncc.backends.base import Job
+from snncc.backends.c.memory import footprint
+from snncc.cli import app
+from snncc.diagnostics import CompileError
+from snncc.estimation import estimate
+from snncc.integers import Network
+from tests.backends.c_helpers import chip, emitted, placed, rich, small
+
+MODELS = Path(__file__).parents[1] / "models"
+STOCK, SAMPLES = MODELS / "digits_stock.onnx", MODELS / "digits_stock.samples.npz"
+
+
+@pytest.mark.parametrize("target", ["mesh64", "loihi1"])
+def test_energy_is_what_the_emulated_chip_counts(target: str) -> None:
+    program = snncc.compile(STOCK, target, backend="chip", weight_bits=4)
+    data = program.data(SAMPLES, limit=12)
+    found, run = estimate(program, data), program.simulate(data)
+    assert run.spent
+    assert run.spent.joules
+    assert found.joules
+    assert found.joules.parts == pytest.approx(run.spent.joules.parts, rel=1e-12)
+    assert found.accuracy == run.accuracy
+    assert found.seconds
+    assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
+
+
+def test_an_opened_program_is_estimated_like_the_one_that_was_written(tmp_path: Path) -> None:
+    program = snncc.compile(STOCK, "mesh64", weight_bits=4).write(tmp_path / "program")
+    opened = snncc.open_program(tmp_path / "program")
+    data = np.load(SAMPLES)["x"][:3]
+    assert estimate(opened, data) == estimate(program, data)
+
+
+def test_a_program_for_lava_is_laid_out_to_be_estimated() -> None:
+    program = snncc.compile(STOCK, "loihi1", weight_bits=4)
+    found = estimate(program)
+    assert found.cores == (1, 128)
+    assert found.joules is None
+    assert set(found.quantities) == {"synapses", "state", "weights", "cores"}
+
+
+@pytest.mark.parametrize("make", [small, rich])
+def test_the_memory_of_a_c_program_is_the_linkers_figure(make: object) -> None:
+    assert callable(make)
+    network: Network = make()
+    part = {each.name: each.bytes for each in footprint(Job("a model", network, prove(network, 12), chip())).sections}
+    main = '#include "network.h"\nsnn_state state;\nint main(void) { snn_reset(&state); return 0; }\n'
+    with placed({**emitted(network), "other.c": main.encode()}) as folder:
+        sources = ["network.c", "weights.c", "other.c"]
+        subprocess.run(["cc", "-std=c99", "-c", *sources], cwd=folder, check=True)
+        objects = [each.replace(".c", ".o") for each in sources]
+        named = subprocess.run(["nm", "-S", *objects], cwd=folder, check=True, capture_output=True, text=True).stdout
+        code = "".join((folder / each).read_text() for each in ("network.c", "weights.c"))
+    arrays = set(re.findall(r"^(?:static )?(?:const )?\w+ (snn_\w+)\[", code, re.MULTILINE))
+    rows = [line.split() for line in named.splitlines()]
+    sizes = {each[3]: int(each[1], 16) for each in rows if len(each) == 4}
+    assert part["weights"] + part["tables"] == sum(sizes[name] for name in arrays) > 0
+    assert part["state"] + part["sums"] == sizes["state"]
+
+
+def test_a_chip_that_acts_event_by_event_is_told_apart() -> None:
+    program = snncc.compile(MODELS / "digits_odin.onnx", "tinyodin")
+    with pytest.raises(CompileError) as found:
+        estimate(program)
+    assert str(found.value) == (
+        "error[no-estimate]: tinyodin: acts event by event: what a sample takes is counted by running it\n"
+        "  = hint: compile for it, and run `snncc simulate DIR --input DATA.npz`"
+    )
+
+
+def snncc_says(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["estimate", *map(str, arguments)])
+    return done.exit_code, done.stdout
+
+
+def test_the_command_says_what_it_found() -> None:
+    code, said = snncc_says(STOCK, "-t", "mesh64", "--samples", SAMPLES, "--limit", "5", "--weight-bits", "4")
+    assert code == 0
+    lines = [re.split(r"  +", line) for line in said.splitlines()]
+    assert lines[0] == ["digits_stock on mesh64, without running it there"]
+    assert ["samples", "5"] in lines
+    assert ["cores", "1 of 64"] in lines
+    assert ["synapses", "4,352", "4,194,304", "0%"] in lines
+    code, plain = snncc_says(
+        STOCK, "-t", "mesh64", "--samples", SAMPLES, "--limit", "5", "--weight-bits", "4", "--json"
+    )
+    assert code == 0
+    found = json.loads(plain)
+    assert set(found["quantities"]) == {"synapses", "state", "weights", "cores", "energy", "time", "accuracy"}
+    assert found["quantities"]["synapses"] == 4352
+    assert found["joules"]["value"] == found["quantities"]["energy"]
+    assert found["samples"] == 5
+
+
+def test_a_microcontrollers_memories_are_named() -> None:
+    code, plain = snncc_says(STOCK, "-t", "cortex-m4", "--json")
+    assert code == 0
+    found = json.loads(plain)
+    assert set(found["quantities"]) == {"flash", "ram", "weights"}
+    assert found["footprint"]["there"] == {"flash": 524288, "ram": 131072}
+
+
+def test_a_folder_has_its_options_already(tmp_path: Path) -> None:
+    snncc.compile(STOCK, "mesh64").write(tmp_path / "program")
+    assert snncc_says(tmp_path / "program", "--json")[0] == 0
+    assert snncc_says(tmp_path / "program", "--weight-bits", "4")[0] == 2
