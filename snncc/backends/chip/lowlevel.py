@@ -5,35 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-F = TypeVar("F", bound=Callable[..., Any])
+from snncc.jit import inlined, kept
 
-_HOW: dict[str, Any] = {"_nrt": False, "error_model": "numpy"}
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
-    """An entry into compiled code that allocates nothing: arrays come from outside, and no one counts references.
-
-    Counting takes an atomic operation per array and call, which took several times as long as the work.
-    """
-    return cast("F", _kept(function, _HOW))
-
-
-def inlined(function: F) -> F:
-    """As `compiled`, for functions that are written into whoever calls them, so that no argument is copied."""
-    return cast("F", _kept(function, {**_HOW, "forceinline": True}))
-
-
-def _kept(function: Any, how: dict[str, Any]) -> Any:
-    try:
-        return numba.njit(cache=True, **how)(function)
-    except RuntimeError:  # there is no folder that numba may keep its code in
-        return numba.njit(**how)(function)
+    """An entry into compiled code that allocates nothing, as `inlined`: arrays come from outside."""
+    return kept(function, _nrt=False, error_model="numpy")
 
 
 def _lowest(_: Any, bits: Any) -> Any:

@@ -156,13 +156,13 @@ def _targets(groups: list[_Group], of: Array, heads: Ints) -> tuple[Ints, Array]
         fan, stamp = fan_out(group.map), np.full(atoms, -1, np.int64)
         for lo, hi in ranges(group.map.in_size, synapse_count(group.map)):
             start, members = fan(lo, hi)
-            keys.append(_pairs(start, members, group.source + lo, group.target, of, is_head, stamp, atoms))
+            keys.append(_pairs(start, members, group.source + lo, group.target, of, is_head, stamp))
     joined = np.concatenate(keys)
     joined.sort()
     joined = joined[np.concatenate([[True], joined[1:] != joined[:-1]])] if len(joined) else joined
-    sender = joined // atoms
-    start = np.concatenate([[0], np.cumsum(np.bincount(sender, minlength=atoms))])
-    return start, (joined - sender * atoms).astype(np.int32)
+    ends = joined.astype("<i8", copy=False).view("<i4").reshape(-1, 2)  # the atom sent to, the one that sends
+    start = np.concatenate([[0], np.cumsum(np.bincount(ends[:, 1], minlength=atoms))])
+    return start, np.ascontiguousarray(ends[:, 0], np.int32)
 
 
 def _nets(start: Ints, targets: Array, count: int, events: Floats) -> tuple[Nets, Array, Array, Ints]:
@@ -195,10 +195,8 @@ def _scrambled(value: np.uint64, salt: np.uint64) -> np.uint64:
 
 
 @compiled
-def _pairs(
-    start: Ints, members: Array, source: int, target: int, of: Array, is_head: Array, stamp: Ints, atoms: int
-) -> Ints:
-    """Sending atom * atoms + atom sent to, for each first member of an atom among the rows."""
+def _pairs(start: Ints, members: Array, source: int, target: int, of: Array, is_head: Array, stamp: Ints) -> Ints:
+    """Sending atom * 2^32 + atom sent to, for each first member of an atom among the rows."""
     keys = np.empty(members.size, np.int64)
     count = 0
     for row in range(start.size - 1):
@@ -209,7 +207,7 @@ def _pairs(
             atom = of[target + members[place]]
             if stamp[atom] != sender:
                 stamp[atom] = sender
-                keys[count] = sender * atoms + atom
+                keys[count] = (sender << 32) | atom
                 count += 1
     return keys[:count].copy()
 

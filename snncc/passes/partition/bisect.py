@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snncc.arrays import Array, Floats, Ints
-from snncc.jit import compiled
+from snncc.jit import compiled, inlined
 from snncc.passes.partition.atoms import Nets
 
 
@@ -37,100 +37,233 @@ def bisect(nets: Nets, size: Floats, orders: Array, parts: int, style: Style) ->
     return _bisect(nets, size, orders.copy(), parts, style)
 
 
+class _Places(NamedTuple):
+    """Vertices while they are cut: `orders` (orders, vertices); `rank` (vertices, orders), their places in a node.
+
+    `side` is 1 for those behind the last cut; `extent` (2, orders) has room for the least and the greatest rank, and
+    `spare` (vertices,) for an order.
+    """
+
+    orders: Array
+    rank: Array
+    side: Array
+    extent: Array
+    spare: Array
+
+
+class _Live(NamedTuple):
+    """The nets of nodes that are still to be cut, one node's behind another's.
+
+    Net e joins pins[first[e]:last[e]]; `ends` (nets, 2, orders) are, in each order, the first and the last of these.
+    """
+
+    first: Ints
+    last: Ints
+    weight: Floats
+    ends: Array
+    pins: Array
+
+
 @compiled
 def _bisect(nets: Nets, size: Floats, orders: Array, parts: int, style: Style) -> Array:
-    part, side = np.zeros(size.size, np.int32), np.zeros(size.size, np.int8)
-    rank = np.empty((size.size, orders.shape[0]), np.int32)
-    open_nodes = [(0, size.size, 0, parts, nets)]
+    vertices, kinds = size.size, orders.shape[0]
+    rank, extent = np.empty((vertices, kinds), np.int32), np.empty((2, kinds), np.int32)
+    side, spare, part = np.zeros(vertices, np.int8), np.empty(vertices, np.int32), np.zeros(vertices, np.int32)
+    live = _room(nets.weight.size, kinds, nets.pins.copy())
+    end = _all_kept(live, nets, _Places(orders, rank, side, extent, spare))
+    open_nodes = [(0, vertices, 0, parts, 0, end)]
     while len(open_nodes) > 0:
-        low, high, first, count, inner = open_nodes.pop()
+        low, high, first, count, begin, end = open_nodes.pop()
         if count == 1 or high == low:
             part[orders[0, low:high]] = first
             continue
-        for order in range(orders.shape[0]):
-            for place in range(low, high):
-                rank[orders[order, place], order] = place - low
-        crossed = _crossed(inner, rank, high - low)
-        order, cut, left = _plane(crossed, size, orders[:, low:high], count, style)
-        for place in range(low, high):
-            side[orders[order, place]] = 0 if place - low < cut else 1
-        for each in range(orders.shape[0]):
-            _divide(orders[each, low:high], side)
-        open_nodes.append((low, low + cut, first, left, _restricted(inner, side, 0)))
-        open_nodes.append((low + cut, high, first + left, count - left, _restricted(inner, side, 1)))
+        here = _Places(orders[:, low:high], rank, side, extent, spare)
+        _number(here)
+        order, cut, left = _plane(_crossed(live, begin, end, here), size, here.orders, count, style)
+        for place in range(high - low):
+            side[here.orders[order, place]] = 0 if place < cut else 1
+        if live.weight.size < 2 * end - begin:
+            live = _grown(live, end, 2 * end)
+        middle, end = _shared_out(live, begin, end, here, order, (left > 1, count - left > 1))
+        _divide(here)
+        open_nodes.append((low, low + cut, first, left, begin, middle))
+        open_nodes.append((low + cut, high, first + left, count - left, middle, end))
     return part
 
 
+@inlined
+def _number(here: _Places) -> None:
+    for order in range(here.orders.shape[0]):
+        for place in range(here.orders.shape[1]):
+            here.rank[here.orders[order, place], order] = place
+
+
 @compiled
-def _crossed(nets: Nets, rank: Array, count: int) -> Floats:
-    """(orders, vertices + 1): by how much the weight of crossed nets changes from a cut to the one behind it."""
-    orders = rank.shape[1]
-    crossed = np.zeros((orders, count + 1), np.float64)
-    least, most = np.empty(orders, np.int32), np.empty(orders, np.int32)
+def _room(count: int, orders: int, pins: Array) -> _Live:
+    bounds, weight = np.empty((2, count), np.int64), np.empty(count, np.float64)
+    return _Live(bounds[0], bounds[1], weight, np.empty((count, 2, orders), np.int32), pins)
+
+
+@compiled
+def _grown(live: _Live, used: int, count: int) -> _Live:
+    """The same nets, with room for more."""
+    grown = _room(count, live.ends.shape[2], live.pins)
+    for net in range(used):
+        _copy(live, net, grown, net)
+    return grown
+
+
+@inlined
+def _copy(live: _Live, net: int, into: _Live, place: int) -> None:
+    into.first[place], into.last[place], into.weight[place] = live.first[net], live.last[net], live.weight[net]
+    for order in range(live.ends.shape[2]):
+        into.ends[place, 0, order] = live.ends[net, 0, order]
+        into.ends[place, 1, order] = live.ends[net, 1, order]
+
+
+@inlined
+def _all_kept(live: _Live, nets: Nets, here: _Places) -> int:
+    """Put all nets at their first places; returns how many there are."""
+    _number(here)
+    count = 0
     for net in range(nets.weight.size):
-        first = nets.pins[nets.start[net]]
-        for order in range(orders):
-            least[order] = most[order] = rank[first, order]
-        for place in range(nets.start[net] + 1, nets.start[net + 1]):
-            pin = nets.pins[place]
-            for order in range(orders):
-                value = rank[pin, order]
-                if value < least[order]:
-                    least[order] = value
-                elif value > most[order]:
-                    most[order] = value
-        for order in range(orders):
-            crossed[order, least[order] + 1] += nets.weight[net]
-            crossed[order, most[order] + 1] -= nets.weight[net]
+        count = _kept(live, count, (nets.start[net], nets.start[net + 1]), nets.weight[net], here)
+    return count
+
+
+@inlined
+def _kept(live: _Live, place: int, bounds: tuple[int, int], weight: float, here: _Places) -> int:
+    """Put a net at a place, if it joins two vertices or more; returns the next free place."""
+    first, last = bounds
+    if last - first < 2:
+        return place
+    live.first[place], live.last[place], live.weight[place] = first, last, weight
+    extent, kinds = here.extent, here.orders.shape[0]
+    for order in range(kinds):
+        extent[0, order] = extent[1, order] = here.rank[live.pins[first], order]
+    for slot in range(first + 1, last):
+        pin = live.pins[slot]
+        for order in range(kinds):
+            extent[0, order] = min(extent[0, order], here.rank[pin, order])
+            extent[1, order] = max(extent[1, order], here.rank[pin, order])
+    for order in range(kinds):
+        live.ends[place, 0, order] = here.orders[order, extent[0, order]]
+        live.ends[place, 1, order] = here.orders[order, extent[1, order]]
+    return place + 1
+
+
+@compiled
+def _crossed(live: _Live, begin: int, end: int, here: _Places) -> Floats:
+    """(orders, vertices + 1): by how much the weight of crossed nets changes from a cut to the one behind it."""
+    kinds, count = here.orders.shape
+    crossed = np.zeros((kinds, count + 1), np.float64)
+    for net in range(begin, end):
+        for order in range(kinds):
+            crossed[order, here.rank[live.ends[net, 0, order], order] + 1] += live.weight[net]
+            crossed[order, here.rank[live.ends[net, 1, order], order] + 1] -= live.weight[net]
     return crossed
+
+
+@inlined
+def _shared_out(
+    live: _Live, begin: int, end: int, here: _Places, order: int, wanted: tuple[bool, bool]
+) -> tuple[int, int]:
+    """Give a node's nets to its two sides, where they are wanted; returns where those of the second begin and end.
+
+    The ends of a net that is not cut stay what they were: most pins need not be looked at.
+    """
+    middle, behind = begin, end
+    for net in range(begin, end):
+        bounds, weight = (live.first[net], live.last[net]), live.weight[net]
+        near, far = here.side[live.ends[net, 0, order]], here.side[live.ends[net, 1, order]]
+        if near == far == 0 and wanted[0]:
+            _copy(live, net, live, middle)
+            middle += 1
+        elif near == far == 1 and wanted[1]:
+            _copy(live, net, live, behind)
+            behind += 1
+        elif near != far:
+            split = _parted(live.pins, bounds, here.side)
+            if wanted[0]:
+                middle = _kept(live, middle, (bounds[0], split), weight, here)
+            if wanted[1]:
+                behind = _kept(live, behind, (split, bounds[1]), weight, here)
+    for net in range(end, behind):
+        _copy(live, net, live, middle + net - end)
+    return middle, middle + behind - end
+
+
+@inlined
+def _parted(pins: Array, bounds: tuple[int, int], side: Array) -> int:
+    """Bring those pins of a net to the front that are on the first side; returns where the others begin."""
+    split = bounds[0]
+    for slot in range(bounds[0], bounds[1]):
+        pin = pins[slot]
+        if side[pin] == 0:
+            pins[slot], pins[split] = pins[split], pin
+            split += 1
+    return split
 
 
 @compiled
 def _plane(crossed: Floats, size: Floats, orders: Array, parts: int, style: Style) -> tuple[int, int, int]:
     """The order to cut, how many of its vertices lie before the cut, and how many parts they get."""
-    total = 0.0
+    total: Any = 0.0
     for vertex in orders[0]:
         total += size[vertex]
-    spare = max(0.0, parts - total)
     fewest = max(1, min(parts // 2, int(np.ceil(parts * style.least))))
+    least, most, factor = _bounds(total, parts, style)
     best, best_order, best_cut, best_left = np.inf, -1, 0, parts // 2
     nearest, nearest_cut = np.inf, 1
     for order in range(orders.shape[0]):
-        cost = load = 0.0
+        cost, load, left = 0.0, 0.0, 0
         for cut in range(1, orders.shape[1]):
             cost += crossed[order, cut]
             load += size[orders[order, cut - 1]]
-            left = int(load / total * parts + 0.5)
+            while load * parts >= (left + 0.5) * total:
+                left += 1
             if left < fewest or left > parts - fewest:
                 continue
-            share = left / parts
-            room = left - load - (1.0 - style.slack) * spare * share
-            other = parts - left - (total - load) - (1.0 - style.slack) * spare * (1.0 - share)
-            if room >= -1e-9 and other >= -1e-9:
-                price = cost / (4.0 * share * (1.0 - share)) ** style.exponent
-                price *= 1.0 + 1e-6 * abs(load - total * share)
+            off = abs(load - total * left / parts)
+            if least[left] <= load <= most[left]:
+                price = cost * factor[left] * (1.0 + 1e-6 * off)
                 if price < best:
                     best, best_order, best_cut, best_left = price, order, cut, left
-            elif order == 0 and abs(load - total * share) < nearest and left == parts // 2:
-                nearest, nearest_cut = abs(load - total * share), cut
+            elif order == 0 and off < nearest and left == parts // 2:
+                nearest, nearest_cut = off, cut
     if best_order < 0:
         return 0, min(nearest_cut, orders.shape[1] - 1), parts // 2
     return best_order, best_cut, best_left
 
 
 @compiled
-def _divide(order: Array, side: Array) -> None:
-    """Those of side 0 first, otherwise as they were."""
-    behind = np.empty(order.size, order.dtype)
-    front = back = 0
-    for vertex in order:
-        if side[vertex] == 0:
-            order[front] = vertex
-            front += 1
-        else:
-            behind[back] = vertex
-            back += 1
-    order[front:] = behind[:back]
+def _bounds(total: float, parts: int, style: Style) -> tuple[Floats, Floats, Floats]:
+    """By parts before a cut: the least and the greatest size that may lie there, and what the cost is multiplied by."""
+    kept = (1.0 - style.slack) * max(0.0, parts - total)
+    least, most, factor = np.empty(parts + 1), np.empty(parts + 1), np.empty(parts + 1)
+    for left in range(parts + 1):
+        share = left / parts
+        least[left] = total - (parts - left) + kept * (1.0 - share) - 1e-9
+        most[left] = left - kept * share + 1e-9
+        factor[left] = 1.0 / max(1e-9, 4.0 * share * (1.0 - share)) ** style.exponent
+    return least, most, factor
+
+
+@inlined
+def _divide(here: _Places) -> None:
+    """Those before the cut first in all orders, otherwise as they were."""
+    for order in range(here.orders.shape[0]):
+        front = back = 0
+        for place in range(here.orders.shape[1]):
+            vertex = here.orders[order, place]
+            if here.side[vertex] == 0:
+                here.orders[order, front] = vertex
+                front += 1
+            else:
+                here.spare[back] = vertex
+                back += 1
+        for place in range(back):
+            here.orders[order, front + place] = here.spare[place]
 
 
 @compiled

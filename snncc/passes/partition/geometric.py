@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from snncc.arrays import Array
+from snncc.jit import on_threads
 from snncc.passes.partition.balance import balance
-from snncc.passes.partition.bisect import FINE_STYLES, bisect, connectivity
+from snncc.passes.partition.bisect import FINE_STYLES, Style, bisect, connectivity
 from snncc.passes.partition.levels import improve
 from snncc.passes.partition.refine import ROOM, refine
 from snncc.passes.partition.segments import Run, Space, fewest_parts, runs_of, sketched, within
@@ -57,13 +58,16 @@ def _cheapest(space: Space, run: Run) -> tuple[Array, int]:
     """
     nets, size, orders, _ = within(space, run.low, run.high)
     fewest = min(run.parts, max(1, int(np.ceil(float(size.sum()) - 1e-6))))
-    found: list[tuple[float, int, Array]] = []
-    for parts in sorted({fewest, run.parts}):
-        for style in FINE_STYLES if parts > 1 and len(size) <= _MANY else (run.style,):
-            part = bisect(nets, size, orders, parts, style)
-            full = float(np.maximum(np.bincount(part, size, minlength=parts) - ROOM, 0.0).sum())
-            found.append((connectivity(nets, part, parts) * (1.0 + full), parts, part))
-    _, parts, part = min(found, key=lambda each: each[0])
+
+    def cut(how: tuple[int, Style]) -> tuple[float, int, Array]:
+        parts, style = how
+        part = bisect(nets, size, orders, parts, style)
+        full = float(np.maximum(np.bincount(part, size, minlength=parts) - ROOM, 0.0).sum())
+        return connectivity(nets, part, parts) * (1.0 + full), parts, part
+
+    styles = FINE_STYLES if len(size) <= _MANY else (run.style,)
+    ways = [(parts, style) for parts in sorted({fewest, run.parts}) for style in (styles if parts > 1 else styles[:1])]
+    _, parts, part = min(on_threads(cut, ways), key=lambda each: each[0])
     return part, parts
 
 

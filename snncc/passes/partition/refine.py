@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snncc.arrays import Array, Floats, Ints
-from snncc.jit import compiled
+from snncc.jit import compiled, inlined
 from snncc.passes.partition.atoms import Nets
 
 ROOM = 1.0 + 1e-6  # a part of size 1, and rounding
@@ -86,7 +86,7 @@ def incidence(nets: Nets, vertices: int) -> tuple[Ints, Array]:
     return first, member
 
 
-@compiled
+@inlined
 def _enter(cut: Cut, net: Any, part: Any) -> Any:
     """One more pin of a net in a part; how many there are now."""
     begin = cut.nets.start[net]
@@ -100,7 +100,7 @@ def _enter(cut: Cut, net: Any, part: Any) -> Any:
     return 1
 
 
-@compiled
+@inlined
 def _leave(cut: Cut, net: Any, part: Any) -> Any:
     """One pin fewer of a net in a part; how many are left."""
     begin = cut.nets.start[net]
@@ -117,7 +117,7 @@ def _leave(cut: Cut, net: Any, part: Any) -> Any:
     return left
 
 
-@compiled
+@inlined
 def move(cut: Cut, vertex: Any, target: Any) -> None:
     """Put a vertex into another part."""
     origin = cut.part[vertex]
@@ -129,7 +129,7 @@ def move(cut: Cut, vertex: Any, target: Any) -> None:
         _enter(cut, cut.member[place], target)
 
 
-@compiled
+@inlined
 def best_move(cut: Cut, vertex: Any, reached: Floats, touched: Array) -> tuple[Any, Any, Any]:
     """The gain of a vertex's best move to a part that has room, that part or -1, and the work that it took to find it.
 
@@ -163,7 +163,7 @@ def best_move(cut: Cut, vertex: Any, reached: Floats, touched: Array) -> tuple[A
     return best, target, work
 
 
-@compiled
+@inlined
 def _rise(queue: Queue, place: Any) -> None:
     vertex = queue.heap[place]
     while place > 0:
@@ -177,7 +177,7 @@ def _rise(queue: Queue, place: Any) -> None:
     queue.place[vertex] = place
 
 
-@compiled
+@inlined
 def _sink(queue: Queue, place: Any) -> None:
     vertex = queue.heap[place]
     while True:
@@ -195,7 +195,7 @@ def _sink(queue: Queue, place: Any) -> None:
     queue.place[vertex] = place
 
 
-@compiled
+@inlined
 def _queued(queue: Queue, vertex: Any, gain: Any, target: Any) -> None:
     """Put a vertex into the queue, or to its new place in it."""
     queue.gain[vertex] = gain
@@ -208,7 +208,7 @@ def _queued(queue: Queue, vertex: Any, gain: Any, target: Any) -> None:
     _sink(queue, queue.place[vertex])
 
 
-@compiled
+@inlined
 def _dropped(queue: Queue) -> None:
     """Take the first vertex out of the queue."""
     queue.place[queue.heap[0]] = -1
@@ -234,7 +234,7 @@ def _filled(cut: Cut, queue: Queue, reached: Floats, touched: Array) -> None:
                 break
 
 
-@compiled
+@inlined
 def _moved(
     cut: Cut, queue: Queue, vertex: Any, target: Any, stamp: Ints, now: int, reached: Floats, touched: Array
 ) -> None:

@@ -6,11 +6,14 @@ have it pay: so the cheapest runs follow from the costs of all of them by dynami
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from snncc.arrays import Array, Floats, Ints
+from snncc.jit import on_threads
 from snncc.passes.partition.atoms import Nets
 from snncc.passes.partition.bisect import STYLES, Style, bisect, connectivity, restricted
 from snncc.passes.partition.levels import contracted
@@ -50,6 +53,15 @@ class Space:
     kernel: Floats
 
 
+class Piece(NamedTuple):
+    """The vertices of a run; `entering` is the weight of the nets that come from elsewhere."""
+
+    nets: Nets
+    size: Floats
+    orders: Array
+    entering: float
+
+
 def sketched(space: Space, cells: Array) -> Space:
     """A smaller space of the same form: cells of vertices; of the nets that a cell sends one stands for all."""
     count = int(cells.max(initial=-1)) + 1
@@ -66,9 +78,11 @@ def sketched(space: Space, cells: Array) -> Space:
     nets, size, origin = contracted(some, space.size, cells)
     head = np.zeros(count, np.int64)
     head[cells[::-1]] = np.arange(len(cells))[::-1]
-    ranks = np.argsort(space.orders, axis=1)[:, head]
+    heads = np.zeros(len(cells), np.bool_)
+    heads[head] = True
+    orders = np.array([cells[order[heads[order]]] for order in space.orders], np.int32)
     own = np.concatenate([space.own[middle], space.own[foreign]])[origin]
-    return Space(nets, size, space.depth[head], np.argsort(ranks, axis=1).astype(np.int32), own, space.kernel)
+    return Space(nets, size, space.depth[head], orders, own, space.kernel)
 
 
 def picked(nets: Nets, chosen: Ints) -> Nets:
@@ -88,7 +102,7 @@ def runs_of(space: Space, most: int, *, roomy: bool) -> tuple[Run, ...]:
     spans = [(low, high) for low in range(layers) for high in range(low + 1, min(layers, low + _LONGEST) + 1)]
     spans += [(0, layers)] if layers > _LONGEST else []
     spans = [(low, high) for low, high in spans if high == low + 1 or space.kernel[low:high].sum() <= _KERNELS]
-    priced = {span: list(_priced(space, *span, roomy=roomy)) for span in spans}
+    priced = _priced(space, spans, roomy=roomy)
     best: list[dict[int, tuple[float, tuple[Run, ...]]]] = [{0: (0.0, ())}, *({} for _ in range(layers))]
     for high in range(1, layers + 1):
         for low in range(high):
@@ -107,18 +121,38 @@ def _fallback(priced: _Prices, layers: int) -> list[list[tuple[float, Run]]]:
     return [priced[0, layers]] if (0, layers) in priced else [priced[each, each + 1] for each in range(layers)]
 
 
-def _priced(space: Space, low: int, high: int, *, roomy: bool) -> list[tuple[float, Run]]:
-    """What a run costs, by numbers of cores and styles."""
-    nets, size, orders, entering = within(space, low, high)
+def _priced(space: Space, spans: list[tuple[int, int]], *, roomy: bool) -> _Prices:
+    """What runs cost, by numbers of cores, each in its best style. Runs that look alike are cut once."""
+    pieces = [within(space, *span) for span in spans]
+    keys = [_digest(piece) for piece in pieces]
+    unlike = dict(zip(keys, pieces, strict=True))
+    found = dict(zip(unlike, on_threads(lambda piece: _costs(piece, roomy=roomy), unlike.values()), strict=True))
+    return {
+        span: [(cost + piece.entering, Run(*span, parts, style)) for cost, parts, style in found[key]]
+        for span, piece, key in zip(spans, pieces, keys, strict=True)
+    }
+
+
+def _digest(piece: Piece) -> bytes:
+    """The same for pieces that cost the same to cut, and for no others."""
+    digest = hashlib.blake2b()
+    for array in (*piece.nets, piece.size, piece.orders):
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    return digest.digest()
+
+
+def _costs(piece: Piece, *, roomy: bool) -> list[tuple[float, int, Style]]:
+    """The cost of a cut into some numbers of parts, and the style that it is least in."""
+    nets, size, orders, _ = piece
     total = float(size.sum())
     safe = fewest_parts(size)
     close = safe if roomy else max(1, int(np.ceil(total - 1e-6)))
-    found: list[tuple[float, Run]] = []
+    found: list[tuple[float, int, Style]] = []
     for parts in sorted({close, safe, max(close, int(np.ceil(total * _SPARE)))}):
         styles = STYLES if parts > 1 else STYLES[:1]
         costs = [connectivity(nets, bisect(nets, size, orders, parts, style), parts) for style in styles]
         best = int(np.argmin(costs))
-        found.append((costs[best] + entering, Run(low, high, parts, styles[best])))
+        found.append((costs[best], parts, styles[best]))
     return found
 
 
@@ -129,14 +163,14 @@ def fewest_parts(size: Floats) -> int:
     return max(1, int(np.ceil(float(size.sum()) / usable - 1e-6)))
 
 
-def within(space: Space, low: int, high: int) -> tuple[Nets, Floats, Array, float]:
-    """A run's vertices, numbered anew: nets, sizes and orders; and the weight of the nets that enter from elsewhere."""
+def within(space: Space, low: int, high: int) -> Piece:
+    """A run's vertices, numbered anew."""
     chosen = (space.depth >= low) & (space.depth < high)
     if chosen.all():
-        return space.nets, space.size, space.orders, 0.0
+        return Piece(space.nets, space.size, space.orders, 0.0)
     nets, vertices = restricted(space.nets, chosen)
     number = np.cumsum(chosen) - 1
     orders = np.array([number[order[chosen[order]]] for order in space.orders], np.int32)
     inside = np.add.reduceat(chosen[space.nets.pins], space.nets.start[:-1]) > 0
     foreign = (space.own < low) | (space.own >= high)
-    return nets, space.size[vertices], orders, float(space.nets.weight[inside & foreign].sum())
+    return Piece(nets, space.size[vertices], orders, float(space.nets.weight[inside & foreign].sum()))
