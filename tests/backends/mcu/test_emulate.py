@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -16,7 +17,8 @@ from snncc.backends.c.mcu import BACKEND
 from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.mcu.memory import footprint
 from snncc.diagnostics import CompileError
-from snncc.integers import Fire, Population, SoftReset, Source
+from snncc.graph import Edge, Graph
+from snncc.integers import Fire, IntOp, Network, Output, Population, SoftReset, Source, Synapse
 from snncc.linear import Conv, Dense, to_sparse
 from tests.backends.c_helpers import chained, inputs, lif, rich, small
 from tests.backends.mcu.devices import NAMES, differences, each_device, each_kind, emitted, needs, place, ran
@@ -32,7 +34,7 @@ def test_every_part_of_a_network_gives_the_same_bits(name: str) -> None:
 
 
 @each_kind
-@pytest.mark.parametrize("bits", [2, 4, 8, 11])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 8, 11])
 def test_weights_of_every_width(name: str, bits: int) -> None:
     """Rows, a convolution and lists of targets, all spikes, with odd sizes that do not fill a word."""
     rng = np.random.default_rng(bits)
@@ -62,6 +64,62 @@ def test_pairs_of_sums_are_right_at_the_ends_of_their_range() -> None:
         network = chained(Source((256,)), {"h": (Dense(rows), lif((6,), 1 << 15))}, "membrane")
         x = np.stack([np.ones((2, 256), np.int64), np.eye(2, 256, dtype=np.int64)])
         assert differences(network, chips.load(name), x) == []
+
+
+def fan(source: Source, count: int) -> Network:
+    """From the input to a population for each width of weights and of sums, all weights at an end of their range."""
+    rng = np.random.default_rng(3)
+    size = source.shape[0]
+    ops: dict[str, IntOp] = {"input": source}
+    edges: list[Edge] = []
+    for bits, few in product((2, 3, 4, 5, 8), (False, True)):
+        name = f"h{bits}_{few}"
+        weight = rng.choice([-(1 << bits - 1), (1 << bits - 1) - 1], (13, size))
+        weight[:2] = [[-(1 << bits - 1)], [(1 << bits - 1) - 1]]
+        weight[:, 3 if few else count :] = 0
+        quiet = replace(lif((13,)), fire=None)
+        ops |= {f"to {name}": Synapse(Dense(weight), 2 * (bits == 5 and not few)), name: quiet}
+        ops[f"out {name}"] = Output("membrane", "after", "last")
+        edges += [Edge("input", f"to {name}"), Edge(f"to {name}", name), Edge(name, f"out {name}")]
+    return Graph(ops, edges)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs(name)) for name in ("cortex-m4", "cortex-m0plus", "riscv32")]
+)
+@pytest.mark.parametrize(("bits", "signed", "count"), [(8, False, 43), (8, True, 43), (1, False, 300)])
+def test_rows_of_every_width_at_the_ends_of_their_range(name: str, bits: int, signed: bool, count: int) -> None:
+    """Sums of 16 and of 32 bits; batches that are full and not; sources that fill no word."""
+    network = fan(Source((count,), bits, signed), count)
+    (source,) = network.of_kind(Source).values()
+    x = np.zeros((2, 6, count), np.int64)
+    x[:, 0], x[:, 1], x[0, 2, :5], x[0, 3, 3:5] = source.highest, source.lowest, source.highest, source.lowest
+    x[:, 4] = np.random.default_rng(4).integers(source.lowest, source.highest, (2, count), endpoint=True)
+    x[1, 2:4, ::7] = x[1, 4, ::7]
+    assert differences(network, chips.load(name), x) == []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("cortex-m4", "avr")])
+def test_synapses_that_lead_to_their_own_place(name: str) -> None:
+    """With one weight, one a channel and one each, beside a layer whose pairs of sums are there before."""
+    rng = np.random.default_rng(5)
+    conv = Conv(rng.integers(-4, 4, (3, 2, 2, 2)), (2, 4, 4), (1, 1), (0, 0, 0, 0))
+    layers = {
+        "c": (conv, lif(conv.out_shape, 3)),
+        "s": (
+            Conv(np.array([300, 200, 300]).reshape(3, 1, 1, 1), (3, 3, 3), (1, 1), (0,) * 4, groups=3),
+            lif((3, 3, 3), 9),
+        ),
+        "moved": (to_sparse(Dense(np.eye(27, dtype=np.int64) * 7)), lif((27,), 5)),
+        "e": (to_sparse(Dense(np.eye(27, dtype=np.int64) * 7)), lif((27,), 5)),
+        "d": (to_sparse(Dense(np.diag(rng.integers(-9, 9, 27)))), lif((27,), 5)),
+    }
+    network = chained(Source((2, 4, 4)), layers, "membrane")
+    program = emitted(network, chips.load(name))["network.c"].decode()
+    assert len(re.findall(r"^    add_each_", program, re.MULTILINE)) == 3
+    skip = {"around": Synapse(Dense(rng.integers(-8, 7, (27, 27))))}
+    network = Graph({**network.ops, **skip}, [*network.edges, Edge("s", "around"), Edge("around", "d")])
+    assert differences(network, chips.load(name), *inputs(network)) == []
 
 
 @each_kind

@@ -12,7 +12,7 @@ from snncc.backends.c.calls import Calls
 from snncc.backends.c.emit import context_of, render
 from snncc.backends.c.mcu.artefact import device_of, example_sources, templates
 from snncc.backends.c.mcu.sizes import constants, state_bytes
-from snncc.backends.c.mcu.synapses import padding, synthesis
+from snncc.backends.c.mcu.synapses import PackedKernel, padding, synthesis
 from snncc.backends.c.mcu.vectors import vectors
 from snncc.backends.c.names import identifiers
 from snncc.backends.c.plan import Link, Plan, Step
@@ -33,12 +33,25 @@ class PackedCalls(Calls):
     def listing(self, link: Link, values: str) -> list[str]:  # noqa: ARG002
         return []
 
+    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str]:
+        """Sums of pairs that are not 0 are told to borrow, before another kernel adds to them."""
+        spelled, key = super().synapse(link, listed)
+        step = self.step_of(link)
+        if carries(step, link):
+            carry = f"snn_carry({self.sums(link)}, {padded_sums(step) // 2});"
+            spelled = {**spelled, "prepare": [*spelled["prepare"], carry]}
+        return spelled, key
+
+    def step_of(self, link: Link) -> Step:
+        return next(step for step in self.plan.steps if link in step.links)
+
     def kernel(self, link: Link, values: str) -> str:
         compiled, tables = link.compiled, link.compiled.tables
         tabled = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "entry")],
             "walk": lambda: [f"&{link.ident}_walk", tables["weight"].name],
+            "each": lambda: [tables["weight"].name, str(compiled.targets)],
         }[compiled.kernel.form]()
         sources = [] if compiled.kernel.form == "walk" else [str(link.sender.size)]
         scale = [str(compiled.scale)] * (compiled.scale > 1)
@@ -104,6 +117,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "flash": _FLASH if "progmem" in device.features else "",
         "noinline": "SNN_NOINLINE ",
         "branches": True,
+        "carries": any(carries(step, link) for step in plan.steps for link in step.links),
         **_arithmetic(base, device),
         "index": index.name,
         "fields": sorted(base["fields"], key=lambda each: -each["type"].bytes),
@@ -134,10 +148,17 @@ def _arithmetic(base: Mapping[str, Any], device: Device) -> Mapping[str, Any]:
     }
 
 
+def carries(step: Step, link: Link) -> bool:
+    """Whether a synapse's kernel adds pairs of sums to what another one left."""
+    kernel = link.compiled.kernel
+    return isinstance(kernel, PackedKernel) and kernel.corrected and link is not step.links[0]
+
+
 def padded_sums(step: Step) -> int:
     """How many sums a population has, with those that kernels add to besides its own."""
-    unit = max([4 // step.neurons.kind.acc.bytes, 1, *(padding(link.compiled) for link in step.links)])
-    return -(-step.neurons.layout.size // unit) * unit
+    units = [4 // step.neurons.kind.acc.bytes, 1, *(padding(link.compiled) for link in step.links)]
+    most = max(-(-step.neurons.layout.size // unit) * unit for unit in units)
+    return -(-most // units[0]) * units[0] if units[0] else most
 
 
 def sum_bytes(step: Step) -> int:

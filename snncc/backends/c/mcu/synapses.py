@@ -9,13 +9,13 @@ import numpy as np
 
 from snncc.arrays import Array, Ints
 from snncc.backends.c.convolution import walk_shape, walk_tables
-from snncc.backends.c.mcu.packing import natural, pack, paired, stored_bits
+from snncc.backends.c.mcu.packing import HALVED, PACKED, adjacent, halved, natural, pack, paired, stored_bits
 from snncc.backends.c.synapses import Compiled, Ends, Kernel, form_of
 from snncc.backends.c.tables import table
 from snncc.backends.c.widths import CType, narrowest, narrowest_unsigned, span_of
 from snncc.device import Device
 from snncc.integers import Synapse
-from snncc.linear import Conv, Sparse
+from snncc.linear import Conv, LinearMap, Sparse, to_sparse
 
 _U8, _U32 = CType(8, signed=False), CType(32, signed=False)
 _I8, _I16, _I32 = CType(8, signed=True), CType(16, signed=True), CType(32, signed=True)
@@ -26,8 +26,9 @@ class PackedKernel(Kernel):
     """A kernel that reads packed weights, `fields` to a `unit`, each of `stored` bits.
 
     `method` says how sums are added to: `bytes` one after the other, from bytes; `words` likewise, from 32-bit words;
-    `pairs` two sums of 16 bits at once. `simd` adds pairs by instructions of their own; otherwise such weights are
-    stored with an offset of `bias` in both halves of a pair, and what `mask` takes out of a word is added as a whole.
+    `pairs` two sums of 16 bits at once; `lanes` sums of 32 bits, after the rows of a batch were added in pairs of 16
+    bits. `simd` adds pairs by instructions of their own; otherwise such weights are stored with an offset, in both
+    halves of a pair, and what `mask` takes out of a word is added as a whole.
     `halves`: weights are taken out of a word two at a time, by instructions of their own. `batch` rows are
     added at once. `scaled`: what an event adds is multiplied by a number of the synapse's.
     `last`: the events of a convolution come with channels last. `event` is the type of a spike.
@@ -45,7 +46,9 @@ class PackedKernel(Kernel):
 
     @property
     def fields(self) -> int:
-        return max(1, self.unit.bits // self.stored) if self.form != "targets" else 1
+        if self.form in ("targets", "each"):
+            return 1
+        return 2 * (16 // self.stored) if self.unit == _U32 else max(1, self.unit.bits // self.stored)
 
     @property
     def corrected(self) -> bool:
@@ -53,8 +56,23 @@ class PackedKernel(Kernel):
         return self.method == "pairs" and not self.simd
 
     @property
+    def offset(self) -> int:
+        """What is added to weights, so that they have no sign."""
+        return 1 << self.stored - 1 if self.method in ("pairs", "lanes") and not self.simd else 0
+
+    @property
     def bias(self) -> int:
-        return (1 << self.stored - 1) * 0x10001
+        return self.offset * 0x10001
+
+    @property
+    def folded(self) -> bool:
+        """Whether the rows of a batch are added in fields of twice the bits first, which hold their sum."""
+        return self.stored in (2, 4) and self.value is None
+
+    @property
+    def borrows(self) -> bool:
+        """Whether the lower of two sums in a word may be negative, and then takes one from the upper."""
+        return self.value is not None and self.value.signed
 
     @property
     def weighed(self) -> bool:
@@ -62,8 +80,23 @@ class PackedKernel(Kernel):
         return self.value is not None or self.scaled
 
     @property
+    def valued(self) -> bool:
+        """Whether a batch takes a factor a row; a scale is applied to the sum of a batch where it is added up first."""
+        return self.value is not None if self.method in ("pairs", "lanes") else self.weighed
+
+    @property
+    def spanned(self) -> bool:
+        """Whether single rows, or runs, are added by a function of their own."""
+        return self.form == "walk" or (self.form == "rows" and not (self.batch > 1 and self.filled))
+
+    @property
+    def filled(self) -> bool:
+        """Whether the last batch is filled with rows times 0."""
+        return self.method in ("pairs", "lanes") and self.value is not None
+
+    @property
     def skips(self) -> bool:
-        """Whether four silent sources are passed over at once: they are bytes, and words can be loaded."""
+        """Whether four sources are looked at together: they are bytes, and words can be loaded."""
         return self.unit.bits == 32 and (self.value is None or self.value.bits == 8)
 
     @property
@@ -76,13 +109,23 @@ class PackedKernel(Kernel):
         return ((1 << self.stored) - 1) * 0x10001
 
     @property
+    def fold(self) -> str:
+        """The mask of every second weight of a word."""
+        return f"0x{((1 << self.stored) - 1) * (0xFFFFFFFF // ((1 << 2 * self.stored) - 1)):08x}"
+
+    @property
+    def fold_pair(self) -> str:
+        """The mask of a pair of sums of weights."""
+        return f"0x{((1 << 2 * self.stored) - 1) * 0x10001:x}"
+
+    @property
     def name(self) -> str:
         told = {
             f"by_{self.unit.short}": self.method == "bytes" and self.unit.bits > 8,
             f"times_{self.value.short if self.value else None}": self.value is not None,
             f"at_{self.target.short if self.target else None}": self.target is not None,
             "scaled": self.scaled,
-            "pairs": self.method == "pairs",
+            self.method: self.method in ("pairs", "lanes"),
             "last": self.last,
             "grouped": self.grouped,
         }
@@ -99,6 +142,9 @@ def synthesis(device: Device) -> Callable[[str, Synapse, int, Ends], Compiled]:
     """How a synapse is compiled for a device; as `snncc.backends.c.synapses.compile_synapse`."""
 
     def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled:
+        own = _own(op.map)
+        if own is not None and ends.source == ends.target:
+            return _each(ident, own.astype(np.int64), shift, ends)
         linear = form_of(op.map, ends)
         weight = linear.weight.astype(np.int64)
         if isinstance(linear, Conv):
@@ -116,17 +162,29 @@ def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int, 
     base = PackedKernel(form, ends.acc, kind, ends.value, stored=stored, scaled=scaled)
     if stored > 8:
         return replace(base, unit=kind)
-    in_word = 32 // stored
-    if device.words and aligned % in_word == 0:
-        pairs = ends.acc == _I16 and not base.weighed
+    if device.words and form == "rows":
+        return _row_kernel(base, stored_bits(weight, HALVED), device)
+    if device.words and aligned % (32 // stored) == 0:
+        pairs = ends.acc == _I16
         special = stored == 8 and "simd16" in device.features
-        halves = special and ends.acc == _I32 and (ends.value is None or ends.value.bits == 8)
-        batch = (4 if special else 2) if form == "rows" and not (pairs and stored == 2) else 1
-        base = replace(base, method="pairs" if pairs else "words", unit=_U32, halves=halves, batch=batch)
-        return replace(base, simd=pairs and special)
+        base = replace(base, method="pairs" if pairs else "words", unit=_U32, halves=special and ends.acc == _I32)
+        return replace(base, simd=pairs and special and not base.weighed)
     if stored < 8 and aligned % (8 // stored) == 0:
         return base
     return replace(base, stored=8, unit=_I8)
+
+
+def _row_kernel(base: PackedKernel, stored: int, device: Device) -> PackedKernel:
+    """Rows of weights of at most 8 bits on a core that adds words."""
+    base, special = replace(base, unit=_U32), "simd16" in device.features
+    short = base.value is None or base.value.bits == 8
+    if base.acc == _I16:
+        simd = special and stored == 8 and not base.weighed
+        return replace(base, method="pairs", stored=stored, simd=simd, batch=4)
+    if base.acc == _I32 and short and (stored < 8 or base.value is None):
+        return replace(base, method="lanes", stored=stored, simd=special and stored == 8, batch=4)
+    halves = special and base.stored == 8 and base.acc == _I32 and short
+    return replace(base, method="words", halves=halves, batch=4 if halves else 2)
 
 
 def _packed(kernel: PackedKernel, rows: Array) -> Array:
@@ -134,14 +192,42 @@ def _packed(kernel: PackedKernel, rows: Array) -> Array:
     if kernel.fields == 1:
         return rows.astype(kernel.unit.numpy)
     padded = np.pad(rows, ((0, 0), (0, -rows.shape[1] % kernel.fields)))
-    order = paired(kernel.fields) if kernel.method == "pairs" else natural(kernel.fields)
-    offset = 1 << kernel.stored - 1 if kernel.corrected else 0
-    return pack(padded + offset, kernel.stored, kernel.unit, order)
+    together = kernel.method in ("pairs", "lanes")
+    order = paired(kernel.fields) if together else natural(kernel.fields)
+    places = (halved if together else adjacent)(kernel.fields, kernel.stored)
+    return pack(padded + kernel.offset, kernel.stored, kernel.unit, order, places)
+
+
+def _each(ident: str, own: Ints, shift: int, ends: Ends) -> Compiled:
+    """Every source leads to the target in its own place: one weight for all, one a channel, or one each."""
+    values = ends.source.arrange(own) << shift
+    periods = (1, ends.source.channels, len(values))
+    period = next(each for each in periods if (values.reshape(-1, each) == values[:each]).all())
+    kind = narrowest(span_of(values))
+    kernel = PackedKernel("each", ends.acc, kind, ends.value, stored=kind.bits, unit=kind, method="each")
+    tables = {"weight": table(f"snn_{ident}_weight", kind, values[:period], "of each channel, or of all")}
+    return Compiled(kernel, tables, period, len(values))
+
+
+def _own(linear: LinearMap) -> Ints | None:
+    """The weight of each source, if each leads to the target of its own place and to no other."""
+    if isinstance(linear, Conv):
+        plain = linear.weight.shape[1:] == (1, 1, 1) and linear.in_shape == linear.out_shape
+        return np.repeat(linear.weight.reshape(-1), linear.in_size // linear.in_shape[0]) if plain else None
+    if linear.in_size != linear.out_size or linear.in_size < 2:
+        return None
+    sparse = to_sparse(linear)
+    counts = np.diff(sparse.indptr)
+    sources = np.repeat(np.arange(linear.in_size), counts)
+    if counts.max() > 1 or not (sparse.targets == sources).all():
+        return None
+    return np.bincount(sources, sparse.weight, linear.in_size).astype(np.int64)
 
 
 def _rows(ident: str, weight: Array, shift: int, ends: Ends, device: Device) -> Compiled:
     """Rows of weights; where a shift would need wider ones, events are scaled by it instead."""
-    scaled = stored_bits(weight) < stored_bits(weight << shift) and _scalable(shift, ends)
+    widths = HALVED if device.words else PACKED
+    scaled = stored_bits(weight, widths) < stored_bits(weight << shift, widths) and _scalable(shift, ends)
     weight = weight if scaled else weight << shift
     kernel = _kernel("rows", weight, ends, device, 0, scaled)
     rows = ends.source.arrange(ends.target.arrange(weight, axis=0).T, axis=0)
