@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from snncc.chip import Chip
     from snncc.event_program import EventProgram
     from snncc.explanation import Explanation
-    from snncc.frontends import Model
-    from snncc.graph import Graph
-    from snncc.layers import Layer
+    from snncc.frontends import Finding
     from snncc.mapping import Mapping as Placed
     from snncc.program import Program
     from snncc.verify import Verification
@@ -87,30 +86,49 @@ def _shape(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "1"
 
 
-def recognised(model: Model) -> View:
-    """What each node of the model was recognised as, and how far neurons are from the file's own arithmetic."""
-    columns = ("node", "is", "shape", "reads", *["#fit error"] * bool(model.fits), "parameters")
-    table = new_table(f"{printable(model.name)}: what was recognised", *columns)
-    rows = [_layer(model.graph, name, op) for name, op in model.graph.ops.items()]
-    for row in rows:
-        error = model.fits.get(row["node"])
-        fit = {"#fit error": "" if error is None else f"{error:.1g}"}
-        add_row(table, *({**row, **fit}[key] for key in columns))
-    plain = [{**row, "fit_error": model.fits.get(row["node"])} for row in rows]
-    return View({"layers": plain}, [table, ""])
-
-
-def _layer(graph: Graph[Layer], name: str, op: Layer) -> dict[str, str]:
-    reads = [
-        edge.source
-        + (f" (step t-{edge.delay})" if edge.delay else "")
-        + (f" * {edge.gain:g}" if edge.gain != 1 else "")
-        for edge in graph.incoming(name)
+def recognised(name: str, found: Sequence[Finding]) -> View:
+    """What each node of a file was recognised as, how far neurons are from the file's own, and why others are not."""
+    cells = [_finding(each) for each in found]
+    optional = [key for key in ("#fit error", "why not") if any(row[key] for row in cells)]
+    columns = [key for key in _FOUND if key not in ("#fit error", "why not") or key in optional]
+    table = new_table(f"{printable(name)}: what was recognised", *columns)
+    for row in _folded(cells):
+        add_row(table, *(row[key] for key in columns))
+    plain = [
+        {key: row[key] for key in ("node", "is", "shape", "reads", "parameters")}
+        | {"fit_error": each.fit_error, "rule": each.rule or None, "why_not": each.why or None}
+        for each, row in zip(found, cells, strict=True)
     ]
-    from snncc.describe import details, kind
+    return View({"layers": plain}, [table, ""] if cells else [])
 
-    shape = _shape(op.shape)
-    return {"node": name, "is": kind(op), "shape": shape, "reads": ", ".join(reads), "parameters": details(op)}
+
+_FOUND = ("node", "is", "shape", "reads", "#fit error", "parameters", "why not")
+_ALIKE = 3  # rows that differ in nothing but their node are shown up to here
+
+
+def _finding(found: Finding) -> dict[str, str]:
+    return {
+        "node": found.node,
+        "is": found.kind or "not recognised",
+        "shape": "" if found.shape is None else _shape(found.shape),
+        "reads": ", ".join(found.reads),
+        "#fit error": "" if found.fit_error is None else f"{found.fit_error:.1g}",
+        "parameters": found.parameters,
+        "why not": f"{found.rule}: {found.why}" if found.rule else "",
+    }
+
+
+def _folded(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
+    """The rows, without the many that a file of all time steps has alike."""
+    keys = [tuple(cell for key, cell in row.items() if key != "node") for row in rows]
+    counts, seen = Counter(keys), Counter[tuple[str, ...]]()
+    for row, key in zip(rows, keys, strict=True):
+        seen[key] += 1
+        more = counts[key] - _ALIKE
+        if more < 2 or seen[key] < _ALIKE:
+            yield row
+        elif seen[key] == _ALIKE:
+            yield {**row, "node": f"{row['node']} and {more:,} more"}
 
 
 def compiled(program: Program | EventProgram, folder: Path | None) -> View:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from snncc.cli import app
+from snncc.frontends import Finding
+from snncc.views import recognised
 
 MODELS = Path(__file__).parents[1] / "models"
 CELLS = Path(__file__).parent / "data" / "onnx_cells"
@@ -227,3 +232,31 @@ def test_places_that_are_no_good_have_status_2(arguments: tuple[str | Path, ...]
     done = snncc(*arguments)
     assert done.exit_code == 2
     assert done.stderr.startswith(said)
+
+
+def test_check_shows_what_was_recognised_of_a_refused_file_too(tmp_path: Path) -> None:
+    model = onnx.load(DENSE)
+    last = next(node for node in model.graph.node if node.op_type == "Gemm" and "fc2" in node.name)
+    node = onnx.helper.make_node("Softmax", [last.input[0]], ["bent"], name="bend")
+    model.graph.node.insert(list(model.graph.node).index(last), node)
+    last.input[0] = "bent"
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    done = snncc("check", path)
+    assert done.exit_code == 1
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[2:] if line}
+    assert rows["bend"].split(None, 4)[1:4] == ["not", "recognised", "lif1"]
+    assert rows["bend"].endswith("unsupported-op: Softmax is not supported here")
+    assert all("LIF neuron" in rows[name] and "reset by 1" in rows[name] for name in ("lif1", "lif2"))
+    assert done.stderr.startswith("error[unsupported-op]: bend: Softmax is not supported here\n")
+    found = json.loads(snncc("check", path, "--json").stdout)
+    assert [each["node"] for each in found["layers"] if each["rule"]] == ["bend"]
+    assert [each["rule"] for each in found["diagnostics"]] == ["unsupported-op"]
+
+
+def test_rows_that_are_alike_are_counted() -> None:
+    view = recognised("net", [Finding(f"add{i}", "elementwise", parameters="Add") for i in range(9)])
+    text = StringIO()
+    Console(file=text, width=80).print(*view.shown)
+    assert [line.split("  ")[0] for line in text.getvalue().splitlines()[2:5]] == ["add0", "add1", "add2 and 6 more"]
+    assert len(view.plain["layers"]) == 9

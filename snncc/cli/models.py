@@ -56,6 +56,7 @@ def check(
 ) -> None:
     """Say what of a model is supported, node by node, and why the rest is not; exit 1 if it cannot be compiled."""
     from snncc import compiler, importing, views
+    from snncc.frontends import findings, survey
 
     screen = Screen(json_)
     found: list[views.View] = []
@@ -64,12 +65,14 @@ def check(
             shown.stage("read")
             how = conversion(convert, samples, steps, target_accuracy)
             imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-            found.append(views.recognised(imported))
+            found.append(views.recognised(imported.name, findings(imported)))
             own = steps if how is None else None
             program = compiler.compile(imported, target, samples=samples, steps=own, stage=shown.stage)
             found.append(views.compiled(program, None))
     except CompileError as error:
-        screen.fail(error, 2 if {each.rule for each in error.diagnostics} & _BAD_USE else 1, *found)
+        faults, ordinary = error.diagnostics, convert is not None
+        found = found or [views.recognised(model.stem, survey(model, pairs(state), nir_style, dt, faults, ordinary))]
+        screen.fail(error, 2 if {each.rule for each in faults} & _BAD_USE else 1, *found)
     screen.show(*found)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from snncc.diagnostics import fault
+from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.files import kind
-from snncc.frontends.model import Model
+from snncc.frontends.model import Finding, Model, findings
 
-__all__ = ["Model", "model_bytes", "read_ann", "read_model"]
+__all__ = ["Finding", "Model", "findings", "model_bytes", "read_ann", "read_model", "survey"]
 
 
 def read_model(
@@ -64,6 +64,34 @@ def read_ann(path: Path) -> Model:
     from snncc.frontends.onnx.ann import read_ann as read
 
     return read(path)
+
+
+def survey(
+    path: Path,
+    states: Sequence[tuple[str, str]],
+    nir_style: str | None,
+    dt: float | None,
+    faults: Sequence[Diagnostic],
+    ordinary: bool,
+) -> tuple[Finding, ...]:
+    """What each node of a file was recognised as that was refused for `faults`; `ordinary`: as `read_ann` reads it.
+
+    Empty where the file holds no network.
+    """
+    try:
+        model = read_ann(path) if ordinary else read_model(path, states, nir_style, dt)
+        return findings(model)
+    except CompileError:
+        suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        from snncc.frontends.onnx.survey import survey as survey_onnx
+
+        return survey_onnx(path, states, faults)
+    if suffix == ".nir":
+        from snncc.frontends.nir.survey import survey as survey_nir
+
+        return survey_nir(path, nir_style, dt, faults)
+    return ()
 
 
 def model_bytes(model: Model, path: Path, dt: float | None = None) -> bytes:

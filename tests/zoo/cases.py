@@ -83,6 +83,14 @@ add(
     lambda: nets.SnnTorchReadout(leaky(), leaky(0.8, reset_mechanism="none")),
     unrolled={"readout": "last"},
 )
+add("snntorch", "membrane", lambda: nets.SnnTorchReadout(leaky(), leaky(0.8)), step=BOTH, unrolled={"readout": "max"})
+add(
+    "snntorch",
+    "current",
+    lambda: nets.SnnTorchReadout(snn.Synaptic(0.7, 0.9), snn.Synaptic(0.5, 0.8), (2, 2)),
+    step=["ts"],
+    unrolled={"exporters": ["dyn"], "readout": "mean"},
+)
 add("snntorch", "count", lambda: nets.SnnTorch(leaky(), leaky(0.8)), unrolled={"readout": "sum"})
 add("snntorch", "static", lambda: nets.SnnTorch(leaky(), leaky(0.8)), unrolled={"static": True, "readout": "sum"})
 add(

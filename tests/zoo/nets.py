@@ -74,7 +74,7 @@ class SnnTorch(Net):
 
 
 class SnnTorchReadout(SnnTorch):
-    """The membrane of the last layer, which never resets, is the answer."""
+    """The membrane of the last layer is the answer; nothing reads its spikes."""
 
     def step(self, x: Tensor, *states: Tensor) -> Answer:
         _, *rest = super().step(x, *states)

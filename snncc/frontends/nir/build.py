@@ -63,6 +63,19 @@ def graph_of(network: Flat, setting: Setting) -> Graph[Layer]:
     return _joined(fused.network, growing)
 
 
+def readable(network: Flat, setting: Setting) -> Graph[Layer]:
+    """As much of the graph as can be read, whatever is wrong with the rest."""
+    wrong = {each.where for each in _unreadable(network)}
+    nodes = {name: node for name, node in network.nodes.items() if name not in wrong}
+    kept = Flat(nodes, tuple(edge for edge in network.edges if wrong.isdisjoint(edge)))
+    fused = fuse(kept)
+    growing = _Growing()
+    for name, shape in _in_order(fused.network, growing.shapes):
+        _added(growing, fused, name, shape, setting)
+    joined = [edge for edge in fused.network.edges if growing.ops.keys() >= set(edge)]
+    return _joined(Flat({name: nodes[name] for name in nodes if name in growing.ops}, tuple(joined)), growing)
+
+
 def _added(growing: _Growing, fused: Fused, name: str, shape: Shape | None, setting: Setting) -> tuple[Diagnostic, ...]:
     """Put a node's ops into the graph, or say what is wrong with it."""
     try:

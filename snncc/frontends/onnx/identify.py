@@ -32,6 +32,7 @@ from snncc.frontends.onnx.normal_form import (
 from snncc.frontends.onnx.propagate import propagate
 from snncc.frontends.onnx.reading import readings
 from snncc.frontends.onnx.region import Fit, Meaning, Region
+from snncc.frontends.onnx.unread import with_unread_spikes
 from snncc.frontends.onnx.verify import Subject, inexact, verify
 from snncc.frontends.onnx.witness import witness
 
@@ -60,6 +61,17 @@ def _identify(region: Region) -> Fit:
     for name, value in region.constants.items():
         if value.dtype.kind == "f" and np.any(np.isnan(value)):
             raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
+    best = _any_fit(region)
+    more = None if isinstance(best, Fit) else with_unread_spikes(region)
+    if more is not None and isinstance(found := _any_fit(more), Fit):
+        return found
+    if isinstance(best, Fit):
+        return best
+    raise fault(best.rule, region.name, best.message, best.hint)
+
+
+def _any_fit(region: Region) -> Fit | MisfitError:
+    """The fit without a counter of steps of rest, or with one."""
     best = _first_fit(region, None)
     if isinstance(best, Fit):
         return best
@@ -69,7 +81,7 @@ def _identify(region: Region) -> Fit:
             return found
         if len(counter.values) > 2:  # one of two values may be a last spike in use as something else
             best = found
-    raise fault(best.rule, region.name, best.message, best.hint)
+    return best
 
 
 def _first_fit(region: Region, counter: Counter | None) -> Fit | MisfitError:

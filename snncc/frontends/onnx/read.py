@@ -41,18 +41,10 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
     source = extract(proto, path)
     neurons_exist(source)
     one = one_step(source, states)
-    step, pairing, outputs = one.step, one.pairing, one.pairing.outputs
-    following = {state: step.alias[output] for state, output in pairing.states}
-    found = cut(step, following, [step.alias[n] for n in outputs], one.initial)
-
     names = Names()
-    data = names.give([one.data_name or pairing.data], "input")
-    listed: list[tuple[str, str, Decoder | None]] = [
-        (name, names.give([name], "output"), one.decoders.get(name)) for name in outputs
-    ]
-    found = _named(found, names, source)
+    found, interface = regions_of(source, one, names)
     fits = _identified(found.regions)
-    graph = build(step, found, fits, Interface((pairing.data, data), tuple(listed)), names, source.scopes)
+    graph = build(one.step, found, fits, interface, names, source.scopes)
 
     count, bad_count = steps(source.properties)
     kind, bad_kind = decoder(source.properties)
@@ -65,6 +57,19 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
         {region.name: fit.error for region, fit in zip(found.regions, fits, strict=True)},
         (*widened_types(source), *bad_count, *bad_kind),
     )
+
+
+def regions_of(source: Source, one: OneStep, names: Names) -> tuple[Cut, Interface]:
+    """The regions of a step, and what enters and leaves it, all of them named."""
+    step, pairing, outputs = one.step, one.pairing, one.pairing.outputs
+    following = {state: step.alias[output] for state, output in pairing.states}
+    found = cut(step, following, [step.alias[n] for n in outputs], one.initial, source.survey)
+    data = names.give([one.data_name or pairing.data], "input")
+    listed: list[tuple[str, str, Decoder | None]] = [
+        (name, names.give([name], "output"), one.decoders.get(name)) for name in outputs
+    ]
+    named = (replace(each, name=names.give(population_names(each, source.scopes), "neuron")) for each in found.regions)
+    return replace(found, regions=tuple(named)), Interface((pairing.data, data), tuple(listed))
 
 
 def neurons_exist(source: Source) -> None:
@@ -140,11 +145,6 @@ def model_outputs(step: Step, pairing: Pairing) -> tuple[str, ...]:
     final = [output for output in following if step.alias[output] not in read] or following
     spikes = [output for output in final if step.alias[output] in step.events]
     return tuple((spikes or final)[-1:])
-
-
-def _named(found: Cut, names: Names, source: Source) -> Cut:
-    named = (replace(each, name=names.give(population_names(each, source.scopes), "neuron")) for each in found.regions)
-    return replace(found, regions=tuple(named))
 
 
 def _identified(regions: Sequence[Region]) -> list[Fit]:

@@ -28,25 +28,35 @@ class Cut:
     """A step in terms of regions: `owner` is the region (by position) of each stream that one makes.
 
     `delayed` maps a state that is no neuron's own, like a spike fed back, to the stream whose last value it is.
-    `needed` are the streams that are read outside of the region that makes them.
+    `needed` are the streams that are read outside of the region that makes them. `refused` says of regions, in a
+    survey, why they are no population; of these, only the name and the shape mean anything.
     """
 
     regions: tuple[Region, ...]
     owner: Mapping[str, int]
     delayed: Mapping[str, str]
     needed: frozenset[str]
+    refused: Mapping[int, Diagnostic] = field(default_factory=dict[int, Diagnostic])
 
 
-def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str], initial: Mapping[str, Array]) -> Cut:
+def cut(
+    step: Step,
+    following: Mapping[str, str],
+    sinks: Sequence[str],
+    initial: Mapping[str, Array],
+    survey: bool = False,
+) -> Cut:
     """Find all regions, unnamed; `following` maps each state to the stream of its next value, `sinks` are outputs.
 
     `initial` are values of states before the first step, where they are not zero. Raises CompileError for elementwise
-    ops that belong to no neuron.
+    ops that belong to no neuron, which a `survey` lists instead.
     """
     live = _live(step, [*following.values(), *sinks])
     cutter = _Cutter(step, live, [_Draft(group) for group in _groups(live, following, step.events)])
     cutter.claim_cores(following)
-    cutter.absorb_the_rest()
+    refused = cutter.absorb_the_rest()
+    if refused and not survey:
+        raise CompileError(each for _, each in refused)
     delayed = {state: stream for state, stream in following.items() if state not in cutter.owner}
     cutter.absorb_own_feedback(delayed)
     pieces = _pieces(live, cutter.drafts)
@@ -57,8 +67,11 @@ def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str], initial:
     for name, index in cutter.owner.items():
         if name in needed:
             exports[index].append(name)
+    why = dict(reversed(refused))
     regions = [
-        replace(
+        _unread(pieces[index])
+        if index in why
+        else replace(
             _region(
                 step, pieces[index], [(state, following[state]) for state in draft.states], exports[index], delayed
             ),
@@ -70,7 +83,7 @@ def cut(step: Step, following: Mapping[str, str], sinks: Sequence[str], initial:
         if state in needed or any(state in region.streams for region in regions):
             hint = "let neurons start with no spike on its way, so this state at zero"
             raise fault("initial-state", printable(state), "starts off zero, and is no neuron's own state", hint)
-    return Cut(tuple(regions), cutter.owner, delayed, frozenset(needed))
+    return Cut(tuple(regions), cutter.owner, delayed, frozenset(needed), why)
 
 
 def without_batch_axis(value: Array) -> Array:
@@ -189,9 +202,12 @@ class _Cutter:
             if mask := forward[piece.output] & backward.get(piece.output, 0):
                 self.claim(piece.output, mask.bit_length() - 1)
 
-    def absorb_the_rest(self) -> None:
-        """Give each nonlinear piece outside the cores to the region whose values it reads, or to a new one."""
-        faults: list[Diagnostic] = []
+    def absorb_the_rest(self) -> list[tuple[int, Diagnostic]]:
+        """Give each nonlinear piece outside the cores to the region whose values it reads, or to a new one.
+
+        Says of which of them there is no population, and why.
+        """
+        faults: list[tuple[int, Diagnostic]] = []
         for piece in self.live:
             if not isinstance(piece, Pointwise) or piece.linear or piece.output in self.owner:
                 continue
@@ -200,17 +216,17 @@ class _Cutter:
             if len(roots.membranes) > 1:
                 message = f"{piece.node.op} combines the membranes of two populations"
                 hint = "let them exchange spikes only"
-                faults.append(Diagnostic("populations-interact", piece.node.name, message, hint))
+                fault_ = Diagnostic("populations-interact", piece.node.name, message, hint)
+                faults.append((len(self.drafts), fault_))
             if len(candidates) != 1:
                 candidates = frozenset([len(self.drafts)])
                 self.drafts.append(_Draft(()))
             self.claim(piece.output, min(candidates))
             self.drafts[min(candidates)].names.update(roots.linear)
-        for draft in self.drafts:
+        for index, draft in enumerate(self.drafts):
             if not draft.states and draft.names.isdisjoint(self.step.events):
-                faults.extend(_not_a_neuron(self.live, draft))
-        if faults:
-            raise CompileError(faults)
+                faults.extend((index, each) for each in _not_a_neuron(self.live, draft))
+        return faults
 
     def absorb_own_feedback(self, delayed: Mapping[str, str]) -> None:
         """A region takes in what is made of its own last spikes alone, like 1 - spike, which gates its membrane."""
@@ -318,6 +334,11 @@ def _region(
     made = {piece.output for piece in pieces}
     feedback = {name: delayed[name] for name in streams if delayed.get(name) in made}
     return Region("", shape, tuple(nodes), streams, tuple(states), tuple(exports), constants, feedback=feedback)
+
+
+def _unread(pieces: Sequence[Pointwise]) -> Region:
+    """What stands for a region that is no population, with its nodes for the sake of its name."""
+    return Region("", pieces[0].shape, tuple(piece.node for piece in pieces), _streams(pieces), (), (), {})
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -21,7 +21,8 @@ from snncc.frontends.onnx.states import DATA_NAMES, Pairing
 from snncc.frontends.onnx.step import Step
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.timeline import MAX_STEPS, Ending, Parts, Readout
-from snncc.frontends.onnx.trace import Tracer, knows_its_ops
+from snncc.frontends.onnx.trace import Tracer
+from snncc.frontends.onnx.unsupported import knows_its_ops
 from snncc.layers import Decoder
 
 LOOPS = frozenset({"Scan", "Loop"})

@@ -40,7 +40,8 @@ class Port:
 class Source:
     """One ONNX graph; `nodes` are in topological order, and `scopes` gives the module that made a node's output.
 
-    `faults` are those that leave the rest readable, with the tensors that could not be read in `broken`.
+    `faults` are those that leave the rest readable, with the tensors that could not be read in `broken`. `survey`: it
+    is refused already, and read once more to see what else is in it.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Source:
     outputs: tuple[str, ...]
     properties: Mapping[str, str]
     faults: tuple[Diagnostic, ...]
+    survey: bool = False
 
 
 def load(path: Path) -> Source:

@@ -39,7 +39,10 @@ class Pointwise:
 
 @dataclass(frozen=True, eq=False)
 class Layered:
-    """`output` is the stream `source` sent through layers that are linear and stateless."""
+    """`output` is the stream `source` sent through layers that are linear and stateless.
+
+    Without layers, which there are only in a survey, the node could not be read, and its output stands for anything.
+    """
 
     node: Node
     source: str

@@ -21,14 +21,14 @@ from snncc.frontends.onnx.rearranging import REARRANGING, RESHAPING, rearranged,
 from snncc.frontends.onnx.rectifying import OTHERS, POOLS, RECTIFYING, max_pool, rectifier, unrectified
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.schema import check_form, check_types
-from snncc.frontends.onnx.source import Source, knows_opset
+from snncc.frontends.onnx.source import Source
 from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step, without_batch
 from snncc.frontends.onnx.tensors import printable
+from snncc.frontends.onnx.unsupported import SUPPORTED, knows_its_ops, unsupported
 from snncc.layers import Layer, Rearrange, Relu
 
 _T = TypeVar("_T")
 _CODES = {"f": 1, "b": 9, "i": 7, "u": 7}  # ONNX's numbers for a type of each kind
-_SUPPORTED = "use convolution, matrix product, batch norm, average or sum pooling, reshaping and elementwise ops"
 _BOUNDING = frozenset({"Clip", "Max", "Min", "Where", *COMPARING})  # an infinite constant means "no bound" there
 _FREE_VALUES = 1 << 24  # what may be made beside copies of the file's own constants
 
@@ -50,13 +50,6 @@ def trace(source: Source, shapes: Mapping[str, Shape], rectified: bool = False) 
     return tracer.step()
 
 
-def knows_its_ops(source: Source) -> None:
-    """Raise CompileError if the opset is unknown, with the ops that are foreign in any opset."""
-    if not knows_opset(source.opset):
-        foreign = [node for node in source.nodes if "::" in node.op]
-        raise CompileError([*source.faults, *(each for node in foreign for each in _unsupported(node).diagnostics)])
-
-
 @dataclass(eq=False)
 class Tracer:
     """What is known so far of the tensors that were visited. `kinds` are numpy's letters: f, b, i or u."""
@@ -66,6 +59,7 @@ class Tracer:
     constants: dict[str, Array]
     broken: set[str]
     rectified: bool = False
+    survey: bool = False
     pieces: list[Piece] = field(default_factory=list[Piece])
     alias: dict[str, str] = field(default_factory=dict[str, str])
     shapes: dict[str, Shape] = field(default_factory=dict[str, Shape])
@@ -79,7 +73,8 @@ class Tracer:
     def of(source: Source) -> Tracer:
         """One that knows the constants of a file."""
         budget = Budget(4 * sum(each.size for each in source.constants.values()) + _FREE_VALUES)
-        return Tracer(source.opset, budget, constants=dict(source.constants), broken=set(source.broken))
+        constants, broken = dict(source.constants), set(source.broken)
+        return Tracer(source.opset, budget, constants, broken, survey=source.survey)
 
     def step(self) -> Step:
         """All that was visited, as one step."""
@@ -93,8 +88,7 @@ class Tracer:
     def visit(self, node: Node) -> tuple[Diagnostic, ...]:
         """Handle one node; if it is faulty, nothing more is said about what depends on it."""
         if any(value is None for value in node.attributes.values()) or not self.broken.isdisjoint(node.inputs):
-            self.broken.update(node.outputs)
-            return ()
+            return self._pass_over(node, ())
         try:
             for name in node.inputs:
                 if name and name not in self.alias and name not in self.constants:
@@ -108,8 +102,17 @@ class Tracer:
             self.constants.update(settings)
             self._dispatch(node)
         except CompileError as error:
+            return self._pass_over(node, error.diagnostics)
+        return ()
+
+    def _pass_over(self, node: Node, faults: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+        """Make the results of a faulty node unknown; or in a survey, go on as if they were what it reads first."""
+        read = next((name for name in node.inputs if name in self.alias), None)
+        if not self.survey or read is None:
             self.broken.update(node.outputs)
-            return error.diagnostics
+            return faults
+        for output in filter(None, node.outputs):
+            self._layered(node, read, (), self.shapes[read], output)
         return ()
 
     def _kind_of(self, name: str) -> str:
@@ -149,7 +152,7 @@ class Tracer:
         elif node.op in MAXIMA:
             raise no_gate(node)
         else:
-            raise _unsupported(node)
+            raise unsupported(node)
 
     def _only_first(self, node: Node, first: bool) -> None:
         if not first:
@@ -206,7 +209,7 @@ class Tracer:
         if self.kinds[name] != "f":
             raise fault("unsupported-type", node.name, "reads values that are not floats", "cast spikes to float first")
         if node.op == "LpPool" and (integer(node, "p", 2) != 1 or self.alias[name] not in self.positive):
-            raise fault("unsupported-op", node.name, "LpPool is linear only for p = 1, on spikes", _SUPPORTED)
+            raise fault("unsupported-op", node.name, "LpPool is linear only for p = 1, on spikes", SUPPORTED)
         if broken := not_finite(node, args):
             raise CompileError(broken)
         result = _try(node, lambda: linear_op(node, self.shapes[name], args))
@@ -379,16 +382,3 @@ def _is_linear(node: Node, constants: Mapping[str, Array]) -> bool:
     if node.op == "Div":
         return node.inputs[-1] in constants
     return node.op in ("Add", "Sub", "Sum", "Mean", "Neg")
-
-
-def _unsupported(node: Node) -> CompileError:
-    if node.op == "If":
-        message = "If: a time step without a loop around it is read without control flow"
-        hint = "decide the condition before the export"
-        return fault("control-flow", node.name, message, hint)
-    if "::" in node.op:
-        message = f"{node.op} is a custom op, and the file does not say what it computes"
-        hint = "export it as a function of the model (FunctionProto), or in terms of standard ONNX ops"
-        return fault("custom-op", node.name, message, hint)
-    message = f"{node.op} is not supported here" + (": it multiplies two streams" if node.op in LINEAR else "")
-    return fault("unsupported-op", node.name, message, _SUPPORTED)
