@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from snncc.arrays import Array
 from snncc.chip import Capability
 from snncc.integers import Fire, HardReset, IntOp, Population, SoftReset, Source, Synapse
-from snncc.linear import Conv
+from snncc.linear import Conv, Lateral
 
 WAYS_OUT: Mapping[Capability, str] = {
     "graded-input": "encode the input as spikes",
@@ -28,6 +28,8 @@ def needs(op: IntOp) -> frozenset[Capability]:
     if isinstance(op, Synapse):
         if isinstance(op.map, Conv):
             needed.add("convolution")
+        if isinstance(op.map, Lateral):
+            needed.add("lateral")
         if op.axon_delays is not None and op.axon_delays.any():
             needed.add("axon-delays")
     return frozenset(needed)

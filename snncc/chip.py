@@ -36,6 +36,7 @@ Capability = Literal[
     "initial-state",
     "axon-delays",
     "convolution",
+    "lateral",
     "start",
 ]
 

@@ -12,7 +12,7 @@ from snncc.arrays import Array
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Synapse, synapses_of
-from snncc.linear import Conv
+from snncc.linear import Conv, nonzero_count
 from snncc.mapping import Mapping, cores_of
 from snncc.packing import form_of
 
@@ -82,7 +82,7 @@ def _least_words(network: Network, chip: Chip, name: str) -> int:
     synapse = network[name]
     assert isinstance(synapse, Synapse)
     form = form_of(synapse, chip)
-    return 0 if form.shared else int(np.count_nonzero(synapse.map.weight)) * form.width // form.word_bits
+    return 0 if form.shared else nonzero_count(synapse.map) * form.width // form.word_bits
 
 
 def there_are_enough_cores(

@@ -21,7 +21,7 @@ from snncc.layers import (
     Scale,
     SoftReset,
 )
-from snncc.linear import Conv, Dense
+from snncc.linear import Conv, Dense, Lateral
 
 
 def number(value: Array | float, digits: int = 6) -> str:
@@ -106,6 +106,8 @@ def _map(op: Linear) -> Iterator[str]:
     if isinstance(op.map, Conv):
         conv = op.map
         yield from _convolution(conv.weight.shape, conv.groups, conv.stride, conv.padding, conv.dilation)
+    elif isinstance(op.map, Lateral):
+        yield f"lateral, {op.map.size:,} neurons"
     else:
         yield f"{'dense' if isinstance(op.map, Dense) else 'sparse'} {op.map.in_size:,}→{op.map.out_size:,}"
 

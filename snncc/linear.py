@@ -1,6 +1,6 @@
-"""Linear maps between flattened populations: dense, convolutional or sparse, of floats or of integers.
+"""Linear maps between flattened populations: dense, convolutional, sparse or lateral, of floats or of integers.
 
-The sparse form is the meaning; the other two are compact ways to store it. Values are flattened in row-major
+The sparse form is the meaning; the others are compact ways to store it. Values are flattened in row-major
 order, so a map takes (batch, in_size) to (batch, out_size).
 """
 
@@ -99,7 +99,26 @@ class Sparse:
         return len(self.indptr) - 1
 
 
-LinearMap = Dense | Conv | Sparse
+@dataclass(frozen=True, eq=False)
+class Lateral:
+    """y = w (sum(x) - x): each of `size` neurons reaches all others, none itself, with the one `weight` (1,)."""
+
+    weight: Array
+    size: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen(self.weight))
+
+    @property
+    def in_size(self) -> int:
+        return self.size
+
+    @property
+    def out_size(self) -> int:
+        return self.size
+
+
+LinearMap = Dense | Conv | Sparse | Lateral
 
 
 def with_weight(linear: LinearMap, weight: Array) -> LinearMap:
@@ -126,6 +145,8 @@ def _operator(linear: LinearMap, dtype: type[np.floating]) -> Callable[[Array], 
         shape = (linear.in_size, linear.out_size)
         gathered = sparse.csr_array((weight, linear.targets, linear.indptr), shape=shape).T.tocsr()
         return lambda x: np.ascontiguousarray((gathered @ x.T).T)
+    if isinstance(linear, Lateral):
+        return lambda x: (x.sum(axis=1, keepdims=True) - x) * weight
     return _convolution(linear, weight)
 
 
@@ -191,6 +212,8 @@ def to_sparse(linear: LinearMap) -> Sparse:
     if isinstance(linear, Dense):
         targets, sources = np.nonzero(linear.weight)
         return from_triples(sources, targets, linear.weight[targets, sources], linear.in_size, linear.out_size)
+    if isinstance(linear, Lateral):
+        return to_sparse(Dense(linear.weight * (1 - np.eye(linear.size, dtype=linear.weight.dtype))))
     sources, targets, weights = conv_triples(linear)
     return from_triples(sources, targets, weights, linear.in_size, linear.out_size)
 
@@ -229,6 +252,8 @@ def largest_sum(linear: LinearMap) -> float:
     magnitude = np.abs(linear.weight.astype(np.float64))
     if isinstance(linear, Sparse):
         sums = np.bincount(linear.targets, magnitude, minlength=1)
+    elif isinstance(linear, Lateral):
+        sums = magnitude * linear.size  # by one more than needed: `operator` adds up all, itself too
     else:
         sums = magnitude.reshape(len(magnitude), -1).sum(axis=1)
     return float(sums.max(initial=0.0))
@@ -243,7 +268,13 @@ def synapse_count(linear: LinearMap) -> int:
         rows = _uses(height, out_height, linear.weight.shape[2], linear.stride[0], linear.dilation[0], top)
         columns = _uses(width, out_width, linear.weight.shape[3], linear.stride[1], linear.dilation[1], left)
         return linear.weight.shape[0] * linear.weight.shape[1] * rows * columns
-    return int(linear.weight.size)
+    return linear.size * (linear.size - 1) if isinstance(linear, Lateral) else int(linear.weight.size)
+
+
+def nonzero_count(linear: LinearMap) -> int:
+    """As `synapse_count`, without the zero weights of a dense or sparse map."""
+    listed = isinstance(linear, (Dense, Sparse))
+    return int(np.count_nonzero(linear.weight)) if listed else synapse_count(linear)
 
 
 def _uses(size: int, out: int, taps: int, stride: int, gap: int, before: int) -> int:
@@ -256,6 +287,9 @@ def malformed(linear: LinearMap) -> str | None:
     """Why a map read from a file is none, or None if it is well formed: shapes, geometry, indices in range."""
     if isinstance(linear, Dense):
         return None if linear.weight.ndim == 2 else "a dense weight has two axes"
+    if isinstance(linear, Lateral):
+        good = linear.weight.shape == (1,) and linear.size >= 1
+        return None if good else "a lateral map has one weight, and at least one neuron"
     return _malformed_conv(linear) if isinstance(linear, Conv) else _malformed_sparse(linear)
 
 

@@ -31,7 +31,7 @@ from snncc.integers import (
     Source,
     Synapse,
 )
-from snncc.linear import Conv, Dense, LinearMap, Sparse
+from snncc.linear import Conv, Dense, Lateral, LinearMap, Sparse
 
 ROUNDINGS = ("zero", "floor", "nearest")
 NAMES = ("hidden", "int", "Conv_1", "conv.1", "conv/1", "2nd layer", "größe", "main", "*/ }", "v")
@@ -149,6 +149,8 @@ class _Building:
 def _maps(draw: Any, source: Shape, target: Shape) -> LinearMap:
     in_size, out_size = int(np.prod(source)), int(np.prod(target))
     kind = draw(st.sampled_from(("dense", "sparse", "conv")))
+    if in_size == out_size and draw(st.booleans()):
+        return Lateral(_weights(draw, (1,)), in_size)
     if kind == "conv" and len(source) == 3 and source == target:
         channels = source[0]
         shape = (channels, channels, min(3, source[1] * 2 - 1), 3)

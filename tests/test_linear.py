@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from snncc import linear
+from snncc.analysis.sums import signed_sums
 from snncc.arrays import Array
 from snncc.linear import (
     Conv,
     Dense,
+    Lateral,
     LinearMap,
     Sparse,
     from_triples,
     largest_sum,
     malformed,
+    nonzero_count,
     operator,
     synapse_count,
     to_sparse,
@@ -146,3 +149,25 @@ def test_weights_cannot_be_changed_in_place() -> None:
 )
 def test_malformed_maps_are_told(linear: LinearMap, why: str) -> None:
     assert str(malformed(linear)).startswith(why)
+
+
+@pytest.mark.parametrize("neurons", [1, 2, 5])
+@pytest.mark.parametrize("weight", [-3, 0, 127])
+def test_a_lateral_map_reaches_all_but_itself(neurons: int, weight: int) -> None:
+    lateral = Lateral(np.array([weight], np.int8), neurons)
+    expected = weight * (1 - np.eye(neurons))
+    x = np.random.default_rng(0).integers(-4, 5, (3, neurons)).astype(np.float64)
+    assert malformed(lateral) is None
+    for form in (lateral, to_sparse(lateral)):
+        assert np.array_equal(operator(form, np.float64)(x), x @ expected)
+        assert operator(form, np.float32)(x.astype(np.float32)).dtype == np.float32
+    assert synapse_count(lateral) == nonzero_count(lateral) == neurons * (neurons - 1)
+    assert largest_sum(lateral) >= np.abs(expected).sum(axis=1).max()
+    negative, positive = signed_sums(lateral)
+    assert np.array_equal(negative, np.minimum(expected, 0).sum(axis=1))
+    assert np.array_equal(positive, np.maximum(expected, 0).sum(axis=1))
+
+
+@pytest.mark.parametrize("lateral", [Lateral(np.array(1), 3), Lateral(np.array([1, 2]), 2), Lateral(np.array([1]), 0)])
+def test_a_damaged_lateral_map_is_told(lateral: Lateral) -> None:
+    assert malformed(lateral) == "a lateral map has one weight, and at least one neuron"

@@ -11,7 +11,7 @@ import numpy as np
 from snncc.analysis.proof import Proof, Span, Verdict
 from snncc.arrays import Shape
 from snncc.integers import HardReset, Network, Population, SoftReset, Source, Synapse, source_of
-from snncc.linear import Conv, Dense, synapse_count
+from snncc.linear import Conv, Dense, Lateral, synapse_count
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ def _form(op: Synapse) -> str:
         kernel = "×".join(map(str, op.map.weight.shape[2:]))
         groups = f", {op.map.groups} groups" if op.map.groups > 1 else ""
         return f"conv {kernel}, {op.map.in_shape[0]}→{op.map.weight.shape[0]}{groups}"
+    if isinstance(op.map, Lateral):
+        return f"lateral {op.map.size}"
     density = op.map.weight.size / math.prod((op.map.in_size, op.map.out_size))
     return f"sparse {op.map.in_size}→{op.map.out_size}, {density:.1%}"
 

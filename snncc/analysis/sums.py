@@ -6,7 +6,7 @@ import numpy as np
 
 from snncc.arrays import Array, Ints
 from snncc.integers import Network, Population, Source, Synapse, source_of, synapses_of, value_range
-from snncc.linear import Conv, Dense, LinearMap, operator, with_weight
+from snncc.linear import Conv, Dense, Lateral, LinearMap, operator, with_weight
 
 
 def signed_sums(linear: LinearMap) -> tuple[Ints, Ints]:
@@ -20,6 +20,9 @@ def signed_sums(linear: LinearMap) -> tuple[Ints, Ints]:
     if isinstance(linear, Conv):
         one = np.ones((1, linear.in_size))
         negative, positive = (operator(with_weight(linear, part), np.float64)(one)[0] for part in _parts(linear.weight))
+    elif isinstance(linear, Lateral):
+        others = linear.size - 1
+        negative, positive = (np.repeat(part.astype(np.int64) * others, linear.size) for part in _parts(linear.weight))
     else:
         negative, positive = (
             np.bincount(linear.targets, part, minlength=linear.out_size) for part in _parts(linear.weight)

@@ -11,7 +11,7 @@ from snncc.diagnostics import Diagnostic, check
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Output, Source, Synapse
 from snncc.layers import Decoder, Input, Layer
-from snncc.linear import Conv, with_weight
+from snncc.linear import Conv, Lateral, with_weight
 from snncc.passes.candidates import Candidate
 from snncc.passes.compose import TooLargeError, listed, smallest
 
@@ -37,16 +37,16 @@ def assembled(
 
 
 def without_shared_weights(network: Network, chip: Chip) -> Network:
-    """The same network for a chip that stores every synapse: convolutions are listed, or dense where that is smaller.
+    """The same network for a chip that stores every synapse: such maps are listed, or dense where that is smaller.
 
     Raises CompileError (`too-many-synapses`) for each that is too large.
     """
-    if "convolution" in chip.capabilities:
-        return network
+    kinds = {"convolution": Conv, "lateral": Lateral}
+    stored = tuple(kind for capability, kind in kinds.items() if capability not in chip.capabilities)
     faults: list[Diagnostic] = []
     ops = dict(network.ops)
     for name, synapse in network.of_kind(Synapse).items():
-        if isinstance(synapse.map, Conv):
+        if isinstance(synapse.map, stored):
             try:
                 linear = smallest(listed(synapse.map))
                 ops[name] = replace(synapse, map=with_weight(linear, linear.weight.astype(synapse.map.weight.dtype)))

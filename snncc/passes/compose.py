@@ -12,7 +12,18 @@ import numpy as np
 
 from snncc.arrays import Array, Shape
 from snncc.layers import size, spread
-from snncc.linear import Conv, Dense, LinearMap, Sparse, from_triples, synapse_count, to_sparse, with_weight
+from snncc.linear import (
+    Conv,
+    Dense,
+    Lateral,
+    LinearMap,
+    Sparse,
+    from_triples,
+    nonzero_count,
+    synapse_count,
+    to_sparse,
+    with_weight,
+)
 from snncc.passes.convolve import convolution_after, is_depthwise, joined_weights
 
 if TYPE_CHECKING:
@@ -125,7 +136,7 @@ def added(one: LinearMap, other: LinearMap) -> LinearMap | None:
     if isinstance(one, Sparse) and isinstance(other, Sparse):
         total = _matrix(one) + _matrix(other)
         return _from_matrix(total, one.out_size)
-    alike = isinstance(one, Dense) and isinstance(other, Dense)
+    alike = any(isinstance(one, kind) and isinstance(other, kind) for kind in (Dense, Lateral))
     if isinstance(one, Conv) and isinstance(other, Conv):
         alike = _geometry(one) == _geometry(other)
     if not alike:
@@ -147,7 +158,7 @@ def smallest(linear: Dense | Sparse) -> Dense | Sparse:
 
 def listed(linear: LinearMap) -> Sparse:
     """`to_sparse`, but raises TooLargeError before memory runs out."""
-    needed = synapse_count(linear) if isinstance(linear, Conv) else int(np.count_nonzero(linear.weight))
+    needed = nonzero_count(linear)
     if needed > MAX_SYNAPSES and not isinstance(linear, Sparse):
         raise TooLargeError(needed, MAX_SYNAPSES)
     return to_sparse(linear)

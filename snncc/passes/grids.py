@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.arrays import Array, Floats, Shape, frozen
-from snncc.linear import Conv, Dense, LinearMap, Sparse, with_weight
+from snncc.linear import Conv, Dense, Lateral, LinearMap, Sparse, with_weight
 from snncc.passes.precision import Levels
 
 _ROWS_AT_ONCE = 1 << 21  # weights that are rounded at once, so that float64 copies stay small
@@ -85,6 +85,8 @@ def _per_row(step: Floats, linear: LinearMap, shape: Shape) -> Floats:
     if isinstance(linear, Conv):
         return step.reshape(-1, 1, 1, 1)
     spread = np.broadcast_to(step, shape).reshape(-1)
+    if isinstance(linear, Lateral):
+        return spread[:1]
     return spread[:, None] if isinstance(linear, Dense) else spread[linear.targets]
 
 
@@ -102,6 +104,8 @@ def largest_by_unit(incoming: Incoming, units: Shape) -> Floats:
         np.maximum.at(most, linear.targets, magnitude)
     else:
         most = magnitude.reshape(len(magnitude), -1).max(axis=1, initial=0.0).astype(np.float64)
+    if isinstance(linear, Lateral):
+        most = np.repeat(most, linear.size)
     return most.reshape(math.prod(units), -1).max(axis=1).reshape(units) * abs(incoming.unit)
 
 

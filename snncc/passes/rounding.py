@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from snncc.arrays import Array, Floats, Ints, Shape, frozen
-from snncc.linear import Conv, Dense, LinearMap, Sparse, largest_sum, operator, with_weight
+from snncc.linear import Conv, Dense, Lateral, LinearMap, Sparse, largest_sum, operator, with_weight
 from snncc.passes.grids import Grid, Incoming, distances
 from snncc.passes.precision import Levels
 
@@ -117,7 +117,7 @@ def _moved(
 
 def _blocks(linear: LinearMap, x: Array) -> Iterator[Block]:
     """The weights of a map that can make up for each other; of a listed one none, as its targets differ in sources."""
-    for rows, read in () if isinstance(linear, Sparse) else _readers(linear, x):
+    for rows, read in () if isinstance(linear, (Sparse, Lateral)) else _readers(linear, x):
         for first in range(0, read.shape[1], _BLOCK):
             near = np.ascontiguousarray(read[:, first : first + _BLOCK])
             yield Block(rows, slice(first, first + _BLOCK), near, near.T @ near)

@@ -15,7 +15,7 @@ import numpy as np
 from snncc.arrays import Floats, Ints, Shape
 from snncc.chip import Accumulator, Chip, InputPort, StateArithmetic, Weight
 from snncc.layers import size
-from snncc.linear import Conv, LinearMap
+from snncc.linear import Conv, Lateral, LinearMap
 from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors, respond, spike_errors
 from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
 from snncc.passes.grids import Grid, aligned, largest, largest_by_unit
@@ -120,9 +120,11 @@ def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
 def units_of(given: Problem) -> Shape | None:
     """The shape of what may have a scale of its own: channels of a feature map, else neurons; None if nothing may.
 
-    The weights of a convolution are shared by a channel, so its scale must be too.
+    The weights of a convolution are shared by a channel, so its scale must be too; that of a lateral map by all.
     """
     shape = given.neuron.shape
+    if any(isinstance(each.map, Lateral) for each in given.incoming):
+        return None
     shared = {each.map.out_shape[0] for each in given.incoming if isinstance(each.map, Conv)}
     if shared <= {shape[0]} and len(shape) > 1 and (shared or len(shape) == 3):
         return (shape[0], *[1] * (len(shape) - 1))

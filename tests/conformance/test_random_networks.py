@@ -74,7 +74,7 @@ def test_every_feature_is_drawn() -> None:
         found.update(features(network))
 
     look()
-    expected = {"Dense", "Conv", "Sparse", "delay", "exponent", "itself", "back", "forward", "late start"}
+    expected = {"Dense", "Conv", "Sparse", "Lateral", "delay", "exponent", "itself", "back", "forward", "late start"}
     expected |= {"input shift", "0 synapses", "1 synapses", "2 synapses", *get_args(Capability)}
     expected |= {f"{rounding}, {over}" for rounding in ("zero", "floor", "nearest") for over in ("saturate", "wrap")}
     assert expected <= found, expected - found

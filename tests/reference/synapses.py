@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snncc.linear import Conv, Dense, LinearMap
+from snncc.linear import Conv, Dense, Lateral, LinearMap
 
 
 def targets_of(linear: LinearMap, source: int) -> Iterator[tuple[int, int]]:
@@ -14,6 +14,8 @@ def targets_of(linear: LinearMap, source: int) -> Iterator[tuple[int, int]]:
             yield target, int(linear.weight[target, source])
     elif isinstance(linear, Conv):
         yield from _conv_targets(linear, source)
+    elif isinstance(linear, Lateral):
+        yield from ((target, int(linear.weight[0])) for target in range(linear.size) if target != source)
     else:
         for place in range(int(linear.indptr[source]), int(linear.indptr[source + 1])):
             yield int(linear.targets[place]), int(linear.weight[place])

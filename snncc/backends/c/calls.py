@@ -8,6 +8,7 @@ from typing import Any
 
 from snncc.backends.c.names import text
 from snncc.backends.c.plan import Link, Plan
+from snncc.backends.c.widths import literal
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Calls:
 
     plan: Plan
 
-    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str]:
+    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str | None]:
         """What the template shows of a synapse, and which events are listed after it; `listed` are those before it."""
         sender, prepare = link.sender, list[str]()
         values = self.values(link)
@@ -27,7 +28,9 @@ class Calls:
             function = f"gather_{sender.type.short}_{link.own_delays.type.short}"
             prepare.append(f"{function}({values}, {ring}, {numbers}, {link.own_delays.name});")
         key = f"{link.ident}:{values}" if link.own_delays else values
-        if key != listed:
+        if link.compiled.kernel.form == "lateral":
+            key = listed
+        elif key != listed:
             prepare += self.listing(link, values)
         comment = f"{text(link.name)}, from {text(self.sender_name(link))}"
         return {"prepare": prepare, "call": self.kernel(link, values), "comment": comment}, key
@@ -49,9 +52,17 @@ class Calls:
     def sums(self, link: Link) -> str:
         return f"s->sums.{self.plan.ident[self.plan.network.outgoing(link.name)[0].target]}_acc"
 
+    def lateral(self, link: Link, values: str) -> str:
+        """The call of a kernel that reads what was sent."""
+        compiled = link.compiled
+        arguments = [self.sums(link), literal(compiled.scale), values, str(compiled.targets)]
+        return f"{compiled.kernel.name}({', '.join(arguments)});"
+
     def kernel(self, link: Link, values: str) -> str:
         """The call of the synapse's kernel."""
         compiled, tables = link.compiled, link.compiled.tables
+        if compiled.kernel.form == "lateral":
+            return self.lateral(link, values)
         arguments = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "target", "weight")],

@@ -41,7 +41,7 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
     """The words of the templates; `calls` spells out the calls of kernels."""
     functions = _functions(plan)
     links = [link for step in plan.steps for link in step.links]
-    senders = [link.sender for link in links]
+    senders = [link.sender for link in links if link.compiled.kernel.form != "lateral"]
     return {
         "title": text(job.title),
         "chip": text(job.chip.name),

@@ -10,9 +10,9 @@ from snncc.arrays import Array
 from snncc.backends.c.convolution import Walk, walk_shape, walk_tables
 from snncc.backends.c.layout import Layout
 from snncc.backends.c.tables import Table, table
-from snncc.backends.c.widths import CType, join, narrowest, narrowest_unsigned, span_of
+from snncc.backends.c.widths import INT32, INT64, CType, join, narrowest, narrowest_unsigned, span_of
 from snncc.integers import Synapse
-from snncc.linear import Conv, Dense, LinearMap, Sparse, to_sparse
+from snncc.linear import Conv, Dense, Lateral, LinearMap, Sparse, to_sparse
 
 _DENSE_FROM = 1 / 8  # share of nonzero weights from which a row kernel is faster than a list of targets
 
@@ -21,7 +21,8 @@ _DENSE_FROM = 1 / 8  # share of nonzero weights from which a row kernel is faste
 class Kernel:
     """A function of the generated program; equal kernels are emitted once.
 
-    `form` is rows, targets or walk. `value` is the type of a graded input, None where every event is a spike.
+    `form` is rows, targets, walk or lateral. A lateral one reads what was sent, not a list of events; its `weight` is
+    the type in which it multiplies. `value` is the type of a graded input, None where every event is a spike.
     """
 
     form: str
@@ -81,6 +82,8 @@ def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled
         return Compiled(kernel, tables, linear.out_size, tables["weight"].values.size, walk)
     if isinstance(linear, Sparse):
         return _targets(ident, linear, weight, kind, ends)
+    if isinstance(linear, Lateral):
+        return lateral(Kernel("lateral", ends.acc, product_type(linear, shift, ends), ends.value), linear, shift)
     rows = ends.source.arrange(ends.target.arrange(weight, axis=0).T, axis=0)
     tables = {"weight": table(f"snn_{ident}_weight", kind, rows, "[source][target]")}
     return Compiled(Kernel("rows", ends.acc, kind, ends.value), tables, linear.out_size, weight.size)
@@ -94,11 +97,26 @@ def form_of(linear: LinearMap, ends: Ends) -> LinearMap:
         if readable and writable:
             return linear
         linear = to_sparse(linear)
+    if isinstance(linear, Lateral):
+        if ends.source == ends.target:
+            return linear
+        linear = to_sparse(linear)
     cells = linear.in_size * linear.out_size
     dense = np.count_nonzero(linear.weight) >= _DENSE_FROM * cells
     if isinstance(linear, Dense):
         return linear if dense else to_sparse(linear)
     return _to_dense(linear) if dense else to_sparse(linear)
+
+
+def lateral(kernel: Kernel, linear: Lateral, shift: int) -> Compiled:
+    """A lateral map, whose one weight is an argument of its kernel."""
+    return Compiled(kernel, {}, linear.size, linear.weight.size, scale=int(linear.weight[0]) << shift)
+
+
+def product_type(linear: Lateral, shift: int, ends: Ends) -> CType:
+    """The type that holds the weight times the sum of all that the source can send."""
+    highest = max(map(abs, ends.value.span)) if ends.value else 1
+    return INT32 if (abs(int(linear.weight[0])) + 1 << shift) * highest * (linear.size + 1) < 1 << 31 else INT64
 
 
 def _to_dense(linear: Sparse) -> Dense:

@@ -10,7 +10,7 @@ from snncc.analysis.usage import Usage
 from snncc.arrays import Array, Floats
 from snncc.chip import Chip
 from snncc.integers import Network, Population, Synapse, synapses_of
-from snncc.linear import Conv, Dense, synapse_count
+from snncc.linear import Dense, nonzero_count
 from snncc.packing import form_of, kernel_words
 
 _STEEPEST = 4.0  # by how much a share grows at a time
@@ -41,8 +41,7 @@ def _bits(network: Network, chip: Chip, synapse: str) -> float:
     width = float(form.width + form.index_bits)
     if isinstance(op.map, Dense) and op.map.weight.size:
         width = min(width, form.width * op.map.weight.size / max(1, np.count_nonzero(op.map.weight)))
-    count = synapse_count(op.map) if isinstance(op.map, Conv) else int(np.count_nonzero(op.map.weight))
-    return count * width / form.word_bits
+    return nonzero_count(op.map) * width / form.word_bits
 
 
 def kernels(network: Network, chip: Chip, name: str) -> float:

@@ -47,6 +47,8 @@ class PackedCalls(Calls):
 
     def kernel(self, link: Link, values: str) -> str:
         compiled, tables = link.compiled, link.compiled.tables
+        if compiled.kernel.form == "lateral":
+            return self.lateral(link, values)
         tabled = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "entry")],

@@ -16,7 +16,7 @@ from snncc.backends.c.mcu.emit import plan_for
 from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.plan import Link, Step
 from snncc.integers import Network, Synapse, source_of
-from snncc.linear import LinearMap, to_sparse
+from snncc.linear import Lateral, LinearMap, to_sparse
 
 
 def profile(job: Job, results: Sequence[Result], sent: Mapping[str, Array], folder: Path, samples: int) -> Profile:
@@ -69,5 +69,7 @@ def _population(step: Step, counted: float, steps: float, neurons: float) -> Too
 
 def fan_out(linear: LinearMap) -> Ints:
     """The synapses of each source, (in_size,)."""
+    if isinstance(linear, Lateral):
+        return np.full(linear.size, linear.size - 1)
     sparse = to_sparse(linear)
     return np.diff(sparse.indptr)

@@ -10,12 +10,12 @@ import numpy as np
 from snncc.arrays import Array, Ints
 from snncc.backends.c.convolution import walk_shape, walk_tables
 from snncc.backends.c.mcu.packing import HALVED, PACKED, adjacent, halved, natural, pack, paired, stored_bits
-from snncc.backends.c.synapses import Compiled, Ends, Kernel, form_of
+from snncc.backends.c.synapses import Compiled, Ends, Kernel, form_of, lateral, product_type
 from snncc.backends.c.tables import table
 from snncc.backends.c.widths import CType, narrowest, narrowest_unsigned, span_of
 from snncc.device import Device
 from snncc.integers import Synapse
-from snncc.linear import Conv, LinearMap, Sparse, to_sparse
+from snncc.linear import Conv, Lateral, LinearMap, Sparse, to_sparse
 
 _U8, _U32 = CType(8, signed=False), CType(32, signed=False)
 _I8, _I16, _I32 = CType(8, signed=True), CType(16, signed=True), CType(32, signed=True)
@@ -46,7 +46,7 @@ class PackedKernel(Kernel):
 
     @property
     def fields(self) -> int:
-        if self.form in ("targets", "each"):
+        if self.form in ("targets", "each", "lateral"):
             return 1
         return 2 * (16 // self.stored) if self.unit == _U32 else max(1, self.unit.bits // self.stored)
 
@@ -151,6 +151,9 @@ def synthesis(device: Device) -> Callable[[str, Synapse, int, Ends], Compiled]:
             return _walk(ident, linear, weight << shift, ends, device)
         if isinstance(linear, Sparse):
             return _targets(ident, linear, weight << shift, ends)
+        if isinstance(linear, Lateral):
+            kernel = PackedKernel("lateral", ends.acc, product_type(linear, shift, ends), ends.value)
+            return lateral(kernel, linear, shift)
         return _rows(ident, weight, shift, ends, device)
 
     return compile_synapse
@@ -214,7 +217,7 @@ def _own(linear: LinearMap) -> Ints | None:
     if isinstance(linear, Conv):
         plain = linear.weight.shape[1:] == (1, 1, 1) and linear.in_shape == linear.out_shape
         return np.repeat(linear.weight.reshape(-1), linear.in_size // linear.in_shape[0]) if plain else None
-    if linear.in_size != linear.out_size or linear.in_size < 2:
+    if linear.in_size != linear.out_size or linear.in_size < 2 or isinstance(linear, Lateral):
         return None
     sparse = to_sparse(linear)
     counts = np.diff(sparse.indptr)
