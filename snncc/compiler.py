@@ -33,6 +33,7 @@ from snncc.passes.precision import parsed, stored_width
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
+from snncc.passes.shrink import shrunk
 from snncc.program import DataLike, Program, as_data
 
 Stage = Callable[[str], None]
@@ -170,7 +171,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
     network = _own(given.model, chip, options)
     if network is None:
-        network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
+        network = shrunk(quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths)))
         network = express(retime(network, chip), chip)
 
     stage("prove")
@@ -194,7 +195,7 @@ def _own(model: Model, chip: Chip, options: Options) -> Network | None:
     """The model's own integer network, where it has one, the chip its arithmetic, and no fewer bits are asked for."""
     if model.network is None or options.own_bits or stored_width(options.weight_bits) < chip.weight.bits:
         return None
-    network = express(retime(model.network, chip), chip)
+    network = express(retime(shrunk(model.network), chip), chip)
     if errors(contracts.quantised(network, chip, prove(network, options.steps))):
         return None
     decoder = options.decoder

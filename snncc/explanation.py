@@ -14,8 +14,10 @@ from snncc.diagnostics import Diagnostic, check
 from snncc.event_program import EventProgram
 from snncc.frontends import Model
 from snncc.graph import Graph
+from snncc.integers import Population
 from snncc.layers import Layer, Neuron, size
 from snncc.passes.legalise import legalise
+from snncc.passes.slices import fitted
 from snncc.program import Program, Progress, no_progress
 from snncc.runner import Trace
 from snncc.semantics import run_float, run_mixed
@@ -58,6 +60,7 @@ def explain(
     """
     graph = legalise(model.graph)
     check(_strangers(program, graph))
+    graph = fitted(graph, program.network) if isinstance(program, Program) else graph
     names = tuple(name for name in graph.order() if isinstance(graph[name], Neuron))
     task = _Task(program, graph, data)
     trained = task.run(lambda part: run_float(graph, part.x, part.steps, part.lengths, names))
@@ -110,12 +113,18 @@ class _Task:
 def _strangers(program: Program | EventProgram, graph: Graph[Layer]) -> Iterator[Diagnostic]:
     """Why a network cannot have been compiled from a model."""
     theirs = {name: size(op.shape) for name, op in graph.of_kind(Neuron).items()}
-    own = dict(program.sizes)
-    if theirs == own:
+    own = {name: _trained(program, name, count) for name, count in program.sizes.items()}
+    if {**theirs, **own} == theirs and own:
         return
     shown = [", ".join(f"{name} ({count:,})" for name, count in each.items()) for each in (own, theirs)]
     message = f"the program has the populations {shown[0]}; the model has {shown[1]}"
     yield Diagnostic("another-model", program.title, message, "give the model that it was compiled from: --model FILE")
+
+
+def _trained(program: Program | EventProgram, name: str, count: int) -> int:
+    """How many neurons a population of so many has in the model: some may have been taken out."""
+    kept = program.network.of_kind(Population)[name].kept if isinstance(program, Program) else None
+    return count if kept is None else len(kept.place)
 
 
 def _fidelity(stage: str, run: Run, trained: Run) -> Fidelity:

@@ -163,14 +163,29 @@ class Synapse:
 
 
 @dataclass(frozen=True, eq=False)
+class Kept:
+    """What is left of a population of the model's: its `shape` there, and where each of its neurons went.
+
+    `place` (neurons of the model,) is the number here of each: of the one that fires as it does, -1 if there is none
+    because it never fires, or was pruned.
+    """
+
+    shape: Shape
+    place: Array
+
+    def __post_init__(self) -> None:
+        _freeze(self, "place")
+
+
+@dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one kind. `start` is the step at which the first model step is computed; until then all rests.
 
     For `refractory` steps after a spike, i and a are updated, v keeps what the reset left, and s is 0. As there
     would be no such v yet, a reset with a delay excludes it.
 
-    `scale` is how many units of v stand for 1.0 of the trained model's membrane: for reading results, never for
-    computing them.
+    `scale` is how many units of v stand for 1.0 of the trained model's membrane, `kept` which of the model's neurons
+    these are, None where they are all: for reading results, never for computing them.
     """
 
     shape: Shape
@@ -183,6 +198,7 @@ class Population:
     input_shift: int = 0
     start: int = 0
     scale: float = 1.0
+    kept: Kept | None = None
 
     @property
     def size(self) -> int:
@@ -216,6 +232,16 @@ def source_of(network: Network, op: str) -> tuple[str, int]:
     """Which source or population a synapse (or an output) reads, and after how many steps."""
     (edge,) = network.incoming(op)
     return edge.source, edge.delay
+
+
+def whole(values: Array, kept: Kept | None) -> Array:
+    """Values (..., neurons) of a population by the model's own neurons, 0 for those that were taken out."""
+    return values if kept is None else np.where(kept.place < 0, 0, values[..., np.maximum(kept.place, 0)])
+
+
+def own_number(neuron: int, kept: Kept | None) -> int:
+    """What a neuron of a population is called in the model: the first of those that it stands for."""
+    return neuron if kept is None else int(np.nonzero(kept.place == neuron)[0][0])
 
 
 def value_range(op: Source | Population) -> tuple[int, int]:

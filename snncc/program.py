@@ -24,7 +24,7 @@ from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Network, Output, Population, Source
+from snncc.integers import Network, Output, Population, Source, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.runner import Trace
@@ -143,10 +143,15 @@ class CompiledModel(ABC):
                 results.append(result)
                 progress(done, len(data.x))
         seconds = sum(each.figures.get("seconds", 0.0) for each in results)
-        run = summarise([each.trace for each in results], data.lengths, data.y, self.decoders, seconds)
+        traces = [self.whole(each.trace) for each in results]
+        run = summarise(traces, data.lengths, data.y, self.decoders, seconds)
         counts = added([each.counts for each in results])
         readings = self.readings(results, run.samples)
         return replace(run, readings=readings, spent=self.spent(results, data), counts=counts)
+
+    def whole(self, trace: Trace) -> Trace:
+        """A trace by the neurons that the model has, also where the compiled network has fewer."""
+        return trace
 
     def spent(self, results: Sequence[Result], data: Data) -> Spent | None:  # noqa: ARG002
         """What the target took for a run, where it counts that."""
@@ -285,6 +290,21 @@ class Program(CompiledModel):
 
     def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:
         return self.backend.readings(results, self.chip, samples) if self.backend.readings else ()
+
+    def whole(self, trace: Trace) -> Trace:
+        kept = {name: op.kept for name, op in self.network.of_kind(Population).items()}
+        spikes = {name: whole(values, kept[name]) for name, values in trace.spikes.items()}
+        membranes = {name: whole(values, kept[name]) for name, values in trace.membranes.items()}
+        return replace(trace, spikes=spikes, membranes=membranes)
+
+    def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
+        verdict = super().verify(data, progress=progress)
+        first = verdict.difference
+        if first is None or first.what == "output":
+            return verdict
+        population = self.network[first.name]
+        assert isinstance(population, Population)
+        return replace(verdict, difference=replace(first, neuron=own_number(first.neuron, population.kept)))
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         return self.backend.run(folder, self.network, self.chip, batch, record)

@@ -19,6 +19,7 @@ from snncc.graph import Edge, Graph
 from snncc.layers import HardReset, Input, Layer, Linear, Neuron, Output, SoftReset
 from snncc.linear import LinearMap, with_weight
 from snncc.passes.bias import LEAST_DECAY, biased
+from snncc.passes.lateral import all_but_self_maps_become_lateral, relays_are_bypassed
 from snncc.passes.paths import Path, population_inputs, stateless
 
 
@@ -30,7 +31,8 @@ def legalise(graph: Graph[Layer]) -> Graph[Layer]:
     graph = layers_that_no_output_reads_are_removed(graph)
     graph = outputs_of_sums_end_in_a_silent_population(graph)
     graph = delayed_resets_become_plain_ones(graph)
-    return what_lies_between_populations_becomes_linear_maps(graph)
+    graph = what_lies_between_populations_becomes_linear_maps(graph)
+    return relays_are_bypassed(all_but_self_maps_become_lateral(graph))
 
 
 def layers_that_no_output_reads_are_removed(graph: Graph[Layer]) -> Graph[Layer]:

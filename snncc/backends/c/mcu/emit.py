@@ -33,7 +33,7 @@ class PackedCalls(Calls):
     def listing(self, link: Link, values: str) -> list[str]:  # noqa: ARG002
         return []
 
-    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str]:
+    def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str | None]:
         """Sums of pairs that are not 0 are told to borrow, before another kernel adds to them."""
         spelled, key = super().synapse(link, listed)
         step = self.step_of(link)
