@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -27,7 +28,7 @@ import snncc
 from snncc.analysis.usage import cores_used, traffic_of
 from snncc.arrays import Array
 from snncc.chip import Chip
-from snncc.integers import Network, Population, Synapse, source_of
+from snncc.integers import Network, Population, Source, Synapse, source_of
 from snncc.passes.fanout import fan_out
 from snncc.passes.map import baseline, map_network
 from snncc.passes.partition.auto import cut, task_of
@@ -74,9 +75,11 @@ def taken(clock: float, busy: float) -> Seconds:
 
 
 def own_cut(network: Network, chip: Chip) -> tuple[Array, Seconds]:
-    """The part of every neuron, and what this took."""
+    """The part of every neuron, and what this took. As in `hyperedges`, what the input sends does not count."""
     begin = time.perf_counter(), time.process_time()
-    task = task_of(network, chip, frozenset(), None, first_shares(network, chip, frozenset()))
+    senders = network.of_kind(Population) | network.of_kind(Source)
+    sends = {name: np.full(math.prod(op.shape), float(isinstance(op, Population))) for name, op in senders.items()}
+    task = task_of(network, chip, frozenset(), sends, first_shares(network, chip, frozenset()))
     part = cut(task, 0)
     seconds = taken(*begin)
     first = task.atoms.first[1]  # the source is the first op

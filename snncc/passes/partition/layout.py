@@ -64,7 +64,12 @@ def orders_of(places: Floats) -> Array:
 
 
 def cells_of(network: Network, atoms: Atoms, side: int) -> Array:
-    """The same number for the atoms of a population that lie in a square of `side` x `side`, at the same channels."""
+    """The same number for the atoms of a population that lie in a square of `side` x `side`, at the same channels.
+
+    Where most windows are one row high, rows have little to do with each other, and cells are as long and one row high
+    as well; or one column wide.
+    """
+    high, wide = _cell(network, side)
     count = len(atoms.size)
     heads = np.zeros(count, np.int64)
     here = np.nonzero(atoms.of < count)[0][::-1]
@@ -75,12 +80,21 @@ def cells_of(network: Network, atoms: Atoms, side: int) -> Array:
         _, rows, columns = _map_shape(network, name)
         own = np.nonzero(atoms.op == number)[0]
         index = heads[own] - atoms.first[number]
-        keys[1:, own] = index // (rows * columns), index // columns % rows // side, index % columns // side
+        keys[1:, own] = index // (rows * columns), index // columns % rows // high, index % columns // wide
     order = np.lexsort(keys[::-1])
     new = (keys[:, order][:, 1:] != keys[:, order][:, :-1]).any(axis=0)
     cells = np.empty(count, np.int32)
     cells[order] = np.concatenate([np.zeros(min(count, 1), np.int64), np.cumsum(new)])
     return cells
+
+
+def _cell(network: Network, side: int) -> tuple[int, int]:
+    """Rows and columns of a cell of side^2 neurons."""
+    windows = [op.map.weight.shape[2:] for op in network.of_kind(Synapse).values() if isinstance(op.map, Conv)]
+    high, wide = np.median([each for each in windows if max(each) > 1] or [(side, side)], axis=0)
+    if high > 1 and wide > 1:
+        return side, side
+    return (1, side * side) if wide > 1 else (side * side, 1)
 
 
 def _map_shape(network: Network, name: str) -> Shape:

@@ -20,6 +20,7 @@ from snncc.passes.partition.levels import contracted
 
 _LONGEST = 8  # populations that may share their cores, unless all do
 _SPARE = 1.04  # parts that a run may get beyond the fewest
+_SAMPLE, _OF = np.array([1, 7, 8, 14]), 16  # of a cell's senders, one by one: in a square one of each row and column
 _KERNELS = 0.7  # of a core that the shared weights of a run may take
 
 
@@ -63,25 +64,26 @@ class Piece(NamedTuple):
 
 
 def sketched(space: Space, cells: Array) -> Space:
-    """A smaller space of the same form: cells of vertices; of the nets that a cell sends one stands for all."""
+    """A smaller space of the same form: cells of vertices; of the nets that a cell sends a few stand for all."""
     count = int(cells.max(initial=-1)) + 1
     sending = space.own >= 0
     sender = cells[space.nets.pins[space.nets.start[:-1]]]
     order = np.nonzero(sending)[0][np.argsort(sender[sending], kind="stable")]
     bounds = np.concatenate([np.searchsorted(sender[order], np.arange(count)), [len(order)]])
     filled = np.nonzero(np.diff(bounds))[0]
-    middle = order[(bounds[:-1] + bounds[1:])[filled] // 2]
-    weight = np.bincount(sender[order], space.nets.weight[order], minlength=count)[filled]
+    begin, sent = bounds[filled, None], np.diff(bounds)[filled, None]
+    chosen = order[(begin + (sent * _SAMPLE) // _OF).reshape(-1)]
+    weight = np.bincount(sender[order], space.nets.weight[order], minlength=count)[filled] / len(_SAMPLE)
     foreign = np.nonzero(~sending)[0]
-    some = picked(space.nets, np.concatenate([middle, foreign]))
-    some = some._replace(weight=np.concatenate([weight, space.nets.weight[foreign]]))
+    some = picked(space.nets, np.concatenate([chosen, foreign]))
+    some = some._replace(weight=np.concatenate([np.repeat(weight, len(_SAMPLE)), space.nets.weight[foreign]]))
     nets, size, origin = contracted(some, space.size, cells)
     head = np.zeros(count, np.int64)
     head[cells[::-1]] = np.arange(len(cells))[::-1]
     heads = np.zeros(len(cells), np.bool_)
     heads[head] = True
     orders = np.array([cells[order[heads[order]]] for order in space.orders], np.int32)
-    own = np.concatenate([space.own[middle], space.own[foreign]])[origin]
+    own = np.concatenate([space.own[chosen], space.own[foreign]])[origin]
     return Space(nets, size, space.depth[head], orders, own, space.kernel)
 
 
@@ -148,12 +150,18 @@ def _costs(piece: Piece, *, roomy: bool) -> list[tuple[float, int, Style]]:
     safe = fewest_parts(size)
     close = safe if roomy else max(1, int(np.ceil(total - 1e-6)))
     found: list[tuple[float, int, Style]] = []
-    for parts in sorted({close, safe, max(close, int(np.ceil(total * _SPARE)))}):
+    most = max(close, int(np.ceil(total * _SPARE)))
+    for parts in sorted({close, safe, most, _roundest(close, most)}):
         styles = STYLES if parts > 1 else STYLES[:1]
         costs = [connectivity(nets, bisect(nets, size, orders, parts, style), parts) for style in styles]
         best = int(np.argmin(costs))
         found.append((costs[best], parts, styles[best]))
     return found
+
+
+def _roundest(low: int, high: int) -> int:
+    """The number from low to high that can be halved most often: so many parts divide rows and channels evenly."""
+    return max(range(low, high + 1), key=lambda each: each & -each)
 
 
 def fewest_parts(size: Floats) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from snncc.arrays import Array, Floats
 from snncc.passes.partition.atoms import Nets
 from snncc.passes.partition.balance import balance
-from snncc.passes.partition.bisect import STYLES, bisect, connectivity, restricted
+from snncc.passes.partition.bisect import FINE_STYLES, STYLES, Style, bisect, connectivity, restricted
 from snncc.passes.partition.irregular import by_mtkahypar, multilevel, worthwhile
 from snncc.passes.partition.levels import contracted, improve, shuffled
 from snncc.passes.partition.refine import ROOM, refine
@@ -37,6 +37,51 @@ def test_planes_cut_into_the_given_number_of_parts(case: tuple[Nets, Floats], st
         part = bisect(nets, size, orders, parts, style)  # type: ignore[arg-type]
         assert part.shape == size.shape
         assert set(part.tolist()) <= set(range(parts))
+
+
+def _plainly(nets: Nets, size: Floats, orders: list[list[int]], parts: int, style: Style) -> dict[int, int]:
+    """The parts that planes cut, each cost counted from the nets."""
+    if parts == 1 or not orders[0]:
+        return dict.fromkeys(orders[0], 0)
+    total = sum(size[vertex] for vertex in orders[0])
+    kept = (1 - style.slack) * max(0, parts - total)
+    fewest = max(1, min(parts // 2, int(np.ceil(parts * style.least))))
+    halves: list[tuple[float, int, int, int]] = []
+    near: list[tuple[float, int]] = [(np.inf, 1)]
+    for number, order in enumerate(orders):
+        for cut in range(1, len(order)):
+            load, left = sum(size[vertex] for vertex in order[:cut]), 0
+            while load * parts >= (left + 0.5) * total:
+                left += 1
+            share, off = left / parts, abs(load - total * left / parts)
+            room = left - load - kept * share, parts - left - (total - load) - kept * (1 - share)
+            if not fewest <= left <= parts - fewest:
+                continue
+            if min(room) >= -1e-9:
+                inside = [len(set(order[:cut]).intersection(pins)) for pins in lists_of(nets)]
+                there = [len(set(order).intersection(pins)) for pins in lists_of(nets)]
+                cost = sum(w for w, some, all_ in zip(nets.weight, inside, there, strict=True) if 0 < some < all_)
+                price = cost / (4 * share * (1 - share)) ** style.exponent * (1 + 1e-6 * off)
+                halves.append((price, number, cut, left))
+            elif number == 0 and left == parts // 2:
+                near.append((off, cut))
+    fallback = 0.0, 0, min(min(near)[1], len(orders[0]) - 1), parts // 2
+    _, number, cut, left = min(halves, default=fallback)
+    before = set(orders[number][:cut])
+    first = [[vertex for vertex in order if vertex in before] for order in orders]
+    second = [[vertex for vertex in order if vertex not in before] for order in orders]
+    found = _plainly(nets, size, first, left, style)
+    return found | {vertex: left + part for vertex, part in _plainly(nets, size, second, parts - left, style).items()}
+
+
+@given(hypergraphs(), st.sampled_from(FINE_STYLES), st.integers(2, 7))
+def test_planes_are_those_that_counting_every_net_finds(case: tuple[Nets, Floats], style: Style, parts: int) -> None:
+    """As good, that is: where two cuts cost the same up to rounding, either will do."""
+    nets, size = case
+    orders = np.array([np.arange(len(size)), shuffled(len(size), parts)], np.int32)
+    part = bisect(nets, size, orders, parts, style)
+    plain = _plainly(nets, size, orders.tolist(), parts, style)
+    assert part.tolist() == [plain[vertex] for vertex in range(len(size))]
 
 
 def test_a_plane_goes_where_least_is_cut() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from snncc.arrays import Array
 from snncc.integers import Network, Population
-from snncc.linear import Dense
+from snncc.linear import Conv, Dense
 from snncc.passes.partition.atoms import atoms_of
 from snncc.passes.partition.bisect import connectivity
 from snncc.passes.partition.geometric import geometric
@@ -61,6 +61,32 @@ def test_cells_are_squares_of_a_population() -> None:
     first = of[:16].reshape(4, 4)
     assert len({int(each) for each in first[:2, :2].flat}) == 1
     assert first[0, 1] != first[0, 2]
+
+
+@pytest.mark.parametrize(("taps", "shape"), [((1, 5), (1, 4)), ((5, 1), (4, 1)), ((3, 5), (2, 2))])
+def test_cells_are_long_where_windows_are(taps: tuple[int, int], shape: tuple[int, int]) -> None:
+    network = chain(Conv(np.ones((1, 1, *taps), np.int8), (1, 8, 8), padding=(taps[0] // 2, taps[1] // 2) * 2))
+    atoms = atoms_of(network, frozenset(), None, {"p1": 1})
+    cells = cells_of(network, atoms, 2)[atoms.of[atoms.first[1] :]].reshape(8, 8)
+    assert len(np.unique(cells)) == 16
+    assert len(np.unique(cells[: shape[0], : shape[1]])) == 1
+
+
+def test_rows_that_do_not_meet_are_kept_apart() -> None:
+    """Three layers whose windows are one row high: each four of 32 rows have a core, and it sends nothing."""
+    row = Conv(np.ones((1, 1, 1, 5), np.int8), (1, 32, 32), padding=(0, 2, 0, 2))
+    price, used, part = cut(chain(row, row, row), 3 * 4 * 32, 8)
+    assert (price, used) == (0, 8)
+    assert (part[1024:].reshape(3, 8, 4, 32) == part[1024:].reshape(3, 8, 4, 32)[:1, :, :1, :1]).all()
+
+
+def test_threads_do_not_change_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = chain(*[convolution((1, 32, 32), 1, 5)] * 4)
+    found = []
+    for threads in (1, 5):
+        monkeypatch.setattr("os.cpu_count", lambda threads=threads: threads)
+        found.append(cut(network, 256, 16)[2].tolist())
+    assert found[0] == found[1]
 
 
 def test_layers_share_tiles_where_that_costs_least() -> None:
