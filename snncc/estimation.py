@@ -15,8 +15,9 @@ from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.usage import cores_used
 from snncc.backends.base import Footprint
 from snncc.backends.known import backend_named
+from snncc.chip import Chip
 from snncc.data import Data
-from snncc.diagnostics import fault
+from snncc.diagnostics import CompileError, fault
 from snncc.event_program import EventProgram
 from snncc.integers import Source
 from snncc.layers import size
@@ -61,6 +62,21 @@ class Estimation:
         return {name: value for name, value in found.items() if value is not None}
 
 
+def quantities_of(chip: Chip) -> tuple[str, ...]:
+    """The names of what can be said of a chip's programs. Raises CompileError: `no-estimate`."""
+    if chip.crossbar is not None:
+        raise _by_events(chip)
+    fabric = chip.fabric
+    if fabric is not None:
+        return ("synapses", "state", "weights", "cores", *["energy"] * bool(fabric.energy), "time", "accuracy")
+    return (*(("flash", "ram") if chip.device else ("constants", "state")), "weights", "accuracy")
+
+
+def _by_events(chip: Chip) -> CompileError:
+    message = "acts event by event: what a sample takes is counted by running it"
+    return fault("no-estimate", chip.name, message, "compile for it, and run `snncc simulate DIR --input DATA.npz`")
+
+
 def estimate(program: CompiledModel, samples: DataLike | None = None, progress: Progress = no_progress) -> Estimation:
     """What a compiled program takes of its target, and, on samples, what one of them takes of energy and time.
 
@@ -69,9 +85,7 @@ def estimate(program: CompiledModel, samples: DataLike | None = None, progress: 
     """
     if not isinstance(program, Program):
         assert isinstance(program, EventProgram)
-        message = "acts event by event: what a sample takes is counted by running it"
-        hint = "compile for it, and run `snncc simulate DIR --input DATA.npz`"
-        raise fault("no-estimate", program.chip.name, message, hint)
+        raise _by_events(program.chip)
     data = None if samples is None else program.data(samples)
     mapping = _mapping(program, data)
     found = _footprint(program, mapping)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from snncc.diagnostics import printable
+from snncc.exploring.budget import MORE
+from snncc.exploring.budget import shown as quantity
 from snncc.views import View, add_row, memory, new_table
 
 if TYPE_CHECKING:
     from snncc.estimation import Estimation
+    from snncc.exploring.search import Searched
+    from snncc.exploring.study import Found
     from snncc.program import CompiledModel
 
 
@@ -37,3 +43,43 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
     plain = {"title": program.title, "target": program.chip.name, **dataclasses.asdict(found)}
     shown = [table, ""] if table.row_count else []
     return View({**plain, "quantities": dict(found.quantities)}, [*shown, memory(found.footprint)])
+
+
+def searched(found: Searched) -> View:
+    """The front of a search, the point to take, and the command that compiles it."""
+    names = [MORE, *(each.quantity for each in found.limits if each.quantity != MORE)]
+    table = new_table("the front: no point beats these", "point", *(f"#{name}" for name in names), "", "choices")
+    for each in found.front.points:
+        values = [quantity(name, each.outcome.quantities[name]) for name in names]
+        mark = "best" if each is found.front.best else "closest" if each is found.front.closest else ""
+        mark = mark if each is found.front.best or found.front.best is None else ""
+        add_row(table, each.number, *values, mark, " ".join(found.words[each.number]))
+    stages = [each.outcome.stage for each in found.found]
+    counts = ", ".join(f"{stages.count(stage):,} {text}" for stage, text in _STAGES.items() if stage in stages)
+    total = f"{len(stages):,} points: {counts}; the model as trained has {quantity(MORE, found.trained)}"
+    lines = [Text(_chosen(found, each)) for each in [found.front.best or found.front.closest] if each]
+    plain = {
+        "budget": [dataclasses.asdict(each) for each in found.limits],
+        "trained": found.trained,
+        "best": found.front.best and found.front.best.number,
+        "closest": found.front.closest and found.front.closest.number,
+        "front": [each.number for each in found.front.points],
+        "points": [{**dataclasses.asdict(each), "command": found.commands[each.number]} for each in found.found],
+    }
+    return View(plain, [table, "", Text(total), *lines])
+
+
+def _chosen(found: Searched, point: Found) -> str:
+    """The point to take, or the closest, in words."""
+    values = ", ".join(f"{name} {quantity(name, value)}" for name, value in point.outcome.quantities.items())
+    word = "the best within the budget" if found.front.best else "the closest to the budget"
+    stage = "" if point.outcome.stage == "measured" else f" ({_STAGES[point.outcome.stage]})"
+    return f"{word} is point {point.number}{stage}: {values}\n  {found.commands[point.number]} -o DIR"
+
+
+_STAGES = {
+    "measured": "measured",
+    "compiled": "given up once compiled",
+    "estimated": "given up by the analytical models",
+    "refused": "refused by the compiler",
+}

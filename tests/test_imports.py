@@ -18,7 +18,17 @@ ORDER = (
     *("jit", "runner", "events", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
-    *("program", "event_program", "conversion", "importing", "compiler", "estimation", "explanation", "deploy"),
+    *(
+        "program",
+        "event_program",
+        "conversion",
+        "importing",
+        "compiler",
+        "estimation",
+        "exploring",
+        "explanation",
+        "deploy",
+    ),
     *("views", "fit_views", "pages", "cli", "__main__"),
 )
 DATA = (

@@ -14,6 +14,7 @@ from snncc.cli.options import (
     Dt,
     Json,
     Limit,
+    Model,
     NirStyle,
     Samples,
     States,
@@ -26,7 +27,7 @@ from snncc.cli.options import (
     pairs,
 )
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError
+from snncc.diagnostics import CompileError, printable
 
 
 def estimate(
@@ -79,3 +80,51 @@ def estimate(
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(fit_views.estimated(program, found))
+
+
+def explore(
+    model: Model,
+    budget: Annotated[str, typer.Option(help='Limits: "flash<=64KiB,energy<=5uJ,accuracy>=0.95".', show_default=False)],
+    data: Annotated[Path, typer.Option("--data", "-d", help="Labelled data (.npz): x and y.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The folder of the study; one that is there goes on.", metavar="STUDY"),
+    ],
+    target: Target = "host",
+    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    samples: Samples = None,
+    trials: Annotated[int, typer.Option(min=1, max=100_000, help="How many points to evaluate.")] = 64,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Processes [default: one for each core].")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask cluster's scheduler.", metavar="tcp://HOST:PORT")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed tries the same points.")] = 0,
+    state: States = None,
+    nir_style: NirStyle = None,
+    dt: Dt = None,
+    json_: Json = False,
+) -> None:
+    """Search for the most accurate program within a budget: bits by population, steps; exit 1 if none is found."""
+    from snncc import files, fit_views
+    from snncc.exploring import search as searching
+    from snncc.exploring.study import PAGE
+    from snncc.pages import front
+
+    screen = Screen(json_)
+    try:
+        with screen.progress("explore") as shown:
+            what = searching.Search(
+                *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed)
+            )
+            found = searching.explore(
+                what, output, trials=trials, workers=workers, scheduler=scheduler, progress=shown.points
+            )
+            files.replace_file(output / PAGE, front.page(found))
+    except CompileError as error:
+        screen.fail(error, 2)
+    if found.faults:
+        screen.fail(CompileError(found.faults), 1, fit_views.searched(found))
+    screen.show(fit_views.searched(found))
+    screen.say(f"wrote {printable(str(output / PAGE))}")

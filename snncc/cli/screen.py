@@ -121,4 +121,11 @@ class Shown:
 
     def count(self, done: int, of: int) -> None:
         """`done` of `of` samples are through."""
-        self.bar.update(self.task, completed=done, total=of, count=f"{done:,} of {of:,} samples")
+        self._counted(done, of, "samples")
+
+    def points(self, done: int, of: int) -> None:
+        """`done` of `of` points of a search are evaluated."""
+        self._counted(done, of, "points")
+
+    def _counted(self, done: int, of: int, things: str) -> None:
+        self.bar.update(self.task, completed=done, total=of, count=f"{done:,} of {of:,} {things}")

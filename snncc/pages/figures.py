@@ -40,6 +40,21 @@ def _figure(data: Sequence[Any], height: int, **layout: Any) -> Figure:
     return {"data": list(data), "layout": base | layout, "config": {"displayModeBar": False, "responsive": True}}
 
 
+def within(series: Sequence[Any], title: str, most: float, least: float) -> Figure:
+    """Points by a quantity and their accuracy, with a shade over those within both limits."""
+    shade = {"type": "rect", "xref": "x", "yref": "y", "x0": 0, "x1": most, "y0": least, "y1": 1, "line": {"width": 0}}
+    axis = {"zeroline": False, "gridcolor": PALE}
+    return _figure(
+        series,
+        420,
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.08},
+        shapes=[{**shade, "fillcolor": SEQUENCE[2], "opacity": 0.12, "layer": "below"}],
+        xaxis={**axis, "title": {"text": title}, "rangemode": "tozero"},
+        yaxis={**axis, "title": {"text": "accuracy"}, "tickformat": ".0%"},
+    )
+
+
 def network(graph: Network) -> Figure:
     """Populations from left to right as the data flows, and a line for each synapse group, dotted if it recurs."""
     places = _places(graph)

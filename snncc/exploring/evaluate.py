@@ -1,0 +1,179 @@
+"""What one point of a search is worth: by the analytical models first, then by the compiled program's own bits.
+
+These functions run in other processes, perhaps on other machines, which read the same files.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from snncc import artefact, files
+from snncc import chip as chips
+from snncc import data as datasets
+from snncc.compiler import Choices, compiled, open_program
+from snncc.data import Data
+from snncc.diagnostics import CompileError, fault
+from snncc.estimation import estimate
+from snncc.exploring.budget import Limit
+from snncc.exploring.space import Dimension, Point, choices_of
+from snncc.frontends import Model
+from snncc.importing import import_model, model_data
+from snncc.program import CompiledModel
+from snncc.semantics import decode
+
+_HOPELESS = 0.1  # of a limit: by how much the analytical models may be beyond it before a point is given up
+_PART = 1 << 27  # values of neurons and steps that one evaluation runs: a larger data set is cut into parts
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file that a search reads, by absolute path, and the digest of what it held when the study began."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is searched: the same for all points of a study."""
+
+    model: Named
+    target: str
+    data: Named
+    samples: Named
+    limits: tuple[Limit, ...]
+    space: tuple[Dimension, ...]
+    base: Choices
+    states: tuple[tuple[str, str], ...] = ()
+    nir_style: str | None = None
+    dt: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is known of a point: its quantities, by name, and how it was looked at.
+
+    `stage` is "refused" (with the reason), "estimated" (its weights not calibrated) or "compiled" where it was given up
+    before its accuracy was measured, else "measured". `digest` is that of the artefact's files.
+    """
+
+    stage: str
+    quantities: Mapping[str, float] = field(default_factory=dict[str, float])
+    refusal: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """An outcome without its accuracy, and the artefact's files where that is still to be measured."""
+
+    outcome: Outcome
+    files: Mapping[str, bytes]
+
+
+def named(path: str | Path) -> Named:
+    """A file with its digest. Raises CompileError (`cannot-read`)."""
+    try:
+        return Named(str(Path(path).absolute()), hashlib.sha256(files.content(Path(path))).hexdigest())
+    except OSError as error:
+        raise fault("cannot-read", str(path), files.reason(error)) from error
+
+
+@functools.lru_cache(maxsize=2)
+def model_of(task: Task) -> Model:
+    """The model of a task, read once by each process. Raises CompileError, `changed-file` among others."""
+    _unchanged(task.model)
+    return import_model(task.model.path, task.states, nir_style=task.nir_style, dt=task.dt)
+
+
+@functools.lru_cache(maxsize=2)
+def data_of(task: Task) -> Data:
+    """The task's labelled data; static input takes the model's steps. Raises CompileError."""
+    _unchanged(task.data)
+    return model_data(model_of(task), task.data.path)
+
+
+def _unchanged(file: Named) -> None:
+    if named(file.path).digest != file.digest:
+        message = "is not the file that it was when the study began"
+        raise fault("changed-file", file.path, message, "put it back, or begin another study: -o FOLDER")
+
+
+def build(task: Task, point: Point) -> Built:
+    """Compile a point and say what it takes; given up as soon as a limit is out of reach."""
+    choices = choices_of(task.space, point, task.base)
+    try:
+        chip, model = chips.load(task.target), model_of(task)
+        rough = estimate(compiled(model, chip, choices)).quantities
+        if _beyond(task, rough, _HOPELESS):
+            return Built(Outcome("estimated", rough), {})
+        _unchanged(task.samples)
+        program = compiled(model, chip, choices, task.samples.path)  # read by its path, as `snncc compile` does
+        found = dict(estimate(program, task.samples.path).quantities)
+        found.pop("accuracy", None)  # it is of the samples
+        content = program.files()
+    except CompileError as error:
+        return Built(Outcome("refused", refusal=str(error)), {})
+    outcome = Outcome("compiled", found, digest=digest(content))
+    return Built(outcome, {} if _beyond(task, found, _HOPELESS) else content)
+
+
+def digest(content: Mapping[str, bytes]) -> str:
+    """Of an artefact's files: their names and their bytes."""
+    total = hashlib.sha256()
+    for name in sorted(content):
+        total.update(f"{name}\0{len(content[name])}\0".encode())
+        total.update(content[name])
+    return total.hexdigest()
+
+
+def _beyond(task: Task, found: Mapping[str, float], part: float) -> bool:
+    return any(each.quantity in found and each.violation(found[each.quantity]) > part for each in task.limits)
+
+
+def parts_of(data: Data, neurons: int) -> list[tuple[int, int]]:
+    """The samples, first and end, of each part of a data set, for a network of so many neurons."""
+    size = max(1, _PART // max(1, neurons * data.steps))
+    return [(start, min(start + size, len(data.x))) for start in range(0, len(data.x), size)]
+
+
+def right(task: Task, built: Built, first: int, end: int) -> int:
+    """How many samples of a part the program decides as they are labelled."""
+    if not built.files:
+        return 0
+    with TemporaryDirectory(prefix="snncc-") as scratch:
+        artefact.write(Path(scratch, "program"), built.files)
+        program = open_program(Path(scratch, "program"))
+        data = data_of(task).part(first, end)
+        assert data.y is not None
+        return int(np.count_nonzero(_classes(program, data) == data.y))
+
+
+def _classes(program: CompiledModel, data: Data) -> np.ndarray:
+    """What the program decides: by the reference, whose bits every target gives."""
+    if program.steps is not None and data.x.shape[1:] == program.source.shape:
+        data = Data(data.x, np.minimum(data.lengths, program.steps), data.y)
+    name, decoder = next(iter(program.decoders.items()))
+    found: list[np.ndarray] = []
+    for part in datasets.parts(data, 3 * sum(program.sizes.values())):
+        x = datasets.to_integers(program.source, part.x)
+        if x.ndim == 1 + len(program.source.shape):
+            x = np.broadcast_to(x[:, None], (len(x), part.steps, *program.source.shape))
+        outputs = program.expected(x, part.lengths).outputs[name]
+        found.append(decode(outputs, decoder, part.lengths).argmax(axis=1))
+    return np.concatenate(found)
+
+
+def finished(built: Built, counts: Sequence[int], samples: int) -> Outcome:
+    """The outcome, with the accuracy on all samples."""
+    if not built.files:
+        return built.outcome
+    accuracy = sum(counts) / samples
+    return Outcome("measured", {**built.outcome.quantities, "accuracy": accuracy}, digest=built.outcome.digest)

@@ -1,0 +1,96 @@
+"""The choices that a search makes about a compilation, each with the values that it may take and its option.
+
+A point of the search is one value for each dimension. What the compiler learns to choose is added to `dimensions` here,
+and to nothing else of the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from snncc.chip import Chip
+from snncc.compiler import Choices
+from snncc.graph import Graph
+from snncc.layers import Layer, Neuron
+from snncc.passes.precision import stored_width
+
+Value = str | int | float
+Point = Mapping[str, Value]
+_BITS = "bits of "
+_PARTS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps
+_WIDTHS: tuple[Value, ...] = (8, 7, 6, 5, 4, 3, 2, "ternary")
+_PACKED: tuple[Value, ...] = (8, 4, 2, "ternary")  # in which C for microcontrollers stores weights
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """Something to choose: its values, the widest or most first, and the field of `Choices` and option that it sets.
+
+    The widths of weights, one dimension for each population, make one option together.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    field: Literal["weight_bits", "steps"]
+    option: str
+
+
+def dimensions(graph: Graph[Layer], chip: Chip, steps: int | None) -> tuple[Dimension, ...]:
+    """What there is to choose for a legal network on a chip; `steps` are those of a static input, None for others."""
+    widths = _PACKED if chip.device else _WIDTHS
+    widths = tuple(each for each in widths if _stored(each) <= chip.weight.bits)
+    found = [Dimension(_BITS + name, widths, "weight_bits", "--weight-bits") for name in _weighted(graph)]
+    if steps is not None:
+        counts = tuple(dict.fromkeys(max(1, round(steps * part)) for part in _PARTS))
+        found.append(Dimension("steps", counts, "steps", "--steps"))
+    return tuple(each for each in found if len(each.values) > 1)
+
+
+def _stored(width: Value) -> int:
+    return stored_width("ternary" if width == "ternary" else int(width))
+
+
+def _weighted(graph: Graph[Layer]) -> list[str]:
+    """The populations that read weights; "" stands for all if one has a name that the option cannot hold."""
+    names = [name for name in graph.order() if isinstance(graph[name], Neuron) and graph.incoming(name)]
+    return names if all("," not in name and name == name.strip() for name in names) else [""]
+
+
+def starts(space: Sequence[Dimension]) -> list[Point]:
+    """Where a search begins: every width for all populations with all steps, and few steps with the widest weights."""
+    widest = {each.name: each.values[0] for each in space}
+    widths = max((each.values for each in space if each.field == "weight_bits"), key=len, default=())
+    uniform = [widest | {each.name: width for each in space if each.field == "weight_bits"} for width in widths]
+    others = [widest | {each.name: value} for each in space if each.field != "weight_bits" for value in each.values]
+    found = [widest, *uniform, *others]
+    return [each for number, each in enumerate(found) if each not in found[:number]]
+
+
+def choices_of(space: Sequence[Dimension], point: Point, base: Choices) -> Choices:
+    """What is chosen at a point."""
+    fields: dict[str, Value] = {each.field: point[each.name] for each in space if each.field != "weight_bits"}
+    bits = _bits(space, point)
+    return replace(base, **fields, **({"weight_bits": bits} if bits else {}))  # type: ignore[arg-type]
+
+
+def words_of(space: Sequence[Dimension], point: Point) -> list[str]:
+    """The options of `snncc compile` that make the same choices."""
+    bits = _bits(space, point)
+    found = ["--weight-bits", bits] if bits else []
+    for each in space:
+        if each.field != "weight_bits":
+            found += [each.option, str(point[each.name])]
+    return found
+
+
+def _bits(space: Sequence[Dimension], point: Point) -> str:
+    """The widths of a point's weights: that of most populations first, then those that differ."""
+    widths = {each.name.removeprefix(_BITS): str(point[each.name]) for each in space if each.field == "weight_bits"}
+    values = list(widths.values())
+    if not values:
+        return ""
+    usual = max(dict.fromkeys(values), key=values.count)
+    others = [f"{name}={width}" for name, width in widths.items() if width != usual]
+    return ",".join([usual, *others])

@@ -1,0 +1,1 @@
+"""Tests of the search for a program that fits a budget."""
