@@ -21,7 +21,7 @@ Point = Mapping[str, Value]
 _BITS = "bits of "
 _PARTS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps
 _WIDTHS: tuple[Value, ...] = (8, 7, 6, 5, 4, 3, 2, "ternary")
-_PACKED: tuple[Value, ...] = (8, 4, 2, "ternary")  # in which C for microcontrollers stores weights
+_PACKED: tuple[Value, ...] = (8, 5, 4, 3, 2, "ternary")  # in which C for microcontrollers stores weights
 
 
 @dataclass(frozen=True)

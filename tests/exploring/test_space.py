@@ -30,7 +30,7 @@ def test_there_are_widths_for_each_population_and_steps_for_static_input() -> No
     assert [each.name for each in space] == ["bits of p0", "bits of p1", "bits of p2", "steps"]
     assert space[0].values == (8, 7, 6, 5, 4, 3, 2, "ternary")
     assert space[3].values == (16, 12, 8, 6, 4, 2)
-    assert [each.values for each in dimensions(network(), SMALL, None)] == [(8, 4, 2, "ternary")] * 3
+    assert [each.values for each in dimensions(network(), SMALL, None)] == [(8, 5, 4, 3, 2, "ternary")] * 3
     four = replace(HOST, weight=replace(HOST.weight, bits=4))
     assert dimensions(network(), four, None)[0].values == (4, 3, 2, "ternary")
 
