@@ -12,6 +12,7 @@ from snncc import chip as chips
 from snncc import data as datasets
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import doubtful, margins, prove
+from snncc.arrays import Ints
 from snncc.backends.base import Backend, EventBackend
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
@@ -37,6 +38,7 @@ from snncc.passes.shrink import shrunk
 from snncc.program import DataLike, Program, as_data
 
 Stage = Callable[[str], None]
+_TESTED = 2, 4  # samples, and steps of each, with which a target tests itself
 
 
 def no_stage(name: str) -> None:
@@ -188,7 +190,19 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     mapping = _mapped(network, chip, chosen, choices.partition, choices.seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
-    return Program(*base, network=network, proof=proof, backend=machine, mapping=mapping, fidelity=given.model.fidelity)
+    made = Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
+    return replace(made, fidelity=given.model.fidelity, vectors=_vectors(network, chosen))
+
+
+def _vectors(network: Network, samples: Data | None) -> Ints | None:
+    """The first steps of the first samples, with which a target can test itself."""
+    if samples is None or not len(samples.x):
+        return None
+    (source,) = network.of_kind(Source).values()
+    x = datasets.to_integers(source, samples.x[: _TESTED[0]])
+    if x.ndim == 1 + len(source.shape):
+        return x.reshape(len(x), 1, -1)
+    return x[:, : min(_TESTED[1], int(samples.lengths[: len(x)].min()))].reshape(len(x), -1, size(source.shape))
 
 
 def _own(model: Model, chip: Chip, options: Options) -> Network | None:

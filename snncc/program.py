@@ -19,7 +19,7 @@ from snncc import data as datasets
 from snncc.analysis.costs import Spent, added, greatest, spent
 from snncc.analysis.metrics import Fidelity, Profile, Reading, Run, joined, summarise
 from snncc.analysis.proof import Proof
-from snncc.arrays import Array
+from snncc.arrays import Array, Ints
 from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
@@ -218,7 +218,8 @@ class Program(CompiledModel):
     """An integer network, the proof about it, and the target that it is compiled for.
 
     `mapping` says where the network lies on a chip of many cores; an artefact that is opened keeps it to its target.
-    `fidelity` is what was left of a converted network after each stage, on samples.
+    `fidelity` is what was left of a converted network after each stage, on samples; `vectors` are the inputs among them
+    with which the target can test itself.
     """
 
     network: Network
@@ -227,6 +228,7 @@ class Program(CompiledModel):
     mapping: Mapping_ | None = None
     fidelity: tuple[Fidelity, ...] = ()
     layout: str | None = None
+    vectors: Ints | None = None
 
     @property
     def source(self) -> Source:
@@ -247,7 +249,7 @@ class Program(CompiledModel):
     @property
     def job(self) -> Job:
         """What the backend emits."""
-        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout)
+        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors)
 
     def laid_out(self, layout: str) -> Program:
         return replace(self, layout=layout) if layout in self.backend.layouts else super().laid_out(layout)

@@ -27,7 +27,8 @@ class Job:
     """What to emit: `title` is the model's name, as the user knows it (not sanitised).
 
     `mapping` says where the network lies, for a backend that is `mapped`; `layout` is one of those that it knows
-    besides its usual one.
+    besides its usual one. `vectors` are real inputs for a test of the target, (samples, frames, size) integers; of one
+    frame where the input is static.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Job:
     chip: Chip
     mapping: Mapping_ | None = None
     layout: str | None = None
+    vectors: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,21 @@ def _with_room(chip: Chip) -> Chip:
     return replace(chip, device=replace(chip.device, flash=flash, ram=ram))
 
 
+def _larger_avr() -> Chip:
+    """An ATmega1284P, which has room for a table's neurons; its serial port and timer are those of the shipped one."""
+    chip = chips.load("avr")
+    assert chip.device
+    assert chip.compiler
+
+    def renamed(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(each.replace("atmega328p", "atmega1284p") for each in words)
+
+    emulator = replace(chip.device.emulator, arguments=renamed(chip.device.emulator.arguments))
+    flash, ram = replace(chip.device.flash, value=61440), replace(chip.device.ram, value=16384)
+    device = replace(chip.device, emulator=emulator, flash=flash, ram=ram)
+    return replace(chip, device=device, compiler=replace(chip.compiler, flags=renamed(chip.compiler.flags)))
+
+
 HOST = chips.load("host")
 LATE = replace(HOST, delay=Delay((1, 64)))
 INTERPRETER = Backend("interpreter", lambda network, chip: (), lambda job: {"README": b"nothing"}, _interpreted)
@@ -83,7 +98,10 @@ SLOWLY_BUILT = (
     Candidate("c as shipped", C, HOST),
     Candidate("c under sanitisers", C, _built_with(HOST, SANITISED)),
     Candidate("mcu without simd16", MCU, _with_room(chips.load("riscv32"))),
+    Candidate("mcu with Thumb-1", MCU, _with_room(chips.load("cortex-m0plus"))),
+    Candidate("mcu on a Cortex-M7", MCU, _with_room(chips.load("cortex-m7"))),
 )
+SMALL = Candidate("mcu of 8 bits", MCU, _larger_avr(), slow=True, every=6)
 
 
 def _each(candidates: Iterable[Candidate]) -> pytest.MarkDecorator:
@@ -97,6 +115,7 @@ def _each(candidates: Iterable[Candidate]) -> pytest.MarkDecorator:
 each_candidate = _each(CANDIDATES)
 each_on_this_computer = _each(each for each in CANDIDATES if not each.chip.device)
 each_variant = _each([*CANDIDATES, *SLOWLY_BUILT])
+on_a_small_device = _each([SMALL])
 
 
 def expect(network: Network, x: Array, lengths: Array | None = None) -> Trace:

@@ -13,7 +13,14 @@ from snncc.chip import Capability
 from snncc.diagnostics import CompileError
 from snncc.integers import Network, Population, Synapse, source_of, synapses_of
 from snncc.passes.retime import retime
-from tests.conformance.backends import INTERPRETER, Candidate, assert_conforms, each_candidate, each_variant
+from tests.conformance.backends import (
+    INTERPRETER,
+    Candidate,
+    assert_conforms,
+    each_candidate,
+    each_variant,
+    on_a_small_device,
+)
 from tests.networks import Case, cases, networks
 
 
@@ -40,6 +47,12 @@ def test_random_networks(candidate: Candidate) -> None:
 @each_variant
 def test_many_random_networks(candidate: Candidate) -> None:
     holds(candidate, 2000 if candidate.backend is INTERPRETER else 100 if candidate.chip.device else 300)
+
+
+@pytest.mark.slow
+@on_a_small_device
+def test_random_networks_on_a_small_device(candidate: Candidate) -> None:
+    holds(candidate, 40)
 
 
 def features(network: Network) -> Iterator[str]:

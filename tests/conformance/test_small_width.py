@@ -11,7 +11,14 @@ import pytest
 from snncc.integers import Population, Source
 from snncc.runner import Trace
 from tests.conformance import tables
-from tests.conformance.backends import Candidate, assert_conforms, each_candidate, each_variant, expect
+from tests.conformance.backends import (
+    Candidate,
+    assert_conforms,
+    each_candidate,
+    each_variant,
+    expect,
+    on_a_small_device,
+)
 from tests.conformance.tables import Table
 
 WIDE = Source((1,), 7, signed=True)  # -63..63: a 6-bit state can leave its register at either end
@@ -55,6 +62,14 @@ def test_a_table_of_all_states_and_inputs(candidate: Candidate, name: str) -> No
 def test_a_table_without_thinning(candidate: Candidate, name: str) -> None:
     table = build(name)
     assert_conforms(candidate, table.network, table.x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLES)
+@on_a_small_device
+def test_a_table_on_a_small_device(candidate: Candidate, name: str) -> None:
+    table = build(name, candidate.every)
+    assert_conforms(candidate, table.network, table.thinned())
 
 
 @pytest.mark.parametrize("name", TABLES)

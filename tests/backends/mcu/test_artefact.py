@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import snncc
@@ -17,6 +18,7 @@ from snncc.analysis.proof import prove
 from snncc.backends.base import Job
 from snncc.backends.c.mcu import BACKEND
 from snncc.diagnostics import CompileError
+from snncc.program import Program
 from tests.backends.c_helpers import rich, small
 from tests.backends.mcu.devices import each_device, each_kind, emitted, needs, place
 
@@ -79,6 +81,31 @@ def test_the_self_test_passes_and_finds_a_changed_weight(name: str, tmp_path: Pa
     said = emulated(name, built(tmp_path))
     assert "FAILED" in said
     assert re.search(r"sample \d, step \d: \w+ sends \d+ spikes, expected are \d+", said)
+
+
+@needs("cortex-m4")
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="CMake is not installed")
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_self_test_has_the_samples_that_were_given(frames: int, tmp_path: Path) -> None:
+    network, chip = small(), chips.load("cortex-m4")
+    given = np.random.default_rng(frames).integers(0, 1, (2, frames, 8), endpoint=True)
+    place(BACKEND.emit(Job("a model", network, prove(network, 12), chip, vectors=given)), tmp_path)
+    code = (tmp_path / "bare_metal" / "selftest.c").read_text()
+    assert f"enum {{ SAMPLES = 3, STEPS = {4 if frames == 1 else 3}, FRAMES = {1 + 2 * frames}, " in code
+    assert all(", ".join(map(str, frame)) in code for frame in given.reshape(-1, 8).tolist())
+    assert "PASSED" in emulated("cortex-m4", built(tmp_path))
+
+
+def test_a_program_keeps_the_first_samples_for_its_self_test() -> None:
+    still = snncc.compile(MODELS / "digits_dense.onnx", "cortex-m4", samples=MODELS / "digits_dense.samples.npz")
+    moving = snncc.compile(MODELS / "vowels_rnn.onnx", "cortex-m4", samples=MODELS / "vowels_rnn.samples.npz")
+    assert isinstance(still, Program)
+    assert isinstance(moving, Program)
+    assert (still.vectors is None, moving.vectors is None) == (False, False)
+    assert (np.shape(still.vectors), np.shape(moving.vectors)) == ((2, 1, 64), (2, 4, 12))
+    first = np.load(MODELS / "digits_dense.samples.npz")["x"][0].reshape(-1)
+    assert np.array_equal(still.vectors[0, 0], np.rint(first / still.source.scale))  # pyright: ignore[reportOptionalSubscript]
+    assert "the others begin the data" in still.files()["bare_metal/selftest.c"].decode()
 
 
 @pytest.mark.parametrize("name", ["cortex-m4", "avr"])

@@ -11,6 +11,7 @@ from snncc.backends.base import Job
 from snncc.backends.c.calls import Calls
 from snncc.backends.c.emit import context_of, render
 from snncc.backends.c.mcu.artefact import device_of, example_sources, templates
+from snncc.backends.c.mcu.linking import STACK
 from snncc.backends.c.mcu.sizes import constants, state_bytes
 from snncc.backends.c.mcu.synapses import PackedKernel, padding, synthesis
 from snncc.backends.c.mcu.vectors import vectors
@@ -69,7 +70,7 @@ def plan_for(network: Network, proof: Proof, chip: Chip) -> Plan:
 def emit(job: Job) -> Mapping[str, bytes]:
     """The artefact's files by relative path; the same job gives the same bytes."""
     plan, device = plan_for(job.network, job.proof, job.chip), device_of(job.chip)
-    context = {**context_for(job, plan), **vectors(plan), **_project(job, plan)}
+    context = {**context_for(job, plan), **vectors(plan, job.vectors), **_project(job, plan)}
     files = templates(device, context["arduino_name"] if job.layout == "arduino" else "")
     return {name: render(f"mcu/{template}", context) for name, template in files.items()}
 
@@ -114,7 +115,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "ram_origin": device.emulator.ram,
         "flash_bytes": int(device.flash.value),
         "ram_bytes": int(device.ram.value),
-        "stack_bytes": 512,
+        "stack_bytes": STACK,
         "progmem": "progmem" in device.features,
         "flash": _FLASH if "progmem" in device.features else "",
         "noinline": "SNN_NOINLINE ",

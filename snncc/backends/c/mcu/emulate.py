@@ -18,16 +18,17 @@ import numpy as np
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Result
-from snncc.backends.c.building import Build, compiled, compiler_of, content_of, no_room
+from snncc.backends.c.building import Build, built, compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
 from snncc.backends.c.mcu.artefact import device_of, sources
 from snncc.backends.c.mcu.counting import NEURONS, Counted, count, counter_options, instructions
 from snncc.backends.c.mcu.emit import plan_for
+from snncc.backends.c.mcu.linking import overflows
 from snncc.backends.c.run import work
 from snncc.backends.c.widths import CType, wire
 from snncc.chip import Chip
 from snncc.device import Device
-from snncc.diagnostics import fault
+from snncc.diagnostics import CompileError, fault
 from snncc.integers import Network, Population, Source
 from snncc.runner import Trace
 
@@ -48,7 +49,8 @@ class _Ran:
 def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
     """Build the artefact for its device, unless this process just did, and run it in the device's emulator.
 
-    Raises CompileError: `no-compiler`, `no-emulator`, `compiler-failed`, `damaged-artefact`, `program-failed`.
+    Raises CompileError: `no-compiler`, `no-emulator`, `compiler-failed`, `damaged-artefact`, `program-failed`,
+    and `flash-too-small` and `ram-too-small` if the network fits but not with what moves data in and out.
     """
     device = device_of(chip)
     compiler_of(chip)
@@ -154,7 +156,7 @@ def _run_part(
     serial = device.emulator.channel == "serial"
     if serial:
         files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind))))
-    build = compiled(chip, _arguments(files, device, record, worst), files)
+    build = _program(chip, _arguments(files, device, record, worst), files)
     with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
         folder = Path(scratch)
         if not serial:
@@ -166,6 +168,15 @@ def _run_part(
         stream = BytesIO(output)
         trace = read_output(stream, network, batch)
         return _finished(stream.read(), trace, device, network, folder, batch)
+
+
+def _program(chip: Chip, arguments: tuple[str, ...], files: tuple[tuple[str, bytes], ...]) -> Build:
+    """The program; raises CompileError, also of all memories that it overflows (`flash-too-small`, `ram-too-small`)."""
+    command, flags = compiler_of(chip)
+    too_big = overflows(built(command, (*flags, *arguments), files).said, chip)
+    if too_big:
+        raise CompileError(too_big)
+    return compiled(chip, arguments, files)
 
 
 def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folder: Path, batch: Batch) -> _Ran:

@@ -27,7 +27,10 @@ from snncc.diagnostics import CompileError, Diagnostic
 from snncc.integers import Network
 
 _TOKEN = re.compile(r"\w+|[^\w\s(){},;]+")
-_LEVELS = (r"snn_(step|drain|reset|init)", r"step_.*|advance", r"(add|update|gather)_.*|snn_(carry|settle)")
+_LEVELS = (
+    *(r"snn_(step|drain|reset|init)", r"step_.*|advance"),
+    *(r"(add|update|gather)_.*(?<!_span)(?<!_batch)|snn_(carry|settle)", r"add_.*_(span|batch)|few_events"),
+)
 _STUB = """#include "network.h"
 static snn_state state;
 static snn_input x[SNN_INPUTS];
@@ -102,7 +105,7 @@ def _sizes(chip: Chip, program: Path) -> Mapping[str, int]:
 
 
 def _stack(usage: Path | None, device: Device) -> int:
-    """The deepest chain of calls: a step, a population, a kernel, and what the compiler's library may take."""
+    """The deepest chain of calls: a step, a population, a kernel, its batch, and what the compiler's library takes."""
     frames: dict[str, int] = {}
     for line in usage.read_text().splitlines() if usage else ():
         place, size, _ = line.split("\t")

@@ -80,6 +80,11 @@ class PackedKernel(Kernel):
         return self.value is not None or self.scaled
 
     @property
+    def short(self) -> bool:
+        """Whether an event's value fits 16 bits, as what else it may be multiplied by does."""
+        return self.value is None or self.value.bits == 8
+
+    @property
     def valued(self) -> bool:
         """Whether a batch takes a factor a row; a scale is applied to the sum of a batch where it is added up first."""
         return self.value is not None if self.method in ("pairs", "lanes") else self.weighed
@@ -98,11 +103,6 @@ class PackedKernel(Kernel):
     def skips(self) -> bool:
         """Whether four sources are looked at together: they are bytes, and words can be loaded."""
         return self.unit.bits == 32 and (self.value is None or self.value.bits == 8)
-
-    @property
-    def factor(self) -> str:
-        """The type in which weights are multiplied: instructions that multiply halves of words are for 16 bits."""
-        return "int16_t" if self.halves else self.acc.name
 
     @property
     def mask(self) -> int:
@@ -170,7 +170,8 @@ def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int, 
     if device.words and aligned % (32 // stored) == 0:
         pairs = ends.acc == _I16
         special = stored == 8 and "simd16" in device.features
-        base = replace(base, method="pairs" if pairs else "words", unit=_U32, halves=special and ends.acc == _I32)
+        halves = special and ends.acc == _I32 and base.short
+        base = replace(base, method="pairs" if pairs else "words", unit=_U32, halves=halves)
         return replace(base, simd=pairs and special and not base.weighed)
     if stored < 8 and aligned % (8 // stored) == 0:
         return base
@@ -180,13 +181,12 @@ def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int, 
 def _row_kernel(base: PackedKernel, stored: int, device: Device) -> PackedKernel:
     """Rows of weights of at most 8 bits on a core that adds words."""
     base, special = replace(base, unit=_U32), "simd16" in device.features
-    short = base.value is None or base.value.bits == 8
     if base.acc == _I16:
         simd = special and stored == 8 and not base.weighed
         return replace(base, method="pairs", stored=stored, simd=simd, batch=4)
-    if base.acc == _I32 and short and (stored < 8 or base.value is None):
+    if base.acc == _I32 and base.short and (stored < 8 or base.value is None):
         return replace(base, method="lanes", stored=stored, simd=special and stored == 8, batch=4)
-    halves = special and base.stored == 8 and base.acc == _I32 and short
+    halves = special and base.stored == 8 and base.acc == _I32 and base.short
     return replace(base, method="words", halves=halves, batch=4 if halves else 2)
 
 
