@@ -25,6 +25,7 @@ ORDER = (
         "importing",
         "compiler",
         "estimation",
+        "allocation",
         "exploring",
         "explanation",
         "deploy",

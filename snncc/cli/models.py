@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,7 @@ from snncc.cli.options import (
     StockOnly,
     Target,
     TargetAccuracy,
+    WeightBytes,
     conversion,
     decoder_of,
     pairs,
@@ -83,6 +85,7 @@ def compile(  # noqa: A001  the word of the field
     backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
     samples: Samples = None,
     weight_bits: Bits = None,
+    weight_bytes: WeightBytes = None,
     steps: Steps = None,
     decoder: DecoderName = None,
     convert: Convert = None,
@@ -100,32 +103,31 @@ def compile(  # noqa: A001  the word of the field
     json_: Json = False,
 ) -> None:
     """Compile a trained model for a target, and write the artefact to a folder."""
-    from snncc import artefact, compiler, importing, views
+    from snncc import allocation, artefact, compiler, importing, views
+    from snncc import chip as chips
 
     screen = Screen(json_)
     try:
         artefact.place_for(output)
         with screen.progress("compile") as shown:
             how = conversion(convert, samples, steps, target_accuracy)
-            program = compiler.compile(
-                importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt),
-                target,
-                samples=samples,
-                weight_bits=weight_bits,
-                steps=steps if how is None else None,
-                decoder=decoder_of(decoder),
-                backend=backend,
-                require_proof=require_proof,
-                stock_only=stock_only,
-                allow_hard_reset=allow_hard_reset,
-                partition=partition_of(partition),
-                seed=seed,
-                stage=shown.stage,
+            own, chip = steps if how is None else None, chips.load(target)
+            choices = compiler.Choices(
+                *(weight_bits, own, decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset),
+                *(partition_of(partition), seed),
             )
+            imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+            if weight_bytes is not None:
+                most = allocation.bytes_of(weight_bytes)
+                bits = allocation.weight_bits(imported, chip, choices, samples, most, shown.stage)
+                choices = replace(choices, weight_bits=bits)
+            program = compiler.compiled(imported, chip, choices, samples, shown.stage)
             _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
     _wrote(screen, views.compiled(program, output), output)
+    if weight_bytes is not None:
+        screen.say(f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}")
 
 
 def convert(

@@ -53,6 +53,10 @@ Bits = Annotated[
         "[default: the chip's widest].",
     ),
 ]
+WeightBytes = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Choose the widths: all weights in 8KiB, say, with the least loss on samples."),
+]
 RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
 Samples = Annotated[
     Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")
