@@ -37,7 +37,7 @@ _ROUNDS = 4  # of compiling with what was chosen, as weights that are rounded an
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """Of a population's weights at each width, from the widest on: bytes that are saved, as less than 0, and the loss."""
+    """Of a population's weights at each width, from the widest on: the change of bytes, 0 or less, and the loss."""
 
     widths: tuple[int | str, ...]
     bytes: tuple[int, ...]

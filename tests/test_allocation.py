@@ -86,6 +86,6 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CompileError) as found:
         weight_bits(snncc.import_model(STOCK), chips.load("mesh64"), Choices(), np.load(SAMPLES)["x"][:5], 100)
     assert str(found.value) == (
-        "error[weight-bytes]: --weight-bytes: 100 bytes are too few: the fewest bits take 2,760 on mesh64\n"
-        "  = hint: allow 2,760 bytes, or train a smaller network"
+        "error[weight-bytes]: --weight-bytes: 100 bytes are too few: the fewest bits take 2,688 on mesh64\n"
+        "  = hint: allow 2,688 bytes, or train a smaller network"
     )
