@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from io import StringIO
 from threading import Lock, Timer
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     Progress,
@@ -20,6 +22,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from snncc.diagnostics import CompileError
@@ -44,7 +47,7 @@ class Screen:
             if isinstance(each, Text):
                 _print_wrapped(console, each)
             elif console.is_terminal:
-                console.print(each)
+                console.print(_narrowed(console, each) if isinstance(each, Table) else each)
             else:  # without the spaces that fill a table's lines
                 text = StringIO()
                 Console(width=_WIDE, file=text).print(each)
@@ -83,6 +86,16 @@ class Screen:
         finally:
             timer.cancel()
             shown.stop()
+
+
+def _narrowed(console: Console, table: Table) -> Table:
+    """The table with one space between its columns instead of two, if it is too wide for the terminal otherwise."""
+    options = console.options.update(max_width=_WIDE)
+    if Measurement.get(console, options, table).maximum <= console.width:
+        return table
+    narrow = copy(table)
+    narrow.padding = (0, 1, 0, 0)
+    return narrow
 
 
 def _print_wrapped(console: Console, text: Any) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from snncc.cli import screen
+from snncc.views import View, add_row, new_table
 
 
 def printed(text: str, width: int, *, terminal: bool) -> list[str]:
@@ -35,3 +36,16 @@ def test_a_longer_text_is_folded_between_words_with_a_hanging_indent(width: int)
 
 def test_a_file_gets_whole_lines() -> None:
     assert printed("one two\nthree four", 5, terminal=False) == ["one two", "three four"]
+
+
+@pytest.mark.parametrize(("width", "line"), [(18, "first  word  3,000"), (17, "first word 3,000")])
+def test_a_table_too_wide_for_the_terminal_is_moved_closer_together(
+    width: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = StringIO()
+    console = Console(width=width, force_terminal=True, file=file, color_system=None)
+    monkeypatch.setattr(screen, "Console", lambda: console)
+    table = new_table("", "name", "what", "#count")
+    add_row(table, "first", "word", "3,000")
+    screen.Screen(json=False).show(View({}, [table]))
+    assert line in [each.rstrip() for each in file.getvalue().splitlines()]
