@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ from snncc.events.ops import EventNetwork
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.importing import Path_, import_model
-from snncc.integers import Network, Population, Source
+from snncc.integers import Kept, Network, Population, Source
 from snncc.integers import Output as IntOutput
 from snncc.layers import Decoder, Input, Layer, size
-from snncc.mapping import Mapping, Method
+from snncc.mapping import Mapping as Mapping_
+from snncc.mapping import Method
 from snncc.passes.express import express
 from snncc.passes.host import on_the_host
 from snncc.passes.legalise import legalise
 from snncc.passes.precision import parsed, stored_width
+from snncc.passes.prune import NEURONS, SYNAPSES, pruned, recorded, shares
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
@@ -58,6 +60,8 @@ class Choices:
     allow_hard_reset: bool = False
     partition: Method = "auto"
     seed: int = 0
+    prune: float | str | None = None
+    prune_neurons: float | str | None = None
 
 
 def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
@@ -75,6 +79,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     allow_hard_reset: bool = False,
     partition: Method = "auto",
     seed: int = 0,
+    prune: float | str | None = None,
+    prune_neurons: float | str | None = None,
     stage: Stage = no_stage,
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
@@ -85,13 +91,15 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow.
     `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
     refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
+    `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
     how = weight_bits, steps, decoder, backend, require_proof, stock_only, allow_hard_reset, partition, seed
+    less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    return compiled(_imported(model, states), chip, Choices(*how), samples, stage)
+    return compiled(_imported(model, states), chip, Choices(*how, *less), samples, stage)
 
 
 def compiled(
@@ -110,8 +118,14 @@ def compiled(
     if choices.allow_hard_reset and softly_reset(legal):
         warnings += (cost(legal, chosen, decoder),)
         legal = hardly_reset(legal)
+    less = shares(choices.prune, SYNAPSES), shares(choices.prune_neurons, NEURONS)
+    kept: Mapping[str, Kept] | None = None
+    if any(each.any for each in less):
+        stage("prune")
+        fewer = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
+        legal, kept = fewer.graph, fewer.kept
     options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder, steps)
-    given = _Legal(model, legal, chip, choices, options, chosen, warnings)
+    given = _Legal(model, legal, chip, choices, options, chosen, warnings, kept)
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
     if choices.stock_only and machine.notes is None:
@@ -130,6 +144,7 @@ class _Legal:
     options: Options
     samples: Data | None
     warnings: tuple[Diagnostic, ...]
+    kept: Mapping[str, Kept] | None = None  # of a pruned one
 
 
 def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:
@@ -171,9 +186,10 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     choices = given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
-    network = _own(given.model, chip, options)
+    network = _own(given.model, chip, options) if given.kept is None else None
     if network is None:
-        network = shrunk(quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths)))
+        network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
+        network = shrunk(network if given.kept is None else recorded(network, given.kept))
         network = express(retime(network, chip), chip)
 
     stage("prove")
@@ -241,7 +257,7 @@ def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
     return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, usual=steps)
 
 
-def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping:
+def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping_:
     """Where the network lies on the chip's cores, by how often its neurons fire on samples."""
     from snncc.passes.activity import activity
     from snncc.passes.map import map_network

@@ -127,6 +127,8 @@ def test_bad_data_is_an_error_with_status_2(compiled: Path, tmp_path: Path) -> N
     [
         ("compile", DENSE, "-o", "out", "--weight-bits", "9"),
         ("compile", DENSE, "-o", "out", "--weight-bits", "4,fc9=2"),
+        ("compile", DENSE, "-o", "out", "--prune", "1"),
+        ("compile", DENSE, "-o", "out", "--prune-neurons", "0.5,fc9=0.5"),
         ("compile", DENSE, "-o", "out", "--decoder", "vote"),
         ("compile", DENSE, "-o", "out", "--state", "mem1"),
         ("compile", DENSE),
@@ -260,3 +262,17 @@ def test_rows_that_are_alike_are_counted() -> None:
     Console(file=text, width=80).print(*view.shown)
     assert [line.split("  ")[0] for line in text.getvalue().splitlines()[2:5]] == ["add0", "add1", "add2 and 6 more"]
     assert len(view.plain["layers"]) == 9
+
+
+def test_a_pruned_program_is_verified_and_recorded_by_the_neurons_of_the_model(tmp_path: Path) -> None:
+    folder, record = tmp_path / "out", tmp_path / "record.npz"
+    pruning = ("--prune", "0.5", "--prune-neurons", "0.25")
+    assert snncc("compile", DENSE, "--samples", SAMPLES, *pruning, "-o", folder).exit_code == 0
+    assert snncc("verify", folder, "--input", DATA, "--limit", "5").exit_code == 0
+    done = snncc("simulate", folder, "--input", DATA, "--limit", "5", "--record", record, "--record-all")
+    assert done.exit_code == 0
+    with np.load(record) as arrays:
+        hidden = arrays["spikes/lif1"]
+    assert hidden.shape[2] == 128
+    assert (~hidden.any(axis=(0, 1))).sum() >= 32
+    assert snncc("explain", folder, "--model", DENSE, "--data", DATA, "--limit", "5").exit_code == 0

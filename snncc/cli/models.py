@@ -20,6 +20,8 @@ from snncc.cli.options import (
     Model,
     NirStyle,
     Partition,
+    Prune,
+    PruneNeurons,
     RequireProof,
     Samples,
     Seed,
@@ -86,6 +88,8 @@ def compile(  # noqa: A001  the word of the field
     samples: Samples = None,
     weight_bits: Bits = None,
     weight_bytes: WeightBytes = None,
+    prune: Prune = None,
+    prune_neurons: PruneNeurons = None,
     steps: Steps = None,
     decoder: DecoderName = None,
     convert: Convert = None,
@@ -112,10 +116,8 @@ def compile(  # noqa: A001  the word of the field
         with screen.progress("compile") as shown:
             how = conversion(convert, samples, steps, target_accuracy)
             own, chip = steps if how is None else None, chips.load(target)
-            choices = compiler.Choices(
-                *(weight_bits, own, decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset),
-                *(partition_of(partition), seed),
-            )
+            rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset
+            choices = compiler.Choices(weight_bits, own, *rest, partition_of(partition), seed, prune, prune_neurons)
             imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             if weight_bytes is not None:
                 most = allocation.bytes_of(weight_bytes)

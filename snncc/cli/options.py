@@ -57,6 +57,22 @@ WeightBytes = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="Choose the widths: all weights in 8KiB, say, with the least loss on samples."),
 ]
+Prune = Annotated[
+    str | None,
+    typer.Option(
+        "--prune",
+        metavar="SHARE[,NAME=SHARE]",
+        help="Leave out the weakest synapses, 0.75 of them, say; what is left is fitted to the samples.",
+    ),
+]
+PruneNeurons = Annotated[
+    str | None,
+    typer.Option(
+        "--prune-neurons",
+        metavar="SHARE[,NAME=SHARE]",
+        help="Leave out the weakest neurons of each population, or channels beside convolutions.",
+    ),
+]
 RequireProof = Annotated[bool, typer.Option("--require-proof", help="Refuse a network whose registers may overflow.")]
 Samples = Annotated[
     Path | None, typer.Option(help="Calibration data (.npz), from the training set: chooses the scales.")

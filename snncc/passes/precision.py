@@ -46,10 +46,15 @@ def parsed(text: int | str | None, usual: int) -> tuple[Width, Mapping[str, Widt
     """
     if not isinstance(text, str):
         return usual if text is None else text, {}
-    parts = [tuple(each.strip() for each in part.rpartition("=")) for part in text.split(",")]
+    parts = parts_of(text)
     check(_misspelt(parts))
     widths: list[tuple[str, Width]] = [(name, "ternary" if bits == "ternary" else int(bits)) for name, _, bits in parts]
     return dict(widths).get("", usual), {name: width for name, width in widths if name}
+
+
+def parts_of(text: str) -> list[tuple[str, ...]]:
+    """Of a list such as `4,fc2=8`, each part as (name, =, value); the name and the sign are empty if there is none."""
+    return [tuple(each.strip() for each in part.rpartition("=")) for part in text.split(",")]
 
 
 def _misspelt(parts: list[tuple[str, ...]]) -> Iterator[Diagnostic]:
@@ -70,14 +75,24 @@ def faults(graph: Graph[Layer], chip: Chip, width: Width, own: Mapping[str, Widt
             of = f" of {name}" if name else ""
             message = f"{each} bits were asked for{of}; {chip.name} takes {FEWEST} to {chip.weight.bits}"
             yield Diagnostic(RULE, OPTION, message)
-    known = [name for name, op in graph.ops.items() if isinstance(op, (Linear, Neuron))]
+    yield from unknown_names(graph, own, RULE, OPTION)
+
+
+def unknown_names(
+    graph: Graph[Layer], own: Mapping[str, object], rule: str, option: str, *, populations: bool = False
+) -> Iterator[Diagnostic]:
+    """Each of the names that users gave which is no synapse group and no population (or just no population)."""
+    kinds = (Neuron,) if populations else (Linear, Neuron)
+    known = [name for name, op in graph.ops.items() if isinstance(op, kinds)]
+    what = "population" if populations else "synapses and no population"
     for name in own:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             guess = f"did you mean {close[0]}? " if close else ""
             more = f" and {len(known) - _CLOSE:,} more" if len(known) > _CLOSE else ""
             hint = f"{guess}there are {', '.join(known[:_CLOSE])}{more}; `snncc compile` lists them"
-            yield Diagnostic(RULE, OPTION, f"there are no synapses and no population called {name}", hint)
+            are = "is no" if populations else "are no"
+            yield Diagnostic(rule, option, f"there {are} {what} called {name}", hint)
 
 
 def by_group(graph: Graph[Layer], own: Mapping[str, Width]) -> Mapping[str, Width]:

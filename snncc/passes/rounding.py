@@ -92,15 +92,22 @@ def together(
         for each, linear, distance, exponent, blocks in zip(
             incoming, nearest, off, grid.exponents, frames.blocks, strict=True
         ):
-            moved, error = _moved(linear, distance, error, blocks, exponent, each.levels)
+            still = each.map.weight == 0  # as pruning left it
+            moved, error = _moved(linear, distance, error, blocks, exponent, each.levels, still)
             maps.append(moved)
     return tuple(maps)
 
 
 def _moved(
-    linear: LinearMap, off: Array, error: Floats, blocks: Sequence[Block], exponent: int, levels: Levels
+    linear: LinearMap,
+    off: Array,
+    error: Floats,
+    blocks: Sequence[Block],
+    exponent: int,
+    levels: Levels,
+    still: Array,
 ) -> tuple[LinearMap, Floats]:
-    """A map with weights moved, and the error (size, frames) that is left."""
+    """A map with weights moved, but for those that are to stay, and the error (size, frames) that is left."""
     if not blocks:
         return linear, error
     weight, step = linear.weight.reshape(len(linear.weight), -1).astype(np.int64), 1 << (FRACTION + exponent)
@@ -108,7 +115,8 @@ def _moved(
     left = error.reshape(len(weight), -1).copy()
     for block in blocks:
         part = block.rows, block.inputs
-        moves = _moves(weight[part], off[part], _pull(left[block.rows], block.read), block.square, step, levels)
+        own = weight[part], off[part], still.reshape(weight.shape)[part]
+        moves = _moves(*own, _pull(left[block.rows], block.read), block.square, step, levels)
         weight[part] += moves
         left[block.rows] += (moves * float(step)) @ block.read.T
     moved = weight.astype(linear.weight.dtype).reshape(linear.weight.shape)
@@ -117,13 +125,13 @@ def _moved(
 
 def _blocks(linear: LinearMap, x: Array) -> Iterator[Block]:
     """The weights of a map that can make up for each other; of a listed one none, as its targets differ in sources."""
-    for rows, read in () if isinstance(linear, (Sparse, Lateral)) else _readers(linear, x):
+    for rows, read in () if isinstance(linear, (Sparse, Lateral)) else readers(linear, x):
         for first in range(0, read.shape[1], _BLOCK):
             near = np.ascontiguousarray(read[:, first : first + _BLOCK])
             yield Block(rows, slice(first, first + _BLOCK), near, near.T @ near)
 
 
-def _readers(linear: Dense | Conv, x: Array) -> Iterator[tuple[slice, Floats]]:
+def readers(linear: Dense | Conv, x: Array) -> Iterator[tuple[slice, Floats]]:
     """Rows of the weights that read the same sources, with what each of their weights reads: (readings, inputs)."""
     if isinstance(linear, Dense):
         yield slice(None), x.astype(np.float64)
@@ -148,7 +156,7 @@ def _pull(error: Floats, near: Floats) -> Floats:
     return np.ldexp(np.rint(np.ldexp(error, -spare)) @ near, spare)
 
 
-def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, levels: Levels) -> Ints:
+def _moves(weight: Ints, off: Floats, still: Array, pull: Floats, square: Floats, step: int, levels: Levels) -> Ints:
     """How far to move each weight: in each row the best one by 1, again and again, until none helps any more.
 
     All arrays are (rows, inputs), `square` is (inputs, inputs): what two weights read, multiplied and added up.
@@ -161,7 +169,7 @@ def _moves(weight: Ints, off: Floats, pull: Floats, square: Floats, step: int, l
         towards = -np.sign(pull[rows])
         gain = np.abs(pull[rows]) - least
         moved = weight[rows] + moves[rows]
-        gain[np.where(towards > 0, moved >= levels.high, moved <= levels.low)] = 0
+        gain[np.where(towards > 0, moved >= levels.high, moved <= levels.low) | still[rows]] = 0
         best = gain.argmax(axis=1)
         helped = gain[np.arange(len(rows)), best] > 0
         if not helped.any():

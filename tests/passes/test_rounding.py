@@ -13,7 +13,7 @@ from snncc.arrays import Array
 from snncc.linear import Conv, Dense, LinearMap, operator, to_sparse
 from snncc.passes.grids import Grid, Incoming, rounded
 from snncc.passes.precision import Levels, levels
-from snncc.passes.rounding import _BLOCK, _moves, _readers, chosen_frames, frames, together
+from snncc.passes.rounding import _BLOCK, _moves, chosen_frames, frames, readers, together
 
 LEVELS = levels(4)
 
@@ -107,7 +107,7 @@ def test_no_single_move_is_left_that_helps() -> None:
     x = rng.integers(0, 3, (40, 6)).astype(np.float64)
     weight, off, step = rng.integers(-3, 4, (5, 6)), rng.integers(-128, 129, (5, 6)).astype(np.float64), 256
     square = x.T @ x
-    moves = _moves(weight, off, off @ square, square, step, Levels(-3, 3))
+    moves = _moves(weight, off, np.zeros((5, 6), bool), off @ square, square, step, Levels(-3, 3))
     damping = np.rint(0.1 * square.trace() / 6)
 
     def cost(each: Array) -> Array:
@@ -130,7 +130,7 @@ def test_what_weights_read_makes_up_the_sums(groups: int) -> None:
     conv = Conv(weight, (4, 7, 6), (2, 1), (1, 0, 1, 2), (2, 3), groups)
     x = rng.integers(0, 2, (5, conv.in_size))
     expected = operator(conv, np.float64)(x.astype(np.float64)).T.reshape(4, -1)
-    for rows, read in _readers(conv, x):
+    for rows, read in readers(conv, x):
         assert np.array_equal(weight.reshape(4, -1)[rows] @ read.T, expected[rows])
 
 

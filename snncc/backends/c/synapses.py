@@ -89,8 +89,11 @@ def compile_synapse(ident: str, op: Synapse, shift: int, ends: Ends) -> Compiled
     return Compiled(Kernel("rows", ends.acc, kind, ends.value), tables, linear.out_size, weight.size)
 
 
-def form_of(linear: LinearMap, ends: Ends) -> LinearMap:
-    """The form in which a synapse is computed; it may differ from the one in which it is stored."""
+def form_of(linear: LinearMap, ends: Ends, dense_from: float = _DENSE_FROM) -> LinearMap:
+    """The form in which a synapse is computed; it may differ from the one in which it is stored.
+
+    From the share `dense_from` of weights other than 0 on it is dense, where it is not convolutional.
+    """
     if isinstance(linear, Conv):
         readable = not ends.source.moved or ends.source.channels == linear.in_shape[0]
         writable = linear.out_shape[0] in (ends.target.channels, linear.out_size)
@@ -102,7 +105,7 @@ def form_of(linear: LinearMap, ends: Ends) -> LinearMap:
             return linear
         linear = to_sparse(linear)
     cells = linear.in_size * linear.out_size
-    dense = np.count_nonzero(linear.weight) >= _DENSE_FROM * cells
+    dense = np.count_nonzero(linear.weight) >= dense_from * cells
     if isinstance(linear, Dense):
         return linear if dense else to_sparse(linear)
     return _to_dense(linear) if dense else to_sparse(linear)

@@ -17,6 +17,7 @@ from snncc.device import Device
 from snncc.integers import Synapse
 from snncc.linear import Conv, Lateral, LinearMap, Sparse, to_sparse
 
+_DENSE_FROM = 0.28  # share of nonzero weights up to which a list of targets is half as large as rows, and no slower
 _U8, _U32 = CType(8, signed=False), CType(32, signed=False)
 _I8, _I16, _I32 = CType(8, signed=True), CType(16, signed=True), CType(32, signed=True)
 
@@ -145,7 +146,7 @@ def synthesis(device: Device) -> Callable[[str, Synapse, int, Ends], Compiled]:
         own = _own(op.map)
         if own is not None and ends.source == ends.target:
             return _each(ident, own.astype(np.int64), shift, ends)
-        linear = form_of(op.map, ends)
+        linear = form_of(op.map, ends, _DENSE_FROM)
         weight = linear.weight.astype(np.int64)
         if isinstance(linear, Conv):
             return _walk(ident, linear, weight << shift, ends, device)
