@@ -16,8 +16,10 @@ import snncc
 from snncc import chip as chips
 from snncc.analysis.proof import prove
 from snncc.backends.base import Job
-from snncc.backends.c.mcu import BACKEND
+from snncc.backends.c.mcu import BACKEND, counting
 from snncc.diagnostics import CompileError
+from snncc.graph import Graph
+from snncc.integers import Fire, Population
 from snncc.program import Program
 from tests.backends.c_helpers import rich, small
 from tests.backends.mcu.devices import each_device, each_kind, emitted, needs, place
@@ -192,11 +194,32 @@ def test_the_digits_fit_the_smallest_parts() -> None:
 
 
 @needs("cortex-m4")
-def test_little_code() -> None:
-    """Besides constants, at most 2 KiB for a dense network of two layers."""
-    for bits in (8, 4):
-        samples = MODELS / "digits_dense.samples.npz"
-        program = snncc.compile(MODELS / "digits_dense.onnx", "cortex-m4", samples=samples, weight_bits=bits)
-        sections = replace(program).footprint().sections  # pyright: ignore[reportAttributeAccessIssue]
-        code = next(each for each in sections if each.name == "code")
-        assert (code.how, code.bytes <= 2048) == ("measured", True)
+@pytest.mark.parametrize(
+    ("model", "bits", "most"), [("digits_dense", 8, 2048), ("digits_dense", 4, 2048), ("digits_resnet", 8, 4096)]
+)
+def test_little_code(model: str, bits: int, most: int) -> None:
+    """Besides constants, at most 2 KiB for a dense network of two layers, and 4 KiB for a convolutional one."""
+    samples = MODELS / f"{model}.samples.npz"
+    program = snncc.compile(MODELS / f"{model}.onnx", "cortex-m4", samples=samples, weight_bits=bits)
+    sections = replace(program).footprint().sections  # pyright: ignore[reportAttributeAccessIssue]
+    code = next(each for each in sections if each.name == "code")
+    assert (code.how, code.bytes <= most) == ("measured", True)
+
+
+@needs("cortex-m4")
+def test_no_division_and_no_wide_product(tmp_path: Path) -> None:
+    """Neurons of every kind that the proof keeps in 32 bits, several spikes a step among them."""
+    network = small()
+    many = Fire(np.int64(60), True, max_spikes=5)
+    (name,) = (name for name, op in network.of_kind(Population).items() if op.fire)
+    several = replace(network[name], fire=many, refractory=0)
+    for number, each in enumerate((network, Graph({**network.ops, name: several}, network.edges))):
+        folder = tmp_path / str(number)
+        place(emitted(each, chips.load("cortex-m4")), folder)
+        chip = chips.load("cortex-m4")
+        assert chip.compiler
+        command = [chip.compiler.command, *chip.compiler.flags, "-c", "network.c"]
+        subprocess.run(command, cwd=folder, check=True)
+        code = counting.tool_output(chip, "objdump", "-d", str(folder / "network.o"))
+        assert "smla" in code or "mla" in code
+        assert not re.search(r"\t([su]div|[su]mull|[su]mlal)\b|__aeabi_.*(div|lmul)", code)
