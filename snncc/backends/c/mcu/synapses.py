@@ -17,7 +17,7 @@ from snncc.device import Device
 from snncc.integers import Synapse
 from snncc.linear import Conv, Lateral, LinearMap, Sparse, to_sparse
 
-_DENSE_FROM = 0.28  # share of nonzero weights up to which a list of targets is half as large as rows, and no slower
+_DENSE_FROM = 0.28  # share of nonzero weights from which rows are used: lists of fewer take about half the flash
 _U8, _U32 = CType(8, signed=False), CType(32, signed=False)
 _I8, _I16, _I32 = CType(8, signed=True), CType(16, signed=True), CType(32, signed=True)
 
