@@ -13,6 +13,7 @@ from snncc.frontends.onnx.source import Port, Source
 from snncc.frontends.onnx.tensors import printable
 from snncc.layers import Decoder
 
+WHOLE = ("int32", "int64")
 _MAX_STATES = 1024
 _MAX_STEPS = 10**6
 
@@ -24,17 +25,22 @@ def input_shapes(source: Source) -> dict[str, Shape]:
         message = f"has {len(source.inputs):,} inputs; a step needs its data, and at most {_MAX_STATES:,} are possible"
         faults.append(Diagnostic("no-input", "model", message, "export one step, (x, states) -> (y, next states)"))
         raise CompileError(faults)
-    found = [fault for port in source.inputs for fault in _check(port)]
+    found = [fault for place, port in enumerate(source.inputs) for fault in _check(port, counts=place > 0)]
     if found:
         raise CompileError([*faults, *found])
     return {port.name: (1, *(size or 0 for size in (port.shape or ())[1:])) for port in source.inputs}
 
 
-def _check(port: Port) -> Iterator[Diagnostic]:
+def of_wrong_type(port: Port) -> Diagnostic:
+    hint = "spikes and states are floats in a step: cast them before the export"
+    return Diagnostic("unsupported-type", printable(port.name), f"is an input of type {port.type}", hint)
+
+
+def _check(port: Port, counts: bool) -> Iterator[Diagnostic]:
+    """What is wrong with an input; one that `counts` may be a state that holds whole numbers."""
     where = printable(port.name)
-    if port.type not in ("float", "double", "float16"):
-        hint = "spikes and states are floats in a step: cast them before the export"
-        yield Diagnostic("unsupported-type", where, f"is an input of type {port.type}", hint)
+    if port.type not in ("float", "double", "float16", *(WHOLE if counts else ())):
+        yield of_wrong_type(port)
     if not port.shape:
         yield Diagnostic("dynamic-shape", where, "is an input without a shape", "export the model with fixed shapes")
         return

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snncc.diagnostics import CompileError, Diagnostic, fault
+from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.frontends.model import Model
 from snncc.frontends.onnx.build import Interface, build
 from snncc.frontends.onnx.dialect.read import read_dialect
 from snncc.frontends.onnx.identify import identify
 from snncc.frontends.onnx.names import Names, population_names
-from snncc.frontends.onnx.ports import decoder, input_shapes, steps, widened_types
+from snncc.frontends.onnx.ports import WHOLE, decoder, input_shapes, of_wrong_type, steps, widened_types
 from snncc.frontends.onnx.region import Fit, Region
 from snncc.frontends.onnx.regions import Cut, cut
 from snncc.frontends.onnx.sequence import OneStep, has_loop, looks_unrolled, sequence
@@ -133,6 +133,7 @@ def _single(source: Source, states: Sequence[tuple[str, str]]) -> OneStep:
     step = trace(source, input_shapes(source))
     outputs_change(source, step)
     pairing = pair(step, [port.name for port in source.inputs], source.outputs, states)
+    check(of_wrong_type(port) for port in source.inputs if port.name == pairing.data and port.type in WHOLE)
     return OneStep(step, replace(pairing, outputs=model_outputs(step, pairing)))
 
 

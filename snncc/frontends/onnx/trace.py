@@ -40,8 +40,9 @@ def trace(source: Source, shapes: Mapping[str, Shape], rectified: bool = False) 
     """
     knows_its_ops(source)
     tracer = replace(Tracer.of(source), rectified=rectified)
+    whole = {port.name for port in source.inputs if port.type.startswith("int")}
     for name, shape in shapes.items():
-        tracer.stream(name, name, shape, "f")
+        tracer.stream(name, name, shape, "i" if name in whole else "f")
     faults = list(source.faults)
     for node in source.nodes:
         faults.extend(tracer.visit(node))
@@ -286,6 +287,11 @@ class Tracer:
         streams = {name: self._expanded(node, name, shape) for name in node.inputs if name in self.alias}
         constants = {name: self._fitted(node, name, shape) for name in node.inputs if name in self.constants}
         kind = self._kind(node)
+        if node.op == "Div" and kind in "iu":
+            message = "divides whole numbers, which cuts off the rest"
+            raise fault(
+                "unsupported-op", node.name, message, "count steps down by subtraction, or cast to float before"
+            )
         output = node.outputs[0]
         floats = kind == "f" and all(self.kinds[name] == "f" for name in streams)
         named = replace(node, inputs=tuple(self.alias[streams[n]] if n in streams else n for n in node.inputs))

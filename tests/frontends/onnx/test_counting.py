@@ -16,7 +16,7 @@ from snncc.frontends.onnx.region import Region
 from snncc.layers import HardReset, Neuron, SoftReset
 from snncc.semantics import run_float
 from tests.frontends.onnx.build import region
-from tests.frontends.onnx.step_graphs import runtime
+from tests.frontends.onnx.step_graphs import runtime, two_layers
 
 HOLD = "a=Mul(v,0.9); h=Add(a,x); w=Where(rest,v,h)"
 FIRE = "g=Greater(w,1.0); n=Not(rest); gn=And(g,n); s=Cast(gn,to=1)"
@@ -159,7 +159,7 @@ def test_an_echo_that_the_rest_changes_is_refused() -> None:
         identify(region(f"{text}; f=Cast(rest,to=1); p1=Add(s,f); {DOWN}", states=states, k=3.0, one=1.0))
 
 
-@pytest.mark.parametrize("kind", ["float"])
+@pytest.mark.parametrize("kind", ["int64", "int32", "float"])
 def test_a_file_with_a_count_computes_what_onnx_runtime_computes(kind: str, tmp_path: Path) -> None:
     graph = f"""<ir_version: 8, opset_import: ["" : 17]>
     step (float[1, 4] x, float[1, 4] v, {kind}[1, 4] c) => (float[1, 4] s, float[1, 4] v1, {kind}[1, 4] c1)
@@ -192,3 +192,29 @@ def test_a_file_with_a_count_computes_what_onnx_runtime_computes(kind: str, tmp_
     assert 0.05 < np.mean(wanted) < 0.5
     (found,) = run_float(read_model(tmp_path / "step.onnx").graph, x[None], 100).outputs.values()
     np.testing.assert_array_equal(found[0], np.concatenate(wanted))
+
+
+def test_a_count_that_is_halved_is_refused(tmp_path: Path) -> None:
+    graph = two_layers()
+    graph.input("count", (1, 3), onnx.TensorProto.INT64)
+    graph.node("Div", ["count", graph.constant("two", 2, np.int64)], "half", name="halve")
+    graph.output("half", onnx.TensorProto.INT64)
+    with pytest.raises(CompileError) as caught:
+        read_model(graph.save(tmp_path))
+    assert str(caught.value) == (
+        "error[unsupported-op]: halve: divides whole numbers, which cuts off the rest\n"
+        "  = hint: count steps down by subtraction, or cast to float before"
+    )
+
+
+def test_data_of_whole_numbers_is_refused(tmp_path: Path) -> None:
+    graph = two_layers()
+    graph.inputs[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    graph.nodes[0].input[0] = graph.node("Cast", ["x"], "x_float", to=onnx.TensorProto.FLOAT)
+    graph.nodes.insert(0, graph.nodes.pop())
+    with pytest.raises(CompileError) as caught:
+        read_model(graph.save(tmp_path))
+    assert str(caught.value) == (
+        "error[unsupported-type]: x: is an input of type int64\n"
+        "  = hint: spikes and states are floats in a step: cast them before the export"
+    )
