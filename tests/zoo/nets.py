@@ -439,6 +439,27 @@ class PlainAttention(Net):
         return y, v * (1 - query), out - 0.7 * y
 
 
+class PlainListed(Net):
+    """A loop that is scripted as it stands, and collects its spikes in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.out = dense(), dense(HIDDEN, OUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        v, w = torch.zeros(1, 6), torch.zeros(1, 3)  # HIDDEN, OUT: a script knows no globals
+        found: list[Tensor] = []
+        for t in range(x.size(0)):
+            v = 0.9 * v + self.fc(x[t])
+            spikes = (v > 1.0).float()
+            v = v - spikes
+            w = 0.8 * w + self.out(spikes)
+            y = (w >= 1.0).float()
+            w = w * (1.0 - y)
+            found.append(y)
+        return torch.stack(found)
+
+
 class PlainRefractory(Net):
     """After a spike two steps of rest, counted down."""
 

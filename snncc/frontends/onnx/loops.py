@@ -254,7 +254,8 @@ class Looped(Timeline):
             self.lists[node.outputs[0]] = (node.inputs[1],)
         elif node.op == "ConcatFromSequence" and len(found := self.lists.get(node.inputs[0], ())) == 1:
             if not integer(node, "new_axis", 0):
-                raise mixes_steps(node, "puts steps behind one another on an axis that they have already")
+                message = "ConcatFromSequence puts steps behind one another on an axis that they have already"
+                raise fault("mixes-steps", node.name, message, "give time an axis of its own: stack the steps")
             self._collect(found[0], integer(node, "axis", 0), node.outputs[0])
         elif node.op == "Identity":
             self.lists[node.outputs[0]] = self.lists[node.inputs[0]]

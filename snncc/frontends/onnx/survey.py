@@ -16,6 +16,7 @@ from snncc.frontends.model import Finding
 from snncc.frontends.onnx import elementwise
 from snncc.frontends.onnx.ann import pools_behind_relus, without_last_activations
 from snncc.frontends.onnx.identify import identify
+from snncc.frontends.onnx.inline import Subgraph
 from snncc.frontends.onnx.linear_ops import LINEAR
 from snncc.frontends.onnx.names import Names, layer_names
 from snncc.frontends.onnx.ports import input_shapes
@@ -149,8 +150,13 @@ class _Rows:
 
 
 def _as_it_stands(source: Source, why: Mapping[str, Diagnostic]) -> Iterator[Finding]:
-    """The file's nodes, with what kind of op each is."""
-    for node in source.nodes:
+    """The file's nodes, with what kind of op each is; those of a loop behind it."""
+    waiting = list(reversed(source.nodes))
+    while waiting:
+        node = waiting.pop()
+        for value in node.attributes.values():
+            if isinstance(value, Subgraph):
+                waiting.extend(reversed(value.nodes))
         fault = why.get(node.name)
         if fault is not None:
             yield Finding(node.name, "", parameters=node.op, rule=fault.rule, why=fault.message)
