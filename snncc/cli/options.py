@@ -88,6 +88,10 @@ Partition = Annotated[
 ]
 RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
 Arduino = Annotated[bool, typer.Option("--arduino", help="Lay the folder out as a library for the Arduino IDE.")]
+Explained = Annotated[
+    Path | None,
+    typer.Option("--model", help="With --report: the model it was compiled from; says where accuracy went."),
+]
 Trace = Annotated[Path | None, typer.Option(help="Write what cores and links do in the first sample, for Perfetto.")]
 Profile = Annotated[
     bool, typer.Option("--profile", help="Say where a microcontroller's instructions go, layer by layer.")

@@ -14,6 +14,7 @@ from snncc.cli.options import (
     DataFile,
     DecoderName,
     Dt,
+    Explained,
     Folder,
     Json,
     LavaPython,
@@ -38,7 +39,8 @@ from snncc.diagnostics import CompileError
 if TYPE_CHECKING:
     from snncc.analysis.metrics import Run
     from snncc.data import Data
-    from snncc.program import CompiledModel
+    from snncc.event_program import EventProgram
+    from snncc.program import Program
 
 
 def simulate(
@@ -47,6 +49,7 @@ def simulate(
     record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
     record_all: RecordAll = False,
     report: Annotated[Path | None, typer.Option(help="Write a page on the run to this .html file.")] = None,
+    model: Explained = None,
     trace: Trace = None,
     profile: Profile = False,
     limit: Limit = None,
@@ -70,7 +73,7 @@ def simulate(
 
     screen = Screen(json_)
     try:
-        _places_for(record, report, trace, record_all)
+        _places_for(record, report, trace, record_all, model)
         with screen.progress("simulate") as shown:
             if files.kind(what) == "folder":
                 only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
@@ -79,13 +82,13 @@ def simulate(
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 run = replace(run, profile=program.profile(data)) if profile else run
-                _pages(program, data, run, report, trace, shown.stage)
+                _pages(program, data, run, report, trace, shown.stage, model)
             else:
                 only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
                 how = conversion(convert, samples, steps, target_accuracy)
-                model = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-                data = model_data(model, input_, steps=None if how else steps, limit=limit)
-                run = simulate_float(model, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
+                net = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+                data = model_data(net, input_, steps=None if how else steps, limit=limit)
+                run = simulate_float(net, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
             _save_record(record, run, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
@@ -177,9 +180,13 @@ def deploy(
     screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
 
 
-def _places_for(record: Path | None, report: Path | None, trace: Path | None, record_all: bool) -> None:
+def _places_for(
+    record: Path | None, report: Path | None, trace: Path | None, record_all: bool, model: Path | None
+) -> None:
     from snncc import files
 
+    if model is not None and report is None:
+        raise typer.BadParameter("needs --report FILE.html", param_hint="--model")
     if record_all and record is None:
         raise typer.BadParameter("needs --record FILE.npz", param_hint="--record-all")
     for path in (record, report, trace):
@@ -196,16 +203,25 @@ def _save_record(record: Path | None, run: Run, stage: Callable[[str], None]) ->
 
 
 def _pages(
-    program: CompiledModel, data: Data, run: Run, report: Path | None, trace: Path | None, stage: Callable[[str], None]
+    program: Program | EventProgram,
+    data: Data,
+    run: Run,
+    report: Path | None,
+    trace: Path | None,
+    stage: Callable[[str], None],
+    model: Path | None,
 ) -> None:
-    """Write the page and the trace of a run."""
+    """Write the page and the trace of a run; with its model, the page says where accuracy went."""
     from snncc import files
+    from snncc.explanation import explain
+    from snncc.importing import import_model
     from snncc.pages.simulation import page
 
     if report is not None:
         stage("report")
         first = program.simulate(data.part(0, 1), record=True)
-        files.replace_file(report, page(program, data, run, first))
+        explanation = None if model is None else explain(program, import_model(model), data)
+        files.replace_file(report, page(program, data, run, first, explanation))
     if trace is not None:
         stage("trace")
         found = program.timeline(data)

@@ -14,6 +14,7 @@ from snncc.analysis.usage import Usage, usage_of
 from snncc.arrays import Array, Ints
 from snncc.chip import Fabric
 from snncc.data import Data
+from snncc.explanation import Explanation
 from snncc.mapping import HOST
 from snncc.mapping import Mapping as Placed
 from snncc.pages import figures
@@ -35,15 +36,18 @@ class Cores:
     counts: Mapping[str, Ints]
 
 
-def page(program: CompiledModel, data: Data, run: Run, first: Run) -> bytes:
-    """The page of a run of a compiled program on data, and of a run of the first sample that recorded its spikes."""
+def page(program: CompiledModel, data: Data, run: Run, first: Run, explanation: Explanation | None = None) -> bytes:
+    """The page of a run of a compiled program on data, and of a run of the first sample that recorded its spikes.
+
+    With an `explanation` it also says where accuracy went.
+    """
     facts = [("samples", f"{run.samples:,}")]
     if run.accuracy is not None:
         facts.append(("accuracy", f"{run.accuracy:.2%}"))
     if run.spent:
         facts += _spent(run.spent)
     facts += [(each.label, each.text) for each in run.readings]
-    sections = list(_sections(program, data, run, first))
+    sections = [*_sections(program, data, run, first), *(_where(explanation) if explanation else ())]
     return render(f"{program.title} on {program.chip.name}", program.chip.description, facts, sections)
 
 
@@ -82,6 +86,27 @@ def _sections(program: CompiledModel, data: Data, run: Run, first: Run) -> Itera
         yield Section("Decisions", "Samples by label and decision.", figures.confusion(data.y, run.classes))
     rows = tuple((name, f"{rate:.4f}") for name, rate in first.rates.items())
     yield Section("Activity", "Of the first sample.", Table(("population", "spikes a neuron and step"), rows))
+
+
+def _where(found: Explanation) -> Iterator[Section]:
+    """Where accuracy went, stage by stage, and how far each population's spikes are off."""
+    rows = tuple(
+        (each.stage, "" if each.accuracy is None else f"{each.accuracy:.2%}", f"{each.changed:.2%}")
+        for each in found.stages
+    )
+    note = "The trained model, with one population after the other as it was compiled."
+    yield Section("Where accuracy went", note, Table(("up to", "accuracy", "classes changed"), rows))
+    rows = tuple(
+        (
+            each.name,
+            *(f"{value:.4f}" for value in (each.trained, each.compiled, each.error)),
+            f"{each.differing:.2%}",
+            "" if each.alone is None else f"{each.alone:.2%}",
+        )
+        for each in found.populations
+    )
+    head = ("population", "trained", "compiled", "error of a rate", "differing spikes", "classes changed by it alone")
+    yield Section("Spikes and the trained model's", "Spikes a neuron and step.", Table(head, rows), wide=True)
 
 
 def _on_cores(cores: Cores) -> Iterator[Section]:

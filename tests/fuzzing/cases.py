@@ -139,8 +139,13 @@ def artefact(folder: Path, rng: random.Random) -> Iterator[Command]:
         path.write_bytes(bad_bytes(path.read_bytes(), rng.choice(files).read_bytes(), rng))
     _repair(place, source, rng)
     np.savez(folder / "data.npz", **_data(shape, 3, rng))
-    command = rng.choice(["simulate", "verify"])
-    yield [command, str(place), "-i", str(folder / "data.npz"), *rng.choice([[], ["--json"]])]
+    values = str(folder / "data.npz")
+    commands = [
+        *(["simulate", str(place), "-i", values], ["verify", str(place), "-i", values]),
+        *(["explain", str(place), "--model", str(rng.choice(COMPILED)), "-d", values],),
+        *(["estimate", str(place), "--samples", values],),
+    ]
+    yield [*rng.choice([*commands[:2] * 3, *commands[2:]]), *rng.choice([[], ["--json"]])]
 
 
 def _repair(place: Path, source: Path, rng: random.Random) -> None:
@@ -178,6 +183,8 @@ def data(folder: Path, rng: random.Random) -> Iterator[Command]:
             ["simulate", str(place), *given, *record],
             ["simulate", str(source), *given, *record],
             ["verify", str(place), *given],
+            ["explain", str(place), "--model", str(source), "-d", *given[1:]],
+            ["estimate", str(place), "--samples", *given[1:]],
             ["compile", str(source), "-o", str(folder / "out"), "--samples", str(path)],
         ]
     )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from typer.testing import CliRunner
 
 import snncc
 from snncc.analysis.usage import Usage
 from snncc.chip import Mesh, load
+from snncc.cli import app
 from snncc.data import Data
+from snncc.data import load as load_data
+from snncc.explanation import explain
 from snncc.mapping import Mapping, frozen_cores
 from snncc.pages import simulation
 from snncc.pages.page import Table
@@ -68,6 +72,23 @@ def test_a_program_on_one_core_has_a_page_too() -> None:
     for heading in ("Network", "Spikes", "Decisions", "Activity"):
         assert f"<h2>{heading}</h2>" in text
     assert "<h2>Cores</h2>" not in text
+
+
+def test_the_page_says_where_accuracy_went(tmp_path: Path) -> None:
+    model, data = MODELS / "digits_stock.onnx", MODELS / "digits_stock.npz"
+    snncc.compile(model, "host", weight_bits=3).write(tmp_path / "program")
+    given = ["simulate", str(tmp_path / "program"), "-i", str(data), "--limit", "20", "--model", str(model)]
+    done = CliRunner().invoke(app, [*given, "--report", str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "page.html").read_text()
+    found = explain(snncc.open_program(tmp_path / "program"), snncc.import_model(model), load_data(data, (64,), 16, 20))
+    for heading in ("Where accuracy went", "Spikes and the trained model&#39;s"):
+        assert f"<h2>{heading}</h2>" in text
+    for stage in found.stages:
+        assert f"<tr><td>{stage.stage}</td><td>{stage.accuracy:.2%}</td><td>{stage.changed:.2%}</td></tr>" in text
+    for each in found.populations:
+        assert f"<td>{each.error:.4f}</td><td>{each.differing:.2%}</td><td>{each.alone:.2%}</td></tr>" in text
+    assert CliRunner().invoke(app, given).exit_code == 2
 
 
 def test_the_page_of_an_opened_program_on_many_cores(tmp_path: Path) -> None:
