@@ -18,21 +18,21 @@ _UNITS = {"energy": ("uJ", 1e6), "time": ("us", 1e6), "cores": ("", 1.0)}
 def page(found: Searched) -> bytes:
     """The page, which holds all that it shows."""
     chosen = found.front.best or found.front.closest
-    facts = [("budget", ", ".join(each.text for each in found.limits)), ("points", f"{len(found.found):,}")]
-    facts.append(("accuracy as trained", shown(MORE, found.trained)))
+    facts = [("points", f"{len(found.found):,}"), ("accuracy as trained", shown(MORE, found.trained))]
     if chosen:
         word = "best" if found.front.best else "closest"
         known = chosen.outcome.quantities
         names = [each.quantity for each in found.limits if each.quantity in known]
         facts += [(f"{name} of the {word}", shown(name, known[name])) for name in names]
     title = f"{Path(found.search.model).name} within a budget"
-    return render(title, f"on {found.search.target}", facts, list(_sections(found)))
+    limits = ", ".join(each.text for each in found.limits)
+    return render(title, f"{limits} on {found.search.target}", facts, list(_sections(found)))
 
 
 def _sections(found: Searched) -> Iterator[Section]:
     for limit in found.limits:
         if limit.quantity != MORE:
-            note = "Every point that was measured; the line joins those that none beats; the budget is shaded."
+            note = "Every point that was measured; no other one beats those of the front; the budget is shaded."
             yield Section(f"Accuracy and {limit.quantity}", note, _figure(found, limit), wide=True)
     names = [each.quantity for each in found.limits]
     rows = tuple(
@@ -67,9 +67,10 @@ def _figure(found: Searched, limit: Limit) -> figures.Figure:
         }
 
     front = sorted(found.front.points, key=lambda each: each.outcome.quantities[limit.quantity])
+    mode = "markers+lines" if len(found.limits) == 2 else "markers"  # a front of three quantities is no line
     lines = [
         series(others, "beaten", marker={"color": figures.LINE, "size": 8}),
-        series(front, "front", mode="markers+lines", line={"shape": "hv", "color": figures.SEQUENCE[0]}),
+        series(front, "front", mode=mode, line={"shape": "hv"}, marker={"color": figures.SEQUENCE[0], "size": 9}),
         series(best, "best", marker={"color": figures.SEQUENCE[1], "size": 15, "symbol": "star"}),
     ]
     return figures.within(lines, f"{limit.quantity}, {unit}".rstrip(", "), limit.value * factor, accuracy.value)
