@@ -2,7 +2,8 @@
 
 Every population is tried at every width alone, in the network that has the widest weights elsewhere. That needs no
 compilation of its own: populations hand on spikes, which have no scale, so one of a network that was compiled with few
-bits can stand in another one. Of all mixtures that fit, the one is taken whose losses add up to the least.
+bits can stand in another one, unless it lost other neurons as dead or duplicate. Of all mixtures that fit, the one is
+taken whose losses add up to the least.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.estimation import estimate
 from snncc.frontends import Model
 from snncc.graph import Graph
-from snncc.integers import Network, Population, synapses_of
+from snncc.integers import IntOp, Network, Population, source_of, synapses_of
 from snncc.program import DataLike, Program
 from snncc.semantics import decode, run
 
@@ -68,7 +69,8 @@ def weight_bits(
     (widest, base), *_ = programs.items()
     data = base.data(samples)
     stage("compare")
-    tried = {name: _tried(programs, base, name, data) for name in _weighted(base.network)}
+    ways = _Ways(programs, model, chip, choices, samples)
+    tried = {name: _tried(ways, base, name, data) for name in _weighted(base.network)}
     total, room = _bytes(base), most
     for _ in range(_ROUNDS):
         chosen = _chosen(tried, total, room)
@@ -116,12 +118,48 @@ def _bytes(program: Program) -> int:
     return int(estimate(program).quantities["weights"])
 
 
-def _tried(programs: Mapping[int | str, Program], base: Program, name: str, data: Data) -> _Tried:
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """The networks at each width, and what they were compiled from."""
+
+    programs: Mapping[int | str, Program]
+    model: Model
+    chip: Chip
+    choices: Choices
+    samples: DataLike
+
+    def alone(self, base: Program, name: str, width: int | str) -> Program:
+        """The base with one population of another width: mixed, or compiled where other neurons were taken out."""
+        program = self.programs[width]
+        if _alike(base.network, program.network, name):
+            return _mixed(base, program, name)
+        text = f"{next(iter(self.programs))},{name}={width}"
+        found = compiled(self.model, self.chip, replace(self.choices, weight_bits=text), self.samples)
+        assert isinstance(found, Program)
+        return found
+
+
+def _alike(one: Network, other: Network, name: str) -> bool:
+    """Whether a population and those that it reads have the same neurons in two networks, joined in the same way."""
+    names = {name, *(source_of(one, each)[0] for each in synapses_of(one, name))}
+    if any(each not in other.ops for each in names) or set(one.incoming(name)) != set(other.incoming(name)):
+        return False
+    return all(_neurons(one[each]) == _neurons(other[each]) for each in names)
+
+
+def _neurons(op: IntOp) -> object:
+    """What tells which neurons of the model an op stands for."""
+    if not isinstance(op, Population):
+        return None
+    return op.shape, None if op.kept is None else op.kept.place.tobytes()
+
+
+def _tried(ways: _Ways, base: Program, name: str, data: Data) -> _Tried:
     """A population at every width, the others being those of the base; widths that save nothing are left out."""
     wanted, total = _scores(base, data), _bytes(base)
-    widths, sizes, losses = [next(iter(programs))], [0], [0.0]
-    for width, program in programs.items():
-        mixed = _mixed(base, program, name)
+    widths, sizes, losses = [next(iter(ways.programs))], [0], [0.0]
+    for width in ways.programs:
+        mixed = ways.alone(base, name, width)
         saved = _bytes(mixed) - total
         if saved < sizes[-1]:
             widths.append(width)

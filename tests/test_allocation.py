@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import snncc
 from snncc import allocation
 from snncc import chip as chips
-from snncc.allocation import _chosen, _Tried, bytes_of, weight_bits
+from snncc.allocation import _alike, _chosen, _Tried, bytes_of, weight_bits
 from snncc.cli import app
 from snncc.compiler import Choices
 from snncc.diagnostics import CompileError
@@ -61,6 +61,13 @@ def test_the_weights_fit_and_are_as_compiled_by_hand() -> None:
     wide = estimate(snncc.compile(model, "mesh64", samples=data)).quantities["weights"]
     assert estimate(program).quantities["weights"] <= 4000 < wide
     assert weight_bits(model, chip, Choices(), data, int(wide)) == "8"
+
+
+def test_networks_that_lost_other_neurons_are_not_mixed() -> None:
+    one, other = (snncc.compile(STOCK, "host", prune_neurons=share) for share in (0.25, 0.5))
+    assert _alike(one.network, one.network, "lif1")
+    assert not _alike(one.network, other.network, "lif1")
+    assert not _alike(one.network, other.network, "lif2")
 
 
 def said(*arguments: object) -> str:

@@ -20,6 +20,7 @@ Value = str | int | float
 Point = Mapping[str, Value]
 _BITS = "bits of "
 _PARTS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps
+_SHARES: tuple[Value, ...] = (0.0, 0.25, 0.5, 0.75, 0.9)
 _WIDTHS: tuple[Value, ...] = (8, 7, 6, 5, 4, 3, 2, "ternary")
 _PACKED: tuple[Value, ...] = (8, 5, 4, 3, 2, "ternary")  # in which C for microcontrollers stores weights
 
@@ -33,7 +34,7 @@ class Dimension:
 
     name: str
     values: tuple[Value, ...]
-    field: Literal["weight_bits", "steps"]
+    field: Literal["weight_bits", "steps", "prune", "prune_neurons"]
     option: str
 
 
@@ -45,6 +46,8 @@ def dimensions(graph: Graph[Layer], chip: Chip, steps: int | None) -> tuple[Dime
     if steps is not None:
         counts = tuple(dict.fromkeys(max(1, round(steps * part)) for part in _PARTS))
         found.append(Dimension("steps", counts, "steps", "--steps"))
+    found.append(Dimension("pruned weights", _SHARES, "prune", "--prune"))
+    found.append(Dimension("pruned neurons", _SHARES[:3], "prune_neurons", "--prune-neurons"))
     return tuple(each for each in found if len(each.values) > 1)
 
 
@@ -70,7 +73,7 @@ def starts(space: Sequence[Dimension]) -> list[Point]:
 
 def choices_of(space: Sequence[Dimension], point: Point, base: Choices) -> Choices:
     """What is chosen at a point."""
-    fields: dict[str, Value] = {each.field: point[each.name] for each in space if each.field != "weight_bits"}
+    fields: dict[str, Value] = {each.field: point[each.name] for each in _others(space, point)}
     bits = _bits(space, point)
     return replace(base, **fields, **({"weight_bits": bits} if bits else {}))  # type: ignore[arg-type]
 
@@ -79,10 +82,14 @@ def words_of(space: Sequence[Dimension], point: Point) -> list[str]:
     """The options of `snncc compile` that make the same choices."""
     bits = _bits(space, point)
     found = ["--weight-bits", bits] if bits else []
-    for each in space:
-        if each.field != "weight_bits":
-            found += [each.option, str(point[each.name])]
+    for each in _others(space, point):
+        found += [each.option, str(point[each.name])]
     return found
+
+
+def _others(space: Sequence[Dimension], point: Point) -> list[Dimension]:
+    """The dimensions with options of their own that do something; nothing pruned is no option."""
+    return [each for each in space if each.field != "weight_bits" and point[each.name] != 0]
 
 
 def _bits(space: Sequence[Dimension], point: Point) -> str:
