@@ -14,6 +14,7 @@ WAYS_OUT: Mapping[Capability, str] = {
     "soft-reset": "compile with --allow-hard-reset, train with resets to 0, or choose another target",
     "bias": "train without biases, or choose another target",
     "multi-spike": "train with one spike a step, or choose another target",
+    "learning": "compile without --learn, or choose a target that learns, as host does",
     "per-neuron-parameters": "train one threshold and one decay a layer, or choose another target",
 }
 
@@ -32,6 +33,8 @@ def needs(op: IntOp) -> frozenset[Capability]:
             needed.add("lateral")
         if op.axon_delays is not None and op.axon_delays.any():
             needed.add("axon-delays")
+        if op.plasticity:
+            needed.add("learning")
     return frozenset(needed)
 
 
@@ -39,7 +42,7 @@ def _population_needs(population: Population) -> Iterator[Capability]:
     if population.current:
         yield "current"
     if population.adapt:
-        yield "adapt"
+        yield "learning" if population.adapt.learnt else "adapt"
     if population.refractory:
         yield "refractory"
     if population.start and not _rests(population):

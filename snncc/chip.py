@@ -38,6 +38,7 @@ Capability = Literal[
     "convolution",
     "lateral",
     "start",
+    "learning",
 ]
 
 MOST_SUM_BITS = 53  # of float64's significand

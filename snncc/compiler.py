@@ -13,7 +13,7 @@ from snncc import data as datasets
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import doubtful, margins, prove
 from snncc.arrays import Ints
-from snncc.backends.base import Backend, EventBackend
+from snncc.backends.base import Backend, EventBackend, unteachable
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.data import Data
@@ -194,7 +194,8 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
 
     stage("prove")
     proof = prove(network, options.steps)
-    faults = *contracts.quantised(network, chip, proof), *machine.validate(network, chip)
+    faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network)
+    faults += tuple(machine.validate(network, chip))
     faults += tuple(machine.notes(network, proof, chip, choices.stock_only)) if machine.notes else ()
     faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
     if errors(faults) and machine.mapped:
@@ -300,5 +301,5 @@ def open_program(folder: Path_) -> Program | EventProgram:
         message = f"is a network of another kind than {manifest.backend} runs"
         raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
     proof = prove(network, manifest.steps)
-    check(contracts.quantised(network, manifest.chip, proof))
+    check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network)))
     return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)

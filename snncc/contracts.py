@@ -16,7 +16,7 @@ from snncc.capabilities import WAYS_OUT, membrane_parameters, needs
 from snncc.chip import Capability, Chip, StateArithmetic
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
-from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse
+from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse, weight_range
 from snncc.layers import Input, Layer, Linear, Neuron, Output, Rearrange, size
 from snncc.parameters import in_size, misfit, senseless
 from snncc.wellformed import misjoined
@@ -234,6 +234,9 @@ def inputs_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
 def weights_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, synapse in network.of_kind(Synapse).items():
         needed = _width(_span(synapse.map.weight))
+        if synapse.plasticity:  # weights that are never negative need no sign
+            low, high = weight_range(synapse)
+            needed = max(needed - (low == 0), high.bit_length() if low == 0 else _width((low, high)))
         if needed > chip.weight.bits:
             message = f"its weights need {_bits(needed)}; {chip.name} holds {chip.weight.bits}"
             yield Diagnostic("weight-too-wide", name, message, f"compile with --weight-bits {chip.weight.bits}")

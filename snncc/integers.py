@@ -7,7 +7,9 @@ broadcasts to its population's shape. Their arithmetic is defined in `semantics`
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from snncc.arithmetic import Register, Rounding
 from snncc.arrays import Array, Shape, frozen
 from snncc.graph import Graph
 from snncc.layers import Decoder, Readout, When
-from snncc.linear import LinearMap
+from snncc.linear import LinearMap, largest_sum
 
 
 def _zero() -> Array:
@@ -115,12 +117,17 @@ class HardReset:
 
 @dataclass(frozen=True, eq=False)
 class Adapt:
-    """a <- decayed(a) before the comparison, at every step; a <- fit(a + jump * s) after it and after the reset."""
+    """a <- decayed(a) before the comparison, at every step; a <- fit(a + jump * s) after it and after the reset.
+
+    One that is `learnt` outlives samples: it decays at the end of each sample instead, and `initial` is a before the
+    first one.
+    """
 
     decay: Decay
     register: Register
     jump: Array
     initial: Array = field(default_factory=_zero)
+    learnt: bool = False
 
     def __post_init__(self) -> None:
         _freeze(self, "jump", "initial")
@@ -148,15 +155,100 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
+class SpikeTrace:
+    """What a neuron remembers of its spikes: x <- decayed(x) at every step, then x <- min(x + jump * s, highest).
+
+    `latest`: x <- jump instead, where there is a spike. `cleared`: x <- 0 after each periodic update. x is 0 before
+    the first step of a sample, and `decay` has one amount for all neurons.
+    """
+
+    decay: Decay
+    jump: int
+    highest: int
+    latest: bool = False
+    cleared: bool = False
+
+
+@dataclass(frozen=True)
+class Factor:
+    """gain * ceil(variable / divisor) + offset, of a synapse's `weight` (as stored), the `reward`, or a trace.
+
+    `most pre` and `most post` are the greatest value of a trace among all neurons on that side.
+    """
+
+    variable: Literal["pre", "post", "most pre", "most post", "weight", "reward"]
+    trace: int = 0
+    gain: int = 1
+    offset: int = 0
+    divisor: int = 1
+
+
+@dataclass(frozen=True)
+class Term:
+    """Adds rate * (product of factors) to a synapse's change `when` its source or target spikes, or periodically.
+
+    `per` divides that, rounded down, if it is greater than 1; it is the same for all synapses: most of a trace, or
+    the reward.
+    """
+
+    when: Literal["pre", "post", "period"]
+    rate: int
+    factors: tuple[Factor, ...]
+    per: Factor | None = None
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """w <- w * f / 2**12, rounded as changes are, with f = min(total * 2**12 // sum of w, 2**16 - 1), for each target.
+
+    After every so many steps of learning, or, for 0, at the end of each sample. Weights without a sum stay.
+    """
+
+    total: int
+    every: int = 0
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """How a synapse learns: w <- clip(w + (S + r) // 2**shift, lowest << guard, highest << guard).
+
+    w is the weight as it is stored, with `guard` bits more than neurons see: these get (w + half) >> guard, half being
+    what rounds to the nearest. S is the sum of all terms that a step triggers, r a draw from 0..2**shift - 1
+    (`plasticity.draws`), or what rounds to the nearest if not `stochastic`. Periodic terms come every `period` steps.
+    |reward| is at most `reward`; 0 means that the rule has none. docs/learning.md has the order within a step.
+    """
+
+    pre: tuple[SpikeTrace, ...]
+    post: tuple[SpikeTrace, ...]
+    terms: tuple[Term, ...]
+    lowest: int
+    highest: int
+    guard: int = 0
+    shift: int = 0
+    period: int = 1
+    normalisation: Normalisation | None = None
+    reward: int = 0
+    stochastic: bool = True
+    seed: int = 0
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """The least and the greatest weight as it is stored."""
+        return self.lowest << self.guard, self.highest << self.guard
+
+
+@dataclass(frozen=True, eq=False)
 class Synapse:
     """acc += (W x) << exponent. `axon_delays` (in_size,) adds steps per source neuron to the edge's own delay.
 
-    That edge is the one into the synapse; the edge from it to its population has no delay.
+    That edge is the one into the synapse; the edge from it to its population has no delay. With `plasticity`, the
+    map is dense, and its weights are those before the first sample.
     """
 
     map: LinearMap
     exponent: int = 0
     axon_delays: Array | None = None
+    plasticity: Plasticity | None = None
 
     def __post_init__(self) -> None:
         _freeze(self, "axon_delays")
@@ -219,6 +311,18 @@ class Output:
     latency: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a network has learnt after so many steps of samples.
+
+    By synapse its weights as stored (out_size, in_size), by population its learnt adaptations (*shape); int64.
+    """
+
+    steps: int
+    weights: Mapping[str, Array]
+    adaptations: Mapping[str, Array]
+
+
 IntOp = Source | Synapse | Population | Output
 Network = Graph[IntOp]
 
@@ -249,3 +353,24 @@ def value_range(op: Source | Population) -> tuple[int, int]:
     if isinstance(op, Source):
         return op.lowest, op.highest
     return 0, op.fire.max_spikes if op.fire else 0
+
+
+def learns(network: Network) -> bool:
+    """Whether anything in a network outlives a sample."""
+    plastic = any(op.plasticity for op in network.of_kind(Synapse).values())
+    return plastic or any(op.adapt and op.adapt.learnt for op in network.of_kind(Population).values())
+
+
+def weight_range(synapse: Synapse) -> tuple[int, int]:
+    """The least and the greatest weight that a synapse can ever have, and 0."""
+    if synapse.plasticity:
+        return min(synapse.plasticity.lowest, 0), max(synapse.plasticity.highest, 0)
+    weight = synapse.map.weight
+    return int(weight.min(initial=0)), int(weight.max(initial=0))
+
+
+def largest_reach(synapse: Synapse) -> float:
+    """The greatest |sum| that inputs of at most 1 can make, whatever is learnt."""
+    if synapse.plasticity:
+        return float(max(map(abs, weight_range(synapse)))) * synapse.map.in_size
+    return largest_sum(synapse.map)

@@ -5,7 +5,7 @@ It knows delays, sample lengths, start steps and recording; what an op computes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from snncc.arrays import Array, Ints
 from snncc.graph import Edge, Graph
+from snncc.integers import Learnt
 from snncc.layers import Readout, When
 
 State = Mapping[str, Array]
@@ -31,21 +32,29 @@ class Feed:
 
 @dataclass(frozen=True, eq=False)
 class Stateless:
-    """An op without memory: (samples, in_size) to (samples, size); `axon_delays` as in `integers.Synapse`."""
+    """An op without memory: (samples, in_size) to (samples, size); `axon_delays` as in `integers.Synapse`.
+
+    One that is not `fixed` may give something else for the same input.
+    """
 
     apply: Callable[[Array], Array]
     size: int
     axon_delays: Array | None = None
+    fixed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Stateful:
-    """A population: some samples' state at rest, and one step: the next state, the spikes, v before the reset."""
+    """A population: some samples' state at rest, and one step: the next state, the spikes, v before the reset.
+
+    `watch` is told the state after each step within the samples' window, and the spikes; for one sample at a time.
+    """
 
     rest: Callable[[slice], State]
     step: Callable[[State, Array], tuple[State, Array, Array]]
     size: int
     start: int = 0
+    watch: Callable[[State, Array], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,29 @@ class Trace:
     """What a run leaves: (samples, steps, size) arrays by name, aligned with the model's own steps.
 
     `outputs` by output; `spikes` and `membranes` (after the reset) by population, for those that were asked for.
-    Values after a sample's own length are zero.
+    Values after a sample's own length are zero. `learnt` is what a network that learns knows after the last sample.
     """
 
     outputs: Mapping[str, Array]
     spikes: Mapping[str, Array]
     membranes: Mapping[str, Array]
+    learnt: Learnt | None = None
+
+
+def joined(traces: Sequence[Trace]) -> Trace:
+    """The trace of consecutive parts of a data set; shorter parts are padded with zero steps."""
+
+    def join(parts: list[Array]) -> Array:
+        steps = max(part.shape[1] for part in parts)
+        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]), (0, 0))) for part in parts])
+
+    first = traces[0]
+    return Trace(
+        {name: join([each.outputs[name] for each in traces]) for name in first.outputs},
+        {name: join([each.spikes[name] for each in traces]) for name in first.spikes},
+        {name: join([each.membranes[name] for each in traces]) for name in first.membranes},
+        traces[-1].learnt,
+    )
 
 
 @dataclass(eq=False)
@@ -113,6 +139,8 @@ class _Run:
         """The op's value; an input that is the very same array as before gives the very same result."""
         edges = self.graph.incoming(name)
         x = self.gather(edges, now) if op.axon_delays is None else self.delayed(edges[0], op.axon_delays, now)
+        if not op.fixed:
+            return op.apply(x)
         if name not in self.memo or self.memo[name][0] is not x:
             self.memo[name] = (x, op.apply(x))
         return self.memo[name][1]
@@ -129,6 +157,8 @@ class _Run:
             after = {key: np.where(open_window, after[key], state[key]) for key in after}
             spikes = np.where(open_window, spikes, 0)
             before = np.where(open_window, before, state["v"])
+        if op.watch and active.all():
+            op.watch(after, spikes)
         flat = len(self.lengths), op.size
         self.states[name] = after
         self.seen[name] = (spikes.reshape(flat), before.reshape(flat), after["v"].reshape(flat))

@@ -6,6 +6,8 @@ In numpy, vectorised over samples. A backend is right if it gives what `run` giv
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,32 +15,25 @@ import numpy as np
 from snncc import integers, layers
 from snncc.arrays import Array, Floats, Ints
 from snncc.graph import Edge, Graph
-from snncc.integers import Decay, Fire, Network, Population, Register, Source, Synapse, value_range
+from snncc.integers import (
+    Fire,
+    IntOp,
+    Learnt,
+    Network,
+    Population,
+    Source,
+    Synapse,
+    largest_reach,
+    learns,
+    value_range,
+)
 from snncc.layers import Decoder, Layer, Neuron
-from snncc.linear import Conv, Dense, LinearMap, largest_sum, operator
-from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, simulate
+from snncc.linear import Conv, Dense, LinearMap, operator, with_weight
+from snncc.plasticity import Lesson, rested, seen, untaught
+from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, joined, simulate
+from snncc.states import decayed, fit
 
 _INTEGERS = "\0"  # the input in integers, where there is one in floats too: no op is called that
-
-
-def decayed(x: Ints, decay: Decay) -> Ints:
-    """x * (2**k - d) / 2**k, rounded toward zero, down, or to the nearest (ties up)."""
-    if not decay.amount.any():
-        return x
-    product = x * ((1 << decay.bits) - decay.amount)
-    if decay.rounding == "floor":
-        return product >> decay.bits
-    if decay.rounding == "nearest":
-        return (product + (1 << decay.bits >> 1)) >> decay.bits
-    return np.sign(product) * (np.abs(product) >> decay.bits)
-
-
-def fit(x: Ints, register: Register) -> Ints:
-    """x in the register: clipped, or wrapped around once."""
-    if register.overflow == "saturate":
-        return np.clip(x, register.lo, register.hi)
-    span = register.hi - register.lo + 1
-    return np.where(x > register.hi, x - span, np.where(x < register.lo, x + span, x))
 
 
 def fired(v: Ints, fire: Fire | None, adaptation: Ints | int) -> Ints:
@@ -71,7 +66,7 @@ def step(population: Population, state: State, acc: Ints) -> tuple[State, Ints, 
     i = acc << population.input_shift
     if population.current:
         i = after["i"] = fit(decayed(state["i"], population.current.decay) + i, population.current.register)
-    a = decayed(state["a"], adapt.decay) if adapt else 0
+    a = 0 if adapt is None else state["a"] if adapt.learnt else decayed(state["a"], adapt.decay)
 
     v = decayed(state["v"], membrane.decay)
     if reset and reset.delay:
@@ -152,14 +147,57 @@ def run(
     steps: int | None = None,
     lengths: Array | None = None,
     record: Collection[str] = (),
+    learnt: Learnt | None = None,
+    reward: Array | None = None,
 ) -> Trace:
     """What every backend must give for integers `x`: (samples, steps, *shape), or (samples, *shape) if static.
 
     `steps` is needed for static input only; `lengths` (samples,) where samples differ in steps. `record` names the
     populations whose spikes and membranes are kept. All arrays of the result are int64.
+
+    A network that learns goes on from `learnt`, sample after sample, and the result has what it knows at the end;
+    `reward` (samples, steps) is for rules that take one, and 0 where it is not given.
     """
     ((_, source),) = network.of_kind(Source).items()
     frames, lengths, steps = _frames(x, source.shape, steps, lengths)
+    if not learns(network):
+        return simulate(network, _runnables(network, frames), lengths, steps, record)
+    learnt = learnt or untaught(network)
+    traces: list[Trace] = []
+    for sample, length in enumerate(lengths.tolist()):
+        lesson = Lesson(network, learnt, None if reward is None else reward[sample])
+        runnables = lesson.taught(_runnables(network, partial(_one, frames, sample)))
+        traces.append(simulate(network, runnables, lengths[sample : sample + 1], steps, record))
+        learnt = rested(network, replace(lesson.known(), steps=learnt.steps + length))
+    if not traces:
+        traces = [simulate(network, _runnables(network, frames), lengths, steps, record)]
+    return replace(joined(traces), learnt=learnt)
+
+
+def _one(frames: Callable[[slice], Callable[[int], Array]], sample: int, _: slice) -> Callable[[int], Array]:
+    return frames(slice(sample, sample + 1))
+
+
+def frozen_network(network: Network, learnt: Learnt) -> Network:
+    """The network that does what one that has learnt so much does when it no longer learns."""
+    ops: dict[str, IntOp] = dict(network.ops)
+    for name, weight in learnt.weights.items():
+        op = network[name]
+        assert isinstance(op, Synapse)
+        assert op.plasticity
+        ops[name] = replace(op, map=with_weight(op.map, seen(op.plasticity, weight)), plasticity=None)
+    for name, a in learnt.adaptations.items():
+        op = network[name]
+        assert isinstance(op, Population)
+        assert op.fire
+        reset = op.reset
+        if isinstance(reset, integers.SoftReset) and reset.adaptive:
+            reset = replace(reset, amount=reset.amount + a, adaptive=False)
+        ops[name] = replace(op, fire=replace(op.fire, threshold=op.fire.threshold + a), adapt=None, reset=reset)
+    return Graph(ops, network.edges)
+
+
+def _runnables(network: Network, frames: Callable[[slice], Callable[[int], Array]]) -> dict[str, Runnable]:
     runnables: dict[str, Runnable] = {}
     for name, op in network.ops.items():
         if isinstance(op, Source):
@@ -170,14 +208,14 @@ def run(
             runnables[name] = stateful(rest, step, op, op.start)
         else:
             runnables[name] = Probe(op.value, op.when, op.latency)
-    return simulate(network, runnables, lengths, steps, record)
+    return runnables
 
 
 def _synapse(network: Network, name: str, op: Synapse) -> Stateless:
     """Exact sums by floating point: in float32 below 2**24, else in float64 below 2**53."""
     source = network[network.incoming(name)[0].source]
     assert isinstance(source, (Source, Population))
-    bound = largest_sum(op.map) * max(map(abs, value_range(source)))
+    bound = largest_reach(op) * max(map(abs, value_range(source)))
     if bound >= 1 << 53:
         raise ValueError(f"{name}: sums up to {bound:.3g} are beyond exact arithmetic")
     dtype = np.float32 if bound < 1 << 24 else np.float64

@@ -10,8 +10,23 @@ from collections.abc import Iterator
 
 from snncc.arrays import Array, Shape
 from snncc.diagnostics import CompileError
-from snncc.integers import Decay, Fire, HardReset, IntOp, Network, Output, Population, Register, Source, Synapse
-from snncc.linear import Conv, largest_sum
+from snncc.integers import (
+    Decay,
+    Fire,
+    HardReset,
+    IntOp,
+    Network,
+    Output,
+    Plasticity,
+    Population,
+    Register,
+    Source,
+    Synapse,
+    Term,
+    largest_reach,
+)
+from snncc.linear import Conv, Dense
+from snncc.plasticity import largest_change
 
 _MOST_BITS = 60  # of a parameter, a product or a sum: a few of them add up within int64
 _MOST_STEPS = 1 << 20  # of a delay, a start or a refractory time
@@ -93,6 +108,47 @@ def _synapse_faults(op: Synapse) -> Iterator[str]:
         yield f"has delays of the shape {delays.shape} for {op.map.in_size:,} sources"
     elif delays is not None and (delays.min(initial=0) < 0 or delays.max(initial=0) > _MOST_STEPS):
         yield f"has delays from {int(delays.min()):,} to {int(delays.max()):,} steps"
+    if op.plasticity:
+        yield from _plasticity_faults(op, op.plasticity)
+
+
+def _plasticity_faults(op: Synapse, rule: Plasticity) -> Iterator[str]:
+    """What of a rule cannot be computed, or not exactly."""
+    if not isinstance(op.map, Dense) or op.axon_delays is not None:
+        yield "learns, but is not dense, or its sources have delays of their own"
+    elif op.map.weight.min(initial=rule.lowest) < rule.lowest or op.map.weight.max(initial=rule.highest) > rule.highest:
+        yield f"learns weights of {rule.lowest:,} to {rule.highest:,}, but begins with others"
+    if not (rule.lowest < rule.highest and 0 <= rule.guard <= 24 and max(map(abs, rule.stored)) < 1 << 24):
+        yield f"learns weights from {rule.lowest:,} to {rule.highest:,} with {rule.guard:,} guard bits"
+    if not (0 <= rule.shift <= 31 and 1 <= rule.period <= _MOST_STEPS and 0 <= rule.seed < 1 << 32):
+        yield "learns with a shift, a period or a seed that cannot be"
+    if not 0 <= rule.reward < 1 << 16:
+        yield f"learns from rewards of up to {rule.reward:,}"
+    for trace in (*rule.pre, *rule.post):
+        if not (1 <= trace.jump <= trace.highest < 1 << 24 and trace.decay.amount.ndim == 0):
+            yield f"has a trace that jumps by {trace.jump:,} of {trace.highest:,}"
+        yield from _register_faults("trace", trace.decay, Register(0, max(trace.highest, 0)))
+    for term in rule.terms:
+        yield from _term_faults(rule, term)
+    whole = rule.normalisation
+    if whole and not (rule.lowest >= 0 and 0 < whole.total < 1 << 40 and 0 <= whole.every <= _MOST_STEPS):
+        yield f"normalises weights of {rule.lowest:,} to {rule.highest:,} to {whole.total:,}"
+
+
+def _term_faults(rule: Plasticity, term: Term) -> Iterator[str]:
+    factors = (*term.factors, *([term.per] if term.per else []))
+    for factor in factors:
+        side = {"pre": rule.pre, "most pre": rule.pre, "post": rule.post, "most post": rule.post}
+        traces = side.get(factor.variable)
+        if traces is not None and not 0 <= factor.trace < len(traces):
+            yield f"has a rule with the trace {factor.trace:,} of {len(traces):,}"
+            return
+        if factor.divisor < 1 or (factor.divisor > 1 and traces is None):
+            yield f"has a rule that divides by {factor.divisor:,}"
+    if term.per and term.per.variable not in ("most pre", "most post", "reward"):
+        yield f"has a rule that divides by each {term.per.variable}"
+    if largest_change(rule) >= 1 << _MOST_BITS:
+        yield f"has a rule whose sums do not fit {_MOST_BITS} bits"
 
 
 def _too_much_kept(network: Network, name: str, op: Synapse) -> str | None:
@@ -172,6 +228,8 @@ def _option_faults(op: Population) -> Iterator[str]:
     if op.fire is not None:
         if not 1 <= op.fire.max_spikes <= 1 << 16:
             yield f"fires up to {op.fire.max_spikes:,} spikes a step"
+        if op.adapt and op.adapt.learnt and (op.adapt.jump.min() < 0 or op.adapt.initial.min() < 0):
+            yield "learns a threshold that sinks"
         if op.fire.max_spikes > 1 and _least_threshold(op, op.fire) <= 0:
             yield "fires several spikes a step at a threshold that is not positive"
     if op.reset is not None:
@@ -196,7 +254,7 @@ def _sums_too_wide(network: Network) -> Iterator[tuple[str, str]]:
             synapse = network[edge.source]
             if isinstance(synapse, Synapse):
                 source = network[network.incoming(edge.source)[0].source]
-                total += math.ldexp(largest_sum(synapse.map) * _largest_value(source), synapse.exponent)
+                total += math.ldexp(largest_reach(synapse) * _largest_value(source), synapse.exponent)
         if not math.ldexp(total, op.input_shift) < 1 << _MOST_BITS:
             yield name, f"its sums do not fit {_MOST_BITS} bits"
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     *("diagnostics", "files", "arithmetic", "arrays", "graph", "linear", "layers", "describe", "integers"),
     *("records", "fabric", "device", "chip"),
-    *("jit", "runner", "events", "semantics"),
+    *("jit", "runner", "events", "states", "plasticity", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
     *(
@@ -42,6 +42,7 @@ SPEAKS = "cli"
 TESTED_THROUGH = {
     "jit": "passes",
     "arithmetic": "integers",
+    "states": "semantics",
     "event_program": "backends",
     "parameters": "contracts",
     "__main__": "readme",

@@ -33,7 +33,8 @@ from snncc.integers import (
 )
 from snncc.linear import Dense
 from snncc.runner import Trace
-from snncc.semantics import decayed, decode, fired, fit, run
+from snncc.semantics import decode, fired, run
+from snncc.states import decayed, fit
 from tests.networks import Case, cases, networks
 
 WIDE = Register(-1000, 1000)

@@ -13,7 +13,7 @@ import numpy as np
 
 from snncc.arrays import Array, Ints
 from snncc.integers import Decay, HardReset, Population, Register, SoftReset
-from snncc.semantics import decayed
+from snncc.states import decayed
 
 ENDLESS = 1 << 40  # steps; nobody runs a sample for longer
 _FAR = 1 << 55  # beyond every state, and no sum with one leaves int64
@@ -102,13 +102,15 @@ def enclose_current(population: Population, low: Ints, high: Ints) -> Enclosure:
 
 
 def enclose_adaptation(population: Population) -> Enclosure:
-    """The threshold's adaptation, which jumps by at most every spike of every step."""
+    """The threshold's adaptation, which jumps by at most every spike of every step.
+
+    A learnt one decays between samples only, however long they are: nothing is taken off here.
+    """
     assert population.adapt
     adapt = population.adapt
+    decay = replace(adapt.decay, amount=np.zeros((), np.int64)) if adapt.learnt else adapt.decay
     jump = spread(adapt.jump, population) * (population.fire.max_spikes if population.fire else 0)
-    return _enclose(
-        *_free(population, adapt.decay, adapt.initial, np.minimum(jump, 0), np.maximum(jump, 0)), adapt.register
-    )
+    return _enclose(*_free(population, decay, adapt.initial, np.minimum(jump, 0), np.maximum(jump, 0)), adapt.register)
 
 
 def enclose_membrane(population: Population, low: Ints, high: Ints, adaptation: Enclosure | None) -> Enclosure:
@@ -138,6 +140,8 @@ def _adaptations(population: Population, adaptation: Enclosure | None) -> tuple[
     if adaptation is None or population.adapt is None:
         zero = np.zeros(population.size, np.int64)
         return zero, zero
+    if population.adapt.learnt:
+        return adaptation.low, adaptation.high
     decay = replace(population.adapt.decay, amount=spread(population.adapt.decay.amount, population))
     return decayed(adaptation.low, decay), decayed(adaptation.high, decay)
 

@@ -11,7 +11,7 @@ from snncc.analysis.costs import Spent
 from snncc.arrays import Array, Ints
 from snncc.diagnostics import fault
 from snncc.layers import Decoder
-from snncc.runner import Trace
+from snncc.runner import Trace, joined
 from snncc.semantics import decode
 
 
@@ -109,18 +109,3 @@ def summarise(
     live = int(lengths.sum())
     rates = {each: float(s.sum(dtype=np.float64)) / (live * s.shape[2]) for each, s in trace.spikes.items()}
     return Run(len(classes), scores, classes, accuracy, seconds, rates, trace)
-
-
-def joined(traces: Sequence[Trace]) -> Trace:
-    """The trace of consecutive parts of a data set; shorter parts are padded with zero steps."""
-
-    def join(parts: list[Array]) -> Array:
-        steps = max(part.shape[1] for part in parts)
-        return np.concatenate([np.pad(part, ((0, 0), (0, steps - part.shape[1]), (0, 0))) for part in parts])
-
-    first = traces[0]
-    return Trace(
-        {name: join([each.outputs[name] for each in traces]) for name in first.outputs},
-        {name: join([each.spikes[name] for each in traces]) for name in first.spikes},
-        {name: join([each.membranes[name] for each in traces]) for name in first.membranes},
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Verdict:
     `safe`: no input ever drives a value out. `safe for steps`: none does within the program's declared number of
     steps. For that kind and for `may overflow`, `steps` is how many steps of a sample are safe, and `witness`
     describes the first neuron that may be driven out, and by which input: it passes `limit`, an end of the register.
+    `meant`: the register is there to end what is learnt, and saturates.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Verdict:
     steps: int | None = None
     witness: str = ""
     limit: int = 0
+    meant: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def _prove_population(network: Network, name: str, steps: int | None) -> Populat
         inputs = enclosure.low, enclosure.high
     if op.adapt:
         adaptation = enclose_adaptation(op)
-        adapt = _verdict(network, name, adaptation, op.adapt.register, steps, by_spikes=True)
+        own = None if op.adapt.learnt else steps
+        adapt = _verdict(network, name, adaptation, op.adapt.register, own, by_spikes=True)
+        adapt = replace(adapt, meant=op.adapt.learnt and op.adapt.register.overflow == "saturate")
     membrane = _verdict(network, name, enclose_membrane(op, *inputs, adaptation), op.membrane.register, steps)
     return PopulationProof(_hull(low, high), membrane, current, adapt)
 
@@ -151,14 +155,15 @@ def margins(network: Network, x: Array, steps: int | None = None, lengths: Array
 
 def doubtful(proof: Proof) -> bool:
     """Whether some register may overflow, so that it is worth knowing what it held on samples."""
-    return any(each.kind == "may overflow" for own in proof.populations.values() for each in own.verdicts.values())
+    verdicts = (each for own in proof.populations.values() for each in own.verdicts.values())
+    return any(each.kind == "may overflow" and not each.meant for each in verdicts)
 
 
 def diagnostics(proof: Proof, require: bool, seen: Mapping[str, Span] | None = None) -> Iterator[Diagnostic]:
     """A warning, or an error if `require`, for each register that may overflow; `seen` comes from `margins`."""
     for name, population in proof.populations.items():
         for state, verdict in population.verdicts.items():
-            if verdict.kind == "may overflow":
+            if verdict.kind == "may overflow" and not verdict.meant:
                 yield _overflow(name, state, verdict, require, (seen or {}).get(name))
 
 

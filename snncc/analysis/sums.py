@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from snncc.arrays import Array, Ints
-from snncc.integers import Network, Population, Source, Synapse, source_of, synapses_of, value_range
+from snncc.integers import (
+    Network,
+    Population,
+    Source,
+    Synapse,
+    source_of,
+    synapses_of,
+    value_range,
+    weight_range,
+)
 from snncc.linear import Conv, Dense, Lateral, LinearMap, operator, with_weight
 
 
@@ -43,7 +52,10 @@ def synapse_sums(network: Network, name: str) -> tuple[Ints, Ints]:
     assert isinstance(synapse, Synapse)
     assert isinstance(source, (Source, Population))
     low, high = value_range(source)
-    negative, positive = signed_sums(synapse.map)
+    if synapse.plasticity:
+        negative, positive = (np.full(synapse.map.out_size, synapse.map.in_size * w) for w in weight_range(synapse))
+    else:
+        negative, positive = signed_sums(synapse.map)
     return negative * high + positive * low, positive * high + negative * low
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from snncc.analysis.metrics import Fidelity, Profile, Reading
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array, Ints
+from snncc.capabilities import WAYS_OUT, needs
 from snncc.chip import Capability, Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic
 from snncc.events.ops import EventNetwork
 from snncc.graph import Graph
-from snncc.integers import Network
+from snncc.integers import Network, Synapse
 from snncc.layers import Layer
 from snncc.mapping import Mapping as Mapping_
 from snncc.mapping import Placement
@@ -123,7 +124,8 @@ class Backend:
     what a run took. `footprint(job)` is what a program takes of the target's memories, `fits(network, proof, chip)`
     yields those that are too small, `profile(job, results, sent, folder, samples)` says where a run's
     instructions went.
-    `layouts` are other ways to lay out the artefact.
+    `layouts` are other ways to lay out the artefact. Only one that `learns` gets networks with plastic synapses or
+    learnt thresholds.
     """
 
     name: str
@@ -141,6 +143,16 @@ class Backend:
     profile: Callable[[Job, Sequence[Result], Mapping[str, Array], Path, int], Profile] | None = None
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
     layouts: tuple[str, ...] = ()
+    learns: bool = False
+
+
+def unteachable(backend: Backend, network: Network) -> Iterator[Diagnostic]:
+    """Every op that would learn, if the backend does not: whatever a chip's file says that the chip could."""
+    for name, op in network.ops.items():
+        if not backend.learns and "learning" in needs(op):
+            what = "its weights" if isinstance(op, Synapse) else "its threshold"
+            message = f"{what} would have to be learnt on the device, which the {backend.name} backend has no code for"
+            yield Diagnostic("cannot-learn", name, message, WAYS_OUT["learning"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from snncc.integers import Network, Output, Population, Source, Synapse
+from snncc.integers import Learnt, Network, Output, Population, Source, Synapse
 from snncc.runner import Trace
+from tests.reference.learner import Learner
 from tests.reference.neuron import Neuron
 from tests.reference.synapses import targets_of
 
@@ -35,21 +36,43 @@ class Machine:
     neurons: dict[str, list[Neuron]] = field(init=False)
     wires: dict[str, list[list[Wire]]] = field(init=False)
     boxes: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    past: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+
+    learners: dict[str, Learner] = field(init=False)
+    heard: dict[str, list[int]] = field(default_factory=dict)
+    taught: int = 0  # steps of all samples before this one
+    length: int = 0
 
     def __post_init__(self) -> None:
         populations = self.network.of_kind(Population)
         self.neurons = {name: [Neuron(op, index) for index in range(op.size)] for name, op in populations.items()}
         self.wires = wires_of(self.network)
         self.sequence = sequence(self.network)
+        self.learners = {
+            name: Learner(rule, [[int(w) * 2**rule.guard for w in row] for row in op.map.weight])
+            for name, op in self.network.of_kind(Synapse).items()
+            if (rule := op.plasticity)
+        }
 
     def start(self) -> None:
         """A new sample: all neurons at rest, all boxes empty."""
-        self.boxes = {}
+        self.boxes, self.past = {}, {}
         for neurons in self.neurons.values():
             for neuron in neurons:
                 neuron.start()
+        for learner in self.learners.values():
+            learner.start()
 
-    def step(self, now: int, frames: Sequence[Sequence[int]]) -> None:
+    def finish(self, length: int) -> None:
+        """The end of a sample of so many steps."""
+        self.taught += length
+        for learner in self.learners.values():
+            learner.finish(self.taught)
+        for neurons in self.neurons.values():
+            for neuron in neurons:
+                neuron.finish()
+
+    def step(self, now: int, frames: Sequence[Sequence[int]], reward: Sequence[int] = ()) -> None:
         """One step, for a sample that has as many steps of its own as it has frames."""
         for name in self.sequence:
             op = self.network[name]
@@ -58,14 +81,38 @@ class Machine:
             elif isinstance(op, Population):
                 neurons = self.neurons[name]
                 inputs = self.boxes.pop((name, now), [0] * op.size)
+                self.listen(name, now, inputs)
                 for neuron, acc in zip(neurons, inputs, strict=True):
                     if op.start <= now < op.start + len(frames):
                         neuron.step(acc)
                     else:
                         neuron.sleep()
                 self.send(name, now, [neuron.s for neuron in neurons])
+                if op.start <= now < op.start + len(frames):
+                    self.learn(name, now - op.start, reward[now - op.start] if len(reward) else 0)
+
+    def plastic(self, name: str) -> list[str]:
+        return [edge.source for edge in self.network.incoming(name) if edge.source in self.learners]
+
+    def listen(self, name: str, now: int, inputs: list[int]) -> None:
+        """What plastic synapses add, by the weights of this very step."""
+        for synapse in self.plastic(name):
+            (into,) = self.network.incoming(synapse)
+            op, learner = self.network[synapse], self.learners[synapse]
+            assert isinstance(op, Synapse)
+            sources = len(learner.weights[0])
+            self.heard[synapse] = self.past.get((into.source, now - into.delay), [0] * sources)
+            for source, value in enumerate(self.heard[synapse]):
+                for target in range(len(learner.weights) if value else 0):
+                    inputs[target] += learner.visible(target, source) * value * 2**op.exponent
+
+    def learn(self, name: str, now: int, reward: int) -> None:
+        for synapse in self.plastic(name):
+            spikes = [neuron.s for neuron in self.neurons[name]]
+            self.learners[synapse].step(self.heard[synapse], spikes, self.taught + now, reward)
 
     def send(self, name: str, now: int, values: Sequence[int]) -> None:
+        self.past[name, now] = [int(value) for value in values]
         for wires, value in zip(self.wires[name], values, strict=True):
             if value:
                 for wire in wires:
@@ -97,6 +144,8 @@ def wires_of(network: Network) -> dict[str, list[list[Wire]]]:
         if isinstance(op, (Source, Population))
     }
     for name, synapse in network.of_kind(Synapse).items():
+        if synapse.plasticity:
+            continue  # its weights change: the target reads them itself
         (into,) = network.incoming(name)
         for out in network.outgoing(name):
             assert into.gain == out.gain == 1.0, "gains are for floats"
@@ -108,7 +157,13 @@ def wires_of(network: Network) -> dict[str, list[list[Wire]]]:
     return result
 
 
-def interpret(network: Network, x: np.ndarray, lengths: np.ndarray, record: Collection[str]) -> Trace:
+def interpret(
+    network: Network,
+    x: np.ndarray,
+    lengths: np.ndarray,
+    record: Collection[str],
+    reward: np.ndarray | None = None,
+) -> Trace:
     """What `semantics.run` gives for x (samples, steps, ...)."""
     steps, own = x.shape[1], [int(each) for each in lengths]
     populations, machine = network.of_kind(Population), Machine(network)
@@ -122,7 +177,7 @@ def interpret(network: Network, x: np.ndarray, lengths: np.ndarray, record: Coll
         frames = [[int(value) for value in x[sample, step].reshape(-1)] for step in range(length)]
         machine.start()
         for now in range(steps + last):
-            machine.step(now, frames)
+            machine.step(now, frames, () if reward is None else [int(each) for each in reward[sample]])
             for name, of in readers.items():
                 op = network[name]
                 assert isinstance(op, Output)
@@ -133,7 +188,14 @@ def interpret(network: Network, x: np.ndarray, lengths: np.ndarray, record: Coll
                 if 0 <= step < length:
                     spikes[name][sample, step] = [neuron.s for neuron in machine.neurons[name]]
                     membranes[name][sample, step] = [neuron.v for neuron in machine.neurons[name]]
-    return Trace(outputs, spikes, membranes)
+        machine.finish(length)
+    weights = {name: np.array(each.weights) for name, each in machine.learners.items()}
+    kept = {
+        name: np.array([neuron.a for neuron in machine.neurons[name]]).reshape(op.shape)
+        for name, op in populations.items()
+        if op.adapt and op.adapt.learnt
+    }
+    return Trace(outputs, spikes, membranes, Learnt(machine.taught, weights, kept) if weights or kept else None)
 
 
 def shown(output: Output, neuron: Neuron) -> int:

@@ -57,14 +57,26 @@ class Neuron:
         )
         self.down = own(reset.amount) if isinstance(reset, SoftReset) else 0
         self.target = own(reset.value) if isinstance(reset, HardReset) else 0
+        self.a = self.a_start
         self.start()
 
     def start(self) -> None:
         """Before the first step of a sample."""
-        self.v, self.i, self.a = self.v_start, self.i_start, self.a_start
+        self.v, self.i = self.v_start, self.i_start
+        if not self.learns:
+            self.a = self.a_start
         self.wait = 0  # refractory steps to come
         self.owed = 0  # spikes whose reset is yet to come
         self.sleep()
+
+    @property
+    def learns(self) -> bool:
+        return self.population.adapt is not None and self.population.adapt.learnt
+
+    def finish(self) -> None:
+        """After a sample."""
+        if self.population.adapt and self.learns:
+            self.a = shrink(self.a, self.a_decay, self.population.adapt.decay)
 
     def sleep(self) -> None:
         """A step outside the sample's window."""
@@ -75,7 +87,7 @@ class Neuron:
         x = acc * self.gain
         if one.current:
             x = self.i = hold(shrink(self.i, self.i_decay, one.current.decay) + x, one.current.register)
-        if one.adapt:
+        if one.adapt and not self.learns:
             self.a = shrink(self.a, self.a_decay, one.adapt.decay)
         if self.wait > 0:
             self.wait -= 1
