@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snncc import artefact, contracts
+from snncc import artefact, contracts, rules
 from snncc import chip as chips
 from snncc import data as datasets
 from snncc.analysis.proof import diagnostics as proof_diagnostics
@@ -15,6 +15,7 @@ from snncc.analysis.proof import doubtful, margins, prove
 from snncc.arrays import Ints
 from snncc.backends.base import Backend, EventBackend, unteachable
 from snncc.backends.known import backend_named
+from snncc.capabilities import WAYS_OUT
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault
@@ -37,6 +38,7 @@ from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
 from snncc.passes.shrink import shrunk
+from snncc.passes.teach import Lessons, lessons, taught, widened
 from snncc.program import DataLike, Program, as_data
 
 Stage = Callable[[str], None]
@@ -62,6 +64,7 @@ class Choices:
     seed: int = 0
     prune: float | str | None = None
     prune_neurons: float | str | None = None
+    learn: tuple[tuple[str, str], ...] = ()
 
 
 def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
@@ -81,6 +84,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     seed: int = 0,
     prune: float | str | None = None,
     prune_neurons: float | str | None = None,
+    learn: Sequence[tuple[str, str]] = (),
     stage: Stage = no_stage,
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
@@ -92,6 +96,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
     refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
+    `learn` pairs synapse groups with learning rules, names from `rules/` or paths, beside those that the model brings.
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
@@ -99,7 +104,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    return compiled(_imported(model, states), chip, Choices(*how, *less), samples, stage)
+    return compiled(_imported(model, states), chip, Choices(*how, *less, tuple(learn)), samples, stage)
 
 
 def compiled(
@@ -124,8 +129,11 @@ def compiled(
         stage("prune")
         fewer = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
         legal, kept = fewer.graph, fewer.kept
-    options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder, steps)
+    options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=decoder, steps=steps)
+    own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
+    learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
     given = _Legal(model, legal, chip, choices, options, chosen, warnings, kept)
+    given = replace(given, lessons=lessons(legal, learn)) if learn else given
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
     if choices.stock_only and machine.notes is None:
@@ -145,6 +153,7 @@ class _Legal:
     samples: Data | None
     warnings: tuple[Diagnostic, ...]
     kept: Mapping[str, Kept] | None = None  # of a pruned one
+    lessons: Lessons | None = None
 
 
 def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:
@@ -168,6 +177,9 @@ def _machine(chip: Chip, name: str) -> Backend | EventBackend:
 
 def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgram:
     """For a chip that acts event by event."""
+    if given.lessons:
+        message = f"would learn, which {given.chip.name} cannot do with its synapses"
+        check(Diagnostic("cannot-learn", name, message, WAYS_OUT["learning"]) for name in given.lessons.rules)
     stage("events")
     lowered = machine.lower(given.graph, given.chip, given.options, given.samples)
     network, fidelity = lowered.network, lowered.fidelity
@@ -186,10 +198,9 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     choices = given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
-    network = _own(given.model, chip, options) if given.kept is None else None
+    network = None if given.lessons or given.kept is not None else _own(given.model, chip, options)
     if network is None:
-        network = quantise(legal, tuned, options, chosen and Samples(chosen.x, chosen.lengths))
-        network = shrunk(network if given.kept is None else recorded(network, given.kept))
+        network = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
 
     stage("prove")
@@ -220,6 +231,18 @@ def _vectors(network: Network, samples: Data | None) -> Ints | None:
     if x.ndim == 1 + len(source.shape):
         return x.reshape(len(x), 1, -1)
     return x[:, : min(_TESTED[1], int(samples.lengths[: len(x)].min()))].reshape(len(x), -1, size(source.shape))
+
+
+def _quantised(given: _Legal, chip: Chip) -> Network:
+    """The network in integers, and plastic where it is to learn."""
+    samples = given.samples and Samples(given.samples.x, given.samples.lengths)
+    if given.lessons is None:
+        network = quantise(given.graph, chip, given.options, samples)
+        return shrunk(network if given.kept is None else recorded(network, given.kept))
+    options = replace(given.options, learnt=given.lessons.widths)
+    network = quantise(widened(given.graph, given.lessons), chip, options, samples)
+    network = taught(network, given.lessons, chip, given.choices.seed)
+    return network if given.kept is None else recorded(network, given.kept)
 
 
 def _own(model: Model, chip: Chip, options: Options) -> Network | None:

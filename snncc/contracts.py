@@ -6,6 +6,7 @@ A contract is a list of rules, each named as the sentence that it checks; a rule
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import networkx as nx
@@ -13,7 +14,7 @@ import numpy as np
 
 from snncc.arrays import Array
 from snncc.capabilities import WAYS_OUT, membrane_parameters, needs
-from snncc.chip import Capability, Chip, StateArithmetic
+from snncc.chip import MOST_PRODUCT_BITS, Capability, Chip, StateArithmetic
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
 from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse, weight_range
@@ -261,7 +262,9 @@ def delays_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
 def states_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, population in network.of_kind(Population).items():
         for state, decay, register, initial, arithmetic in _states(population, chip):
-            for message in _misfits(decay, register, arithmetic):
+            rare = state == "adaptation" and population.adapt is not None and population.adapt.learnt
+            wide = replace(arithmetic, product_bits=MOST_PRODUCT_BITS) if rare else arithmetic  # once a sample
+            for message in _misfits(decay, register, wide):
                 hint = "compile with fewer --weight-bits, or choose a target with wider states"
                 yield Diagnostic("state-out-of-range", name, f"its {state} {message} on {chip.name}", hint)
             yield from _outside(name, f"{state} starts at", initial, register)

@@ -12,7 +12,7 @@ from snncc.arrays import Array
 from snncc.backends.base import Batch, EventBackend, Result
 from snncc.events.ops import EventNetwork
 from snncc.events.reference import run
-from snncc.integers import Output, Source
+from snncc.integers import Learnt, Output, Source
 from snncc.layers import Decoder
 from snncc.program import CompiledModel
 from snncc.runner import Trace
@@ -46,7 +46,7 @@ class EventProgram(CompiledModel):
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
         return {**self.backend.emit(self.title, self.network, self.chip, self.steps), **reference}
 
-    def expected(self, x: Array, lengths: Array) -> Trace:
+    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:  # noqa: ARG002
         return run(self.network, x, lengths, record=tuple(self.sizes))
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:

@@ -361,6 +361,11 @@ def learns(network: Network) -> bool:
     return plastic or any(op.adapt and op.adapt.learnt for op in network.of_kind(Population).values())
 
 
+def takes_reward(network: Network) -> bool:
+    """Whether a rule asks for a reward."""
+    return any(op.plasticity and op.plasticity.reward for op in network.of_kind(Synapse).values())
+
+
 def weight_range(synapse: Synapse) -> tuple[int, int]:
     """The least and the greatest weight that a synapse can ever have, and 0."""
     if synapse.plasticity:

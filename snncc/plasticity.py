@@ -61,14 +61,15 @@ def mixed(x: Array) -> Array:
     return x ^ (x >> np.uint64(16))
 
 
-def draws(seed: int, count: int, purpose: int, index: Array, bits: int) -> Ints:
+def draws(seed: int, count: int | Ints, purpose: int, index: Array, bits: int) -> Ints:
     """Numbers of 0..2**bits - 1 that depend on all the arguments and on nothing else.
 
     key = mixed(seed ^ mixed(2 * count + purpose)); draw = mixed(index * 0x9E3779B9 + key), its highest bits; all
     modulo 2**32. `index` is target * in_size + source.
     """
     low = np.uint64(0xFFFFFFFF)
-    key = mixed(np.uint64(seed) ^ mixed(np.uint64(2 * count + purpose) & low))
+    moment = np.asarray(2 * np.asarray(count) + purpose, np.uint64) & low
+    key = mixed(np.uint64(seed) ^ mixed(moment))
     mix = mixed((np.asarray(index, np.uint64) * np.uint64(0x9E3779B9) + key) & low)
     return (mix >> np.uint64(32 - bits)).astype(np.int64)
 

@@ -24,7 +24,7 @@ from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Network, Output, Population, Source, own_number, whole
+from snncc.integers import Learnt, Network, Output, Population, Source, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.runner import Trace
@@ -79,8 +79,11 @@ class CompiledModel(ABC):
         """The artefact, by relative path."""
 
     @abstractmethod
-    def expected(self, x: Array, lengths: Array) -> Trace:
-        """What the reference gives for integers `x` (samples, steps, *shape), everything recorded."""
+    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:
+        """What the reference gives for integers `x` (samples, steps, *shape), everything recorded.
+
+        A network that learns goes on from `learnt`.
+        """
 
     @abstractmethod
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
@@ -138,7 +141,7 @@ class CompiledModel(ABC):
         """Run on the target's own machine: scores and classes; with `record` every spike and membrane too."""
         data = data if isinstance(data, Data) else self.data(data)
         results: list[Result] = []
-        with self._placed() as folder:
+        with self.placed() as folder:
             for done, result in self._results(folder, data, record):
                 results.append(result)
                 progress(done, len(data.x))
@@ -163,7 +166,7 @@ class CompiledModel(ABC):
         Raises CompileError: `no-timeline` for targets that have none, `bad-data`.
         """
         data = (data if isinstance(data, Data) else self.data(data)).part(0, 1)
-        with self._placed() as folder:
+        with self.placed() as folder:
             return self.traced(folder, next(self._batches(data, record=False)))
 
     def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:  # noqa: ARG002
@@ -171,16 +174,21 @@ class CompiledModel(ABC):
         return ()
 
     def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
-        """Compare the target with the reference: every spike, membrane and output of every step."""
+        """Compare the target with the reference: every spike, membrane and output of every step.
+
+        Of a network that learns, as many samples at a time as one batch holds, what it has learnt as well.
+        """
         data = data if isinstance(data, Data) else self.data(data)
         ordered = tuple(self.sizes)
         verdicts: list[verify.Verification] = []
-        first = 0
-        with self._placed() as folder:
+        first, learnt = 0, None
+        with self.placed() as folder:
             batches = self._batches(data, record=True)
             for batch, (done, result) in zip(batches, self._results(folder, data, record=True), strict=True):
                 x = batch.x.reshape(*batch.x.shape[:2], *self.source.shape)
-                verdicts.append(verify.compare(self.expected(x, batch.lengths), result.trace, ordered, first))
+                expected = self.expected(x, batch.lengths, learnt)
+                learnt = expected.learnt
+                verdicts.append(verify.compare(expected, result.trace, ordered, first))
                 first = done
                 progress(done, len(data.x))
         return verify.joined(verdicts)
@@ -197,14 +205,15 @@ class CompiledModel(ABC):
 
     def _results(self, folder: Path, data: Data, record: bool) -> Iterator[tuple[int, Result]]:
         """The target's results, batch after batch, each with the number of samples done so far."""
-        done = 0
+        done, learnt = 0, None
         for batch in self._batches(data, record=record):
-            result = self.found(folder, batch, record)
+            result = self.found(folder, replace(batch, learnt=learnt), record)
+            learnt = result.trace.learnt
             done += len(next(iter(result.trace.outputs.values())))
             yield done, result
 
     @contextmanager
-    def _placed(self) -> Generator[Path]:
+    def placed(self) -> Generator[Path]:
         """The artefact's folder; a program that was never written gets a temporary one."""
         if self.folder is not None:
             yield self.folder
@@ -262,7 +271,7 @@ class Program(CompiledModel):
         if self.backend.profile is None:
             return super().profile(data)
         data = data if isinstance(data, Data) else self.data(data)
-        with self._placed() as folder:
+        with self.placed() as folder:
             batches = list(self._batches(data, record=True))
             results = [result for _, result in self._results(folder, data, record=True)]
             source = next(iter(self.network.of_kind(Source)))
@@ -274,8 +283,8 @@ class Program(CompiledModel):
         reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
         return {**self.backend.emit(self.job), **reference}
 
-    def expected(self, x: Array, lengths: Array) -> Trace:
-        return run(self.network, x, lengths=lengths, record=tuple(self.sizes))
+    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:
+        return run(self.network, x, lengths=lengths, record=tuple(self.sizes), learnt=learnt)
 
     def placement(self) -> Mapping_ | None:
         """Where the network lies on a chip of many cores, also if the program was opened; None on other chips."""

@@ -115,13 +115,18 @@ def load(path: Path, name: str, rule: str) -> tuple[Mapping[str, Any], Reader]:
     """The parsed file, and a reader for it that calls it `name`; raises CompileError (`rule`)."""
     try:
         text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
         raise fault(rule, name, f"cannot be read: {reason}") from error
+    return parse(text, name, rule), Reader(name, text, rule)
+
+
+def parse(text: str, name: str, rule: str) -> Mapping[str, Any]:
+    """The tables of a TOML text that is called `name`; raises CompileError (`rule`)."""
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise fault(rule, name, f"is not TOML: {error}") from error
-    return data, Reader(name, text, rule)
 
 
 def build(kind: type[T], data: Mapping[str, Any]) -> T:

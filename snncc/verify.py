@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from snncc.arrays import Array
+from snncc.integers import Learnt
 from snncc.runner import Trace
 
-What = Literal["spikes", "membrane", "output"]
+What = Literal["spikes", "membrane", "output", "weight", "learnt threshold"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where target and reference part first: earliest sample, then step, then population, then neuron."""
+    """Where target and reference part first: earliest sample, then step, then population, then neuron.
+
+    What is learnt is compared after the last sample; of a weight, `neuron` is the target, and `step` the source.
+    """
 
     what: What
     name: str
@@ -27,15 +31,21 @@ class Difference:
     found: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}: {self.what} of neuron {self.neuron} at step {self.step} of sample {self.sample}: "
-            f"the reference gives {self.expected}, the target {self.found}"
-        )
+        gives = f"the reference gives {self.expected}, the target {self.found}"
+        if self.what == "weight":
+            where = f"synapse {self.step} -> {self.neuron} after sample {self.sample}"
+            return f"{self.name}: weight of {where}: {gives} (as stored)"
+        if self.what == "learnt threshold":
+            return f"{self.name}: learnt threshold of neuron {self.neuron} after sample {self.sample}: {gives}"
+        return f"{self.name}: {self.what} of neuron {self.neuron} at step {self.step} of sample {self.sample}: {gives}"
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How much was compared, and what differed: `values` counts spikes, membranes and outputs, one a neuron-step."""
+    """How much was compared, and what differed: `values` counts spikes, membranes and outputs, one a neuron-step.
+
+    Learnt weights and thresholds count once after each part.
+    """
 
     samples: int
     values: int
@@ -64,7 +74,32 @@ def compare(expected: Trace, found: Trace, populations: Sequence[str], first_sam
             expected_value = int(want[sample, step, neuron])
             best = place, Difference(what, name, first_sample + sample, step, neuron, expected_value, got)
     samples = len(next(iter(expected.outputs.values())))
-    return Verification(samples, values, differing, best[1] if best else None)
+    seen, wrong, first = _learnt(expected.learnt, found.learnt, first_sample + samples - 1)
+    return Verification(samples, values + seen, differing + wrong, best[1] if best else first)
+
+
+def _learnt(expected: Learnt | None, found: Learnt | None, sample: int) -> tuple[int, int, Difference | None]:
+    """How much was learnt, how much of it differs, and the first place where it does."""
+    if expected is None:
+        return 0, 0, None
+    values = differing = 0
+    first: Difference | None = None
+    kinds: tuple[tuple[What, Mapping[str, Array], Mapping[str, Array]], ...] = (
+        ("weight", expected.weights, found.weights if found else {}),
+        ("learnt threshold", expected.adaptations, found.adaptations if found else {}),
+    )
+    for what, wanted, had in kinds:
+        for name, want in wanted.items():
+            have = had.get(name)
+            values += want.size
+            unequal = want != have if have is not None and want.shape == have.shape else np.ones(want.shape, bool)
+            differing += int(unequal.sum())
+            if unequal.any() and first is None:
+                at = np.unravel_index(int(np.argmax(unequal)), want.shape)
+                neuron, source = (int(at[0]), int(at[1])) if what == "weight" else (int(np.argmax(unequal)), 0)
+                got = int(have[at]) if have is not None and want.shape == have.shape else 0
+                first = Difference(what, name, sample, source, neuron, int(want[at]), got)
+    return values, differing, first
 
 
 def _pairs(expected: Trace, found: Trace, populations: Sequence[str]) -> Iterator[tuple[What, str, Array, Array]]:

@@ -63,7 +63,8 @@ def lessons(draw: Any) -> Lesson:
         adapt = op.adapt
         if adapt and adapt.jump.min() >= 0 and adapt.initial.min() >= 0 and draw(st.booleans()):
             register = replace(adapt.register, overflow="saturate")
-            ops[name] = replace(op, adapt=replace(adapt, learnt=True, register=register))
+            decay = replace(adapt.decay, amount=adapt.decay.amount.reshape(-1)[0])
+            ops[name] = replace(op, adapt=replace(adapt, learnt=True, register=register, decay=decay))
     samples, steps = case.x.shape[:2]
     reward = np.random.default_rng(draw(st.integers(0, 99))).integers(-3, 4, (samples, steps))
     return Lesson(replace(case, network=Graph(ops, case.network.edges)), reward)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports only what stands before it here; within a package the imports need only be free of cycles.
 ORDER = (
     *("diagnostics", "files", "arithmetic", "arrays", "graph", "linear", "layers", "describe", "integers"),
-    *("records", "fabric", "device", "chip"),
+    *("records", "fabric", "device", "chip", "rules"),
     *("jit", "runner", "events", "states", "plasticity", "semantics"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
@@ -23,6 +23,7 @@ ORDER = (
         "event_program",
         "conversion",
         "importing",
+        "classics",
         "compiler",
         "estimation",
         "allocation",
@@ -34,7 +35,7 @@ ORDER = (
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
-    "snncc.events.ops",
+    *("snncc.events.ops", "snncc.rules"),
     *("snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
 )
 OUTERMOST = {"snncc"}  # the public names
@@ -48,6 +49,7 @@ TESTED_THROUGH = {
     "__main__": "readme",
     "views": "cli",
     "fit_views": "cli",
+    "classics": "cli",
     "program": "cli",
     "compiler": "cli",
     "importing": "cli",

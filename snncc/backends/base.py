@@ -15,7 +15,7 @@ from snncc.data import Data
 from snncc.diagnostics import Diagnostic
 from snncc.events.ops import EventNetwork
 from snncc.graph import Graph
-from snncc.integers import Network, Synapse
+from snncc.integers import Learnt, Network, Synapse
 from snncc.layers import Layer
 from snncc.mapping import Mapping as Mapping_
 from snncc.mapping import Placement
@@ -43,10 +43,17 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What to run: integer `x` (samples, steps, size), and each sample's own number of steps (samples,)."""
+    """What to run: integer `x` (samples, steps, size), and each sample's own number of steps (samples,).
+
+    A network that learns goes on from `learnt`; `reward` (samples, steps) is for rules that take one. If `frozen`, it
+    learns nothing more.
+    """
 
     x: Array
     lengths: Array
+    learnt: Learnt | None = None
+    reward: Array | None = None
+    frozen: bool = False
 
 
 @dataclass(frozen=True, eq=False)

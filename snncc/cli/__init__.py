@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from snncc.cli import fitting, models, runs
+from snncc.cli import fitting, learning, models, runs
 
 app = typer.Typer(
     name="snncc",
@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 for command in (
     *(models.check, models.compile, runs.simulate, runs.verify, runs.explain, runs.deploy),
-    *(fitting.estimate, fitting.explore, models.convert, models.targets),
+    *(fitting.estimate, fitting.explore, models.convert, models.targets, learning.new),
 ):
     app.command()(command)
 

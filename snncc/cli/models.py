@@ -17,6 +17,7 @@ from snncc.cli.options import (
     DecoderName,
     Dt,
     Json,
+    Learn,
     Model,
     NirStyle,
     Partition,
@@ -40,6 +41,7 @@ from snncc.cli.screen import Screen
 from snncc.diagnostics import CompileError, printable
 
 if TYPE_CHECKING:
+    from snncc.chip import Chip
     from snncc.program import CompiledModel
     from snncc.views import View
 
@@ -102,22 +104,22 @@ def compile(  # noqa: A001  the word of the field
     allow_hard_reset: AllowHardReset = False,
     partition: Partition = "auto",
     seed: Seed = 0,
+    learn: Learn = None,
     arduino: Arduino = False,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
     json_: Json = False,
 ) -> None:
     """Compile a trained model for a target, and write the artefact to a folder."""
     from snncc import allocation, artefact, compiler, importing, views
-    from snncc import chip as chips
 
     screen = Screen(json_)
     try:
         artefact.place_for(output)
         with screen.progress("compile") as shown:
             how = conversion(convert, samples, steps, target_accuracy)
-            own, chip = steps if how is None else None, chips.load(target)
-            rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset
-            choices = compiler.Choices(weight_bits, own, *rest, partition_of(partition), seed, prune, prune_neurons)
+            own, chip = steps if how is None else None, _chip(target)
+            rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
+            choices = compiler.Choices(weight_bits, own, *rest, seed, prune, prune_neurons, _taught(learn))
             imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             if weight_bytes is not None:
                 most = allocation.bytes_of(weight_bytes)
@@ -130,6 +132,16 @@ def compile(  # noqa: A001  the word of the field
     _wrote(screen, views.compiled(program, output), output)
     if weight_bytes is not None:
         screen.say(f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}")
+
+
+def _chip(target: str) -> Chip:
+    from snncc import chip as chips
+
+    return chips.load(target)
+
+
+def _taught(learn: list[str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(pairs(learn, "--learn", "LAYER=RULE"))
 
 
 def convert(

@@ -38,6 +38,13 @@ States = Annotated[
     typer.Option("--state", metavar="IN=OUT", help="Pair a state input with its output; may be repeated."),
 ]
 
+Learn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--learn", metavar="LAYER=RULE", help="Let a layer learn, by a rule of rules/ or a .toml file; may be repeated."
+    ),
+]
+
 NirStyle = Annotated[
     str | None,
     typer.Option("--nir-style", metavar="NAME", help="Who wrote a .nir file, which leaves that open (docs/nir.md)."),
@@ -117,11 +124,11 @@ def conversion(
     return None if method is None else Conversion(method, samples, steps, target_accuracy)
 
 
-def pairs(states: list[str] | None) -> list[tuple[str, str]]:
-    found = [tuple(each.split("=")) for each in states or []]
+def pairs(given: list[str] | None, option: str = "--state", form: str = "IN=OUT") -> list[tuple[str, str]]:
+    found = [tuple(each.split("=")) for each in given or []]
     for pair in found:
         if len(pair) != 2 or not all(pair):
-            raise typer.BadParameter(f"{'='.join(pair)!r} is not IN=OUT", param_hint="--state")
+            raise typer.BadParameter(f"{'='.join(pair)!r} is not {form}", param_hint=option)
     return [(pair[0], pair[1]) for pair in found]
 
 

@@ -22,6 +22,7 @@ class Model:
     population, the tensor of the file that holds its spikes; `fits` is the worst relative error of each population
     against the file's own arithmetic. `network` is the file's own integer network, where it holds one; it needs no
     quantising on a target of its arithmetic. `fidelity` is what a conversion left of the network, on samples.
+    `learn` has the text of the learning rules that the file brings, by synapse group.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Model:
     warnings: tuple[Diagnostic, ...] = ()
     network: Network | None = None
     fidelity: tuple[Fidelity, ...] = ()
+    learn: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Setting:
     """What is quantised, and for what: samples have `steps` steps, any number if None.
 
     Weights have the width `bits`, those of the synapse groups in `own` another.
+    Those that are `learnt` span the grid of their population, whatever samples show.
     `sent` is the most spikes a step of those populations of which more is known than what they were trained with.
     """
 
@@ -42,6 +43,7 @@ class Setting:
     steps: int | None = None
     sent: Mapping[str, int] = field(default_factory=dict[str, int])
     own: Mapping[str, Width] = field(default_factory=dict[str, Width])
+    learnt: frozenset[str] = frozenset()
 
     @property
     def populations(self) -> tuple[str, ...]:
@@ -62,6 +64,7 @@ class Problem:
     incoming: tuple[Incoming, ...]
     chip: Chip
     use: Use
+    anchor: int | None = None  # the map that learns, if one does
 
     @property
     def narrowest(self) -> int:
@@ -96,7 +99,8 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
         integers = levels(setting.own.get(last.source, setting.bits))
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
-    return Problem(name, neuron, tuple(incoming), setting.chip, Use(setting.steps, seen))
+    anchor = next((at for at, each in enumerate(incoming) if each.name in setting.learnt), None)
+    return Problem(name, neuron, tuple(incoming), setting.chip, Use(setting.steps, seen), anchor)
 
 
 def _sent(setting: Setting, name: str) -> int:
@@ -139,7 +143,8 @@ def plain_grid(given: Problem) -> Grid:
         return exact
     if not any(steps):
         return Grid(np.asarray(1.0 / given.narrowest), (given.chip.weight.exponent[0],) * len(steps))
-    grid = aligned(given.incoming, int(np.argmax(steps)), 1.0, given.chip.weight.exponent)
+    anchor = int(np.argmax(steps)) if given.anchor is None else given.anchor
+    grid = aligned(given.incoming, anchor, 1.0, given.chip.weight.exponent)
     return held(given.neuron, grid, given.chip, given.narrowest)
 
 

@@ -139,7 +139,8 @@ def _walked(
     for name in setting.populations:
         reference = references[name]
         given = problem(setting, name, reference.seen)
-        chosen[name] = _capped(choose(given, drive, reference), setting.sent.get(name))
+        made = choose(given, drive, reference) if given.anchor is None else build(given, plain_grid(given))
+        chosen[name] = _capped(made, setting.sent.get(name))
         response = respond(given, chosen[name], drive, membranes=reference.is_readout)
         if name in outputs:
             error += int(reference.errors(chosen[name], response).sum())

@@ -25,10 +25,12 @@ class Options:
     """How to quantise: the width of weights; the decoder and the number of steps, None where the model decides.
 
     `own_bits` are the widths of weights that differ, by the name of the synapse group or of the population it feeds.
+    `learnt` are those of groups that learn: their grids are not searched on samples, which show only how they begin.
     """
 
     weight_bits: Width = 8
     own_bits: Mapping[str, Width] = field(default_factory=dict[str, Width])
+    learnt: Mapping[str, Width] = field(default_factory=dict[str, Width])
     decoder: Decoder | None = None
     steps: int | None = None
 
@@ -46,7 +48,8 @@ def quantise(graph: Graph[Layer], chip: Chip, options: Options, samples: Samples
     widths = options.weight_bits, options.own_bits
     check((*width_faults(graph, chip, *widths), *input_faults(name, layer, chip, samples, options.steps)))
     setting = Setting(graph, source_for(layer, chip, samples), chip, options.weight_bits, options.steps)
-    setting = replace(setting, own=by_group(graph, options.own_bits))
+    setting = replace(setting, own={**by_group(graph, options.own_bits), **options.learnt})
+    setting = replace(setting, learnt=frozenset(options.learnt))
     setting = with_feedback(setting)
     chosen = plain(setting) if samples is None else searched(setting, samples)
     check(fault for name, each in chosen.items() for fault in faults(name, graph, each, chip))

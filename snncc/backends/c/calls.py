@@ -63,6 +63,9 @@ class Calls:
         compiled, tables = link.compiled, link.compiled.tables
         if compiled.kernel.form == "lateral":
             return self.lateral(link, values)
+        if link.lesson:
+            graded = f", {values}" if link.sender.graded else ""
+            return f"add_{link.ident}(&s->learnt, {self.sums(link)}, s->events, count{graded});"
         arguments = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "target", "weight")],

@@ -8,6 +8,7 @@ from typing import Any
 
 from snncc.backends.base import Job
 from snncc.backends.c.calls import Calls
+from snncc.backends.c.learning import begun, learning, trace_fields
 from snncc.backends.c.names import text
 from snncc.backends.c.neurons import Kind, Neurons
 from snncc.backends.c.overview import overview, readme
@@ -62,18 +63,20 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
         "rings": [each for each in plan.senders.values() if each.ring],
         "finders": _unique(each.type for each in senders),
         "gatherers": _unique((link.sender.type, own.type) for link in links if (own := link.own_delays)),
-        "kernels": _unique(link.compiled.kernel for link in links),
+        "kernels": _unique(link.compiled.kernel for link in links if not link.lesson),
         "walks": [_walk(link) for link in links if link.compiled.walk],
         "kinds": [(name, kind, _users(plan, kind)) for kind, name in functions.items()],
         "populations": [_population(step, functions[step.neurons.kind], calls(plan)) for step in plan.steps],
-        "initial": [_initial(each) for n in _neurons(plan) for each in n.fields if each.initial or each.initial_table],
+        "initial": [_initial(each) for each in begun(plan) if not each.learnt],
+        "learnt_initial": [_initial(each) for each in begun(plan) if each.learnt],
+        **learning(plan),
         "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
         "records": list(_records(plan)),
         "written": _unique(each["type"] for each in _records(plan)),
         "text": storage.text,
         "loaded": storage.loaded,
         "weights_bytes": storage.bytes,
-        **_arithmetic(functions),
+        **_arithmetic(functions, plan),
     }
 
 
@@ -99,7 +102,7 @@ def _users(plan: Plan, kind: Kind) -> str:
     return ", ".join(text(each.name) for each in plan.steps if each.neurons.kind == kind)
 
 
-def _arithmetic(kinds: Iterable[Kind]) -> Mapping[str, Any]:
+def _arithmetic(kinds: Iterable[Kind], plan: Plan) -> Mapping[str, Any]:
     """The helpers in use: roundings by product type, overflows and spike counts by the type of the equation."""
     decays: list[tuple[str, CType]] = []
     fits: list[tuple[str, CType]] = []
@@ -109,7 +112,9 @@ def _arithmetic(kinds: Iterable[Kind]) -> Mapping[str, Any]:
         decays += [(each.decay, each.product) for each in stages if each.factor]
         fits += [(each.fit.how, kind.wide) for each in stages if each.fit]
         counts += [(kind.inclusive, kind.wide)] if kind.max_spikes > 1 else []
-    shifts = _unique(product for rounding, product in decays if rounding != "zero")
+    decays += [(each["rounding"], each["product"]) for each in learning(plan)["fading"]]
+    shifts = [product for rounding, product in decays if rounding != "zero"]
+    shifts = _unique([*shifts, *(p.wide for p in plan.lessons)])
     return {"decays": _unique(decays), "fits": _unique(fits), "counts": _unique(counts), "shifts": shifts}
 
 
@@ -143,6 +148,7 @@ def _fields(plan: Plan) -> list[Mapping[str, Any]]:
         fields += [("step", counter, ()), ("length", counter, ())]
     for step in plan.steps:
         fields += state_fields(step)
+    fields += trace_fields(plan)
     gathered = {}
     for link in (link for step in plan.steps for link in step.links if link.own_delays):
         kind = link.sender.type
@@ -170,7 +176,10 @@ def _population(step: Step, function: str, calls: Calls) -> Mapping[str, Any]:
         synapses.append(spelled)
     kind, ident = neurons.kind, neurons.ident
     past = [step.sender.at(1)] if kind.ring and kind.reset_delay else []
-    states = [f"s->{each.name}" for each in neurons.fields]
+    states: list[str] = []
+    for each in neurons.fields:
+        states += [f"s->learnt.{each.name}", "s->learnt.learning"] if each.learnt else [f"s->{each.name}"]
+    learn = [f"learn_{link.ident}(s, {calls.values(link)}, {step.sender.at(0)});" for link in step.links if link.lesson]
     arguments = [f"&{ident}_parameters", f"s->sums.{ident}_acc", *states, *past, step.sender.at(0)]
     shape = " x ".join(map(str, step.op.shape))
     return {
@@ -182,6 +191,7 @@ def _population(step: Step, function: str, calls: Calls) -> Mapping[str, Any]:
         "initialisers": neurons.values,
         "comment": f"{text(step.name)}: {shape} neurons",
         "synapses": synapses,
+        "lessons": learn,
         "finish": f"update_{function}({', '.join(arguments)});",
         "windowed": plan.windows,
         "start": step.op.start,

@@ -40,16 +40,21 @@ def failed(message: str) -> CompileError:
     return fault("program-failed", "network.c", message, f"{AGAIN}; if that does not help, please report this")
 
 
-def write_input(file: BinaryIO, batch: Batch, kind: CType) -> None:
-    """What `main.c` reads: the batch, sample by sample."""
+def write_input(file: BinaryIO, batch: Batch, kind: CType, *, rewarded: bool = False) -> None:
+    """What `main.c` reads: the batch, sample by sample; before each frame its reward if there are rewards."""
     samples, steps, size = batch.x.shape
     file.write(struct.pack("<8s4I", b"SNNCCIN1", samples, steps, size, kind.bytes))
-    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+    for sample, (x, length) in enumerate(zip(batch.x, batch.lengths.tolist(), strict=True)):
         frames = x[:length]
         if frames.size and not kind.holds((int(frames.min()), int(frames.max()))):
             raise ValueError(f"inputs do not fit {kind.name}")
         file.write(struct.pack("<I", length))
-        file.write(np.ascontiguousarray(frames, kind.numpy).data)
+        flat = np.ascontiguousarray(frames, kind.numpy)
+        if rewarded:
+            own = np.zeros(length, np.int64) if batch.reward is None else batch.reward[sample, :length]
+            heads = np.ascontiguousarray(own, "<i4").view(np.uint8).reshape(length, 4)
+            flat = np.concatenate([heads, flat.view(np.uint8).reshape(length, -1)], axis=1)
+        file.write(flat.data)
 
 
 def read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:

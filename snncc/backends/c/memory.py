@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from snncc.backends.base import Footprint, Job, Section
 from snncc.backends.c.emit import context_of
 from snncc.backends.c.mcu.sizes import constants, struct_bytes
 from snncc.backends.c.plan import Plan
 from snncc.backends.c.tables import store
+from snncc.backends.c.widths import CType
 
+_U32, _BYTE = CType(32, signed=False), CType(8, signed=False)
 _ALIGNED = 8  # bytes to which 64-bit machines align their widest integers
 
 
@@ -20,11 +24,23 @@ def footprint(job: Job) -> Footprint:
     weights, tables = constants(plan)
     fields = [(each["type"], math.prod(each["sizes"])) for each in context["fields"]]
     sums = [(each["type"], each["length"]) for each in context["sums"]]
-    state, rest = struct_bytes([*fields, (plan.event, context["events"])], sums, _ALIGNED)
+    learnt = _learnt(context)
+    begun = [(_U32, learnt // _U32.bytes + 1)] * bool(learnt)  # the struct of what is learnt, then the step
+    state, rest = struct_bytes([*begun, *fields, (plan.event, context["events"])], sums, _ALIGNED)
     sections = (
         Section("constants", "weights", weights, "exact"),
         Section("constants", "tables", tables, "exact"),
-        Section("state", "state", state, "exact"),
+        *[Section("state", "learnt", learnt, "exact")] * bool(learnt),
+        Section("state", "state", state - learnt, "exact"),
         Section("state", "sums", rest, "exact"),
     )
     return Footprint(sections, {})
+
+
+def _learnt(context: Mapping[str, Any]) -> int:
+    """The bytes of `snn_learnt`, 0 where nothing learns; its widest members have 32 bits."""
+    if not context["learning"]:
+        return 0
+    members = [(_U32, 1), *((each["type"], each["length"]) for each in context["learnt_fields"])]
+    members += [(_U32, 1)] * bool(context["rewarded"])
+    return sum(struct_bytes(members, [(_BYTE, 1)], _U32.bytes))

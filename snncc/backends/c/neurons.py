@@ -7,7 +7,7 @@ and differ in their parameters. Types are the narrowest that the proof allows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,6 +80,7 @@ class Kind:
     counter: CType
     before: CType | None
     ring: bool
+    learnt: bool = False
 
     @property
     def input_factor(self) -> str:
@@ -112,13 +113,17 @@ class Kind:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """An array of the state struct, and what it holds after a reset: a number, a table, or None for zero."""
+    """An array of the state struct, and what it holds after a reset: a number, a table, or None for zero.
+
+    One that is `learnt` lies in another struct, and holds that only before the first sample.
+    """
 
     name: str
     type: CType
     length: int
     initial: str | None = None
     initial_table: Table | None = None
+    learnt: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +163,7 @@ def compile_population(ident: str, op: Population, at: Setting) -> Neurons:
         input_shift=op.input_shift + at.exponent,
         membrane=_stage(kept, "keep_v", op.membrane, proof.membrane, before),
         current=_stage(kept, "keep_i", op.current, proof.current) if op.current and proof.current else None,
-        adapt=_stage(kept, "keep_a", op.adapt, proof.adapt) if op.adapt and proof.adapt else None,
+        adapt=_adapt_stage(kept, op, proof.adapt) if proof.adapt else None,
         parameters=kept.rest(),
         fires=op.fire is not None,
         inclusive=op.fire is not None and op.fire.inclusive,
@@ -171,6 +176,7 @@ def compile_population(ident: str, op: Population, at: Setting) -> Neurons:
         counter=wire((0, op.refractory)),
         before=before,
         ring=at.ring,
+        learnt=op.adapt is not None and op.adapt.learnt,
     )
     fields = tuple(_fields(ident, op, kind, at.layout))
     tables = (*kept.tables, *(each.initial_table for each in fields if each.initial_table))
@@ -259,6 +265,21 @@ def _stays(op: Population) -> bool:
     return fire.max_spikes * min(least, 0) >= register.lo
 
 
+def _adapt_stage(kept: _Parameters, op: Population, verdict: Verdict) -> Stage:
+    """A learnt adaptation does not decay within a step, and its type is its register's, as it is saved in files."""
+    adapt = op.adapt
+    assert adapt
+    if not adapt.learnt:
+        return _stage(kept, "keep_a", adapt, verdict)
+    still = replace(adapt, decay=replace(adapt.decay, amount=np.zeros((), np.int64)))
+    return replace(_stage(kept, "keep_a", still, verdict), type=saved_type(adapt.register))
+
+
+def saved_type(register: Register) -> CType:
+    """The type of a learnt adaptation."""
+    return narrowest((register.lo, register.hi))
+
+
 def _product(decay: Decay, largest: int) -> int:
     """The greatest |x * (2**k - d)|, with what rounding adds."""
     return largest * magnitude(span_of((1 << decay.bits) - decay.amount)) + (1 << decay.bits)
@@ -318,12 +339,13 @@ def _fields(ident: str, op: Population, kind: Kind, layout: Layout) -> Iterator[
             continue
         per, initial = compacted(state.initial, op.shape, layout)
         field = f"{ident}_{name}"
+        learnt = name == "a" and kind.learnt
         if per == "population":
             start = literal(int(initial[0])) if initial[0] else None
-            yield Field(field, stage.type, op.size, start)
+            yield Field(field, stage.type, op.size, start, learnt=learnt)
         else:
             full = layout.arrange(np.broadcast_to(state.initial, op.shape).reshape(-1))
-            yield Field(field, stage.type, op.size, None, table(f"snn_{field}_initial", stage.type, full))
+            yield Field(field, stage.type, op.size, None, table(f"snn_{field}_initial", stage.type, full), learnt)
     if op.refractory:
         yield Field(f"{ident}_refractory", kind.counter, op.size)
     if kind.before:

@@ -15,6 +15,7 @@ from snncc.analysis.proof import Proof
 from snncc.backends.c.layout import Layout, layouts
 from snncc.backends.c.names import identifiers
 from snncc.backends.c.neurons import Field, Neurons, Setting, compile_population
+from snncc.backends.c.plastic import Lesson, lesson, plastic_synapse
 from snncc.backends.c.synapses import Compiled, Ends, acc_type, compile_synapse
 from snncc.backends.c.tables import Table, table
 from snncc.backends.c.widths import CType, narrowest_unsigned, wire
@@ -62,6 +63,7 @@ class Link:
     delay: int
     compiled: Compiled
     own_delays: Table | None
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,11 @@ class Plan:
     def tail(self) -> int:
         """The steps after a sample's last until everything has come out."""
         return max([self.last_start, *(each.latency for each in self.outputs.values())])
+
+    @cached_property
+    def lessons(self) -> tuple[Lesson, ...]:
+        """The plastic groups, in the order in which they learn within a step."""
+        return tuple(link.lesson for step in self.steps for link in step.links if link.lesson)
 
     @property
     def windows(self) -> bool:
@@ -188,7 +195,14 @@ class Plan:
         op, (delay, own) = self._synapse(name), self._delay(name)
         sender = self.senders[source_of(self.network, name)[0]]
         ends = Ends(sender.layout, target, acc, sender.type if sender.graded else None)
-        compiled = self.synthesis(self.ident[name], op, op.exponent - exponent, ends)
+        ident, shift = self.ident[name], op.exponent - exponent
+        if op.plasticity:
+            compiled, fed = plastic_synapse(ident, op, ends), self.network.outgoing(name)[0].target
+            population, types = self.network[fed], (self.event, self.senders[fed].type, sender.type)
+            assert isinstance(population, Population)
+            learns = lesson(ident, op, compiled, ends, shift, types, population.start)
+            return Link(name, ident, sender, delay, compiled, None, learns)
+        compiled = self.synthesis(ident, op, shift, ends)
         kept = None
         if own is not None:
             steps = sender.layout.arrange(own)
@@ -210,4 +224,5 @@ def ring_fields(sender: Sender) -> list[tuple[str, CType, tuple[int, ...]]]:
 def state_fields(step: Step) -> list[tuple[str, CType, tuple[int, ...]]]:
     """The arrays of a population: its states, then what it sends."""
     states: tuple[Field, ...] = step.neurons.fields
-    return [(each.name, each.type, (each.length,)) for each in states] + ring_fields(step.sender)
+    own = [(each.name, each.type, (each.length,)) for each in states if not each.learnt]
+    return own + ring_fields(step.sender)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.building import compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
+from snncc.backends.c.learnt import learnt_bytes, read_learnt
 from snncc.backends.c.widths import wire
 from snncc.chip import Chip
-from snncc.integers import Network, Population, Source, synapses_of
+from snncc.integers import Network, Population, Source, learns, synapses_of, takes_reward
 from snncc.linear import LinearMap, synapse_count
 
 _FILES = ("main.c", "network.c", "network.h", "weights.c", "weights.h")
@@ -42,9 +44,14 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
 def _execute(command: Sequence[str], scratch: Path, network: Network, batch: Batch) -> Result:
     """Run a built program on a batch, in `scratch` and by way of files there."""
     source = next(iter(network.of_kind(Source).values()))
-    given, taken = scratch / "input.bin", scratch / "output.bin"
+    given, taken, saved = (scratch / name for name in ("input.bin", "output.bin", "learnt.bin"))
     with given.open("wb") as file:
-        write_input(file, batch, wire((source.lowest, source.highest)))
+        write_input(file, batch, wire((source.lowest, source.highest)), rewarded=takes_reward(network))
+    if learns(network):
+        command = [*command, *["-f"] * batch.frozen, "-s", saved.name]
+        if batch.learnt:
+            Path(scratch, "before.bin").write_bytes(learnt_bytes(network, batch.learnt))
+            command = [*command, "-l", "before.bin"]
     limit = _RUN_LIMIT + work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
     begun = time.perf_counter()
     try:
@@ -60,6 +67,8 @@ def _execute(command: Sequence[str], scratch: Path, network: Network, batch: Bat
         raise failed("the C program wrote no output")
     with taken.open("rb") as file:
         trace = read_output(file, network, batch)
+    if learns(network):
+        trace = replace(trace, learnt=read_learnt(network, saved.read_bytes(), saved.name))
     return Result(trace, {"seconds": seconds})
 
 

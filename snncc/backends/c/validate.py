@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
-from snncc.integers import Network, Output, Source
+from snncc.integers import Network, Output, Population, Source
 
 _MOST_NEURONS = 1 << 31  # indices, and the product of a slot and a size, are 32-bit
 
@@ -26,6 +28,7 @@ def expressible(network: Network) -> Iterator[Diagnostic]:
     yield from _one_source(network)
     yield from _plain_edges(network)
     yield from _sizes(network)
+    yield from _learnt(network)
 
 
 def _one_source(network: Network) -> Iterator[Diagnostic]:
@@ -41,6 +44,13 @@ def _plain_edges(network: Network) -> Iterator[Diagnostic]:
             yield Diagnostic("edge-gain", edge.target, f"reads {edge.source} times {edge.gain:g}: fold it into weights")
         if edge.delay and isinstance(network[edge.target], Output):
             yield Diagnostic("output-delay", edge.target, "an output reads its population without a delay")
+
+
+def _learnt(network: Network) -> Iterator[Diagnostic]:
+    for name, op in network.of_kind(Population).items():
+        if op.adapt and op.adapt.learnt and np.ptp(op.adapt.decay.amount):
+            message = "its learnt threshold decays at a rate of each neuron's own; a C program has one for all"
+            yield Diagnostic("learnt-decay", name, message, "give the rule one threshold.decay")
 
 
 def _sizes(network: Network) -> Iterator[Diagnostic]:

@@ -16,6 +16,7 @@ from snncc.diagnostics import CompileError
 from snncc.frontends.model import Model
 from snncc.frontends.onnx.dialect.functions import DOMAIN, layer_functions
 from snncc.frontends.onnx.dialect.kinds import Kind, kinds, neuron_function
+from snncc.frontends.onnx.dialect.write import LEARN
 from snncc.frontends.onnx.ports import decoder, steps
 from snncc.frontends.onnx.tensors import TensorReader, printable, text
 from snncc.graph import Edge, Graph
@@ -60,7 +61,8 @@ def read_dialect(proto: ModelProto, path: Path) -> Model | None:
     spikes = {node.name: node.output[0] for node in proto.graph.node if isinstance(graph.ops.get(node.name), Neuron)}
     exact = dict.fromkeys(spikes, 0.0)
     warnings = (*bad_count, *bad_kind)
-    return Model(printable(path.stem), graph, count, kind, spikes, exact, warnings)
+    learn = {key[len(LEARN) :]: value for key, value in properties.items() if key.startswith(LEARN)}
+    return Model(printable(path.stem), graph, count, kind, spikes, exact, warnings, learn=learn)
 
 
 @dataclass(eq=False)

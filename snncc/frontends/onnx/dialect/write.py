@@ -31,6 +31,7 @@ from snncc.layers import (
     SumPool2d,
 )
 
+LEARN = "snncc.learn."  # before the name of a synapse group, whose rule's text the property holds
 _IR = 9  # what ONNX Runtime 1.16 reads
 
 
@@ -246,7 +247,8 @@ class _Writer:
         functions = [self.functions[name] for name in sorted(self.functions)]
         made = helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=_IR)
         made.producer_name = "snncc"
-        said = {"snncc.steps": model.steps, "snncc.decoder": model.decoder}
+        said: dict[str, Any] = {"snncc.steps": model.steps, "snncc.decoder": model.decoder}
+        said |= {f"{LEARN}{name}": text for name, text in model.learn.items()}
         helper.set_model_props(made, {key: str(value) for key, value in said.items() if value is not None})
         return made
 

@@ -1,0 +1,281 @@
+"""Makes synapse groups of a network plastic: a rule's parts become the integers of a group's own grid.
+
+Before a network is quantised, a group that learns gets the greatest weights that it may ever have, so that grids and
+registers are chosen for these; after it, the weights that it begins with, on the grid that came of it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snncc.arrays import Array, Floats, frozen
+from snncc.chip import Chip
+from snncc.diagnostics import Diagnostic, check
+from snncc.graph import Graph
+from snncc.integers import (
+    Adapt,
+    Decay,
+    Factor,
+    IntOp,
+    Network,
+    Normalisation,
+    Plasticity,
+    Population,
+    Register,
+    Source,
+    SpikeTrace,
+    Synapse,
+    Term,
+    source_of,
+)
+from snncc.layers import Layer, Linear, Neuron
+from snncc.linear import Conv, Dense, LinearMap, operator
+from snncc.passes.precision import Width
+from snncc.plasticity import largest_change
+from snncc.rules import FactorRule, Rule, TermRule, TraceRule, factor
+
+OPTION = "--learn"
+_FINEST = 64  # integers that stand for a rate, if the shift reaches that far
+_COARSEST = 4
+_MOST_SHIFT = 31
+_MOST_CHANGE = 1 << 60
+_MOST_DENSE = 1 << 26  # synapses of a group that learns
+_TRACE_DECAY = 12  # bits
+_COUNT = 255  # where counts of spikes end
+_EDGE = 0.75  # of the greatest weight: what one synapse is set to, so that the group lies on no coarser grid by chance
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one."""
+
+    rules: Mapping[str, Rule]
+    weights: Mapping[str, Floats]
+    greatest: Mapping[str, float]
+
+    @property
+    def widths(self) -> Mapping[str, Width]:
+        """The bits of the grids that groups lie on, sign included."""
+        return {name: 1 + rule.weight.highest.bit_length() for name, rule in self.rules.items()}
+
+
+def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
+    """The groups of a legal graph that learn, by the names of groups, or of populations that have one.
+
+    Raises CompileError: `unknown-layer`, `cannot-be-plastic`.
+    """
+    check(_unknown(graph, learn))
+    rules = {_group(graph, name): rule for name, rule in learn.items()}
+    check(fault for name, rule in rules.items() for fault in _unfit(graph, name, rule))
+    weights: dict[str, Floats] = {}
+    for name in rules:
+        op = graph[name]
+        assert isinstance(op, Linear)
+        weights[name] = _dense(op.map)
+    greatest = {
+        name: rule.weight.maximum or float(np.abs(weights[name]).max(initial=0.0)) for name, rule in rules.items()
+    }
+    return Lessons(rules, weights, greatest)
+
+
+def _unknown(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Iterator[Diagnostic]:
+    known = [name for name, op in graph.ops.items() if isinstance(op, (Linear, Neuron))]
+    for name in learn:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            guess = f"did you mean {close[0]}? " if close else ""
+            hint = f"{guess}there are {', '.join(known[:6])}"
+            yield Diagnostic("unknown-layer", OPTION, f"there are no synapses and no population called {name}", hint)
+        elif isinstance(graph[name], Neuron) and len(graph.incoming(name)) != 1:
+            groups = ", ".join(edge.source for edge in graph.incoming(name)) or "none"
+            message = f"{name} is fed by {groups}: name one of them"
+            yield Diagnostic("unknown-layer", OPTION, message)
+
+
+def _group(graph: Graph[Layer], name: str) -> str:
+    return graph.incoming(name)[0].source if isinstance(graph[name], Neuron) else name
+
+
+def _unfit(graph: Graph[Layer], name: str, rule: Rule) -> Iterator[Diagnostic]:
+    op = graph[name]
+    assert isinstance(op, Linear)
+    (edge,) = graph.outgoing(name)
+    target = graph[edge.target]
+    if isinstance(op.map, Conv):
+        message = "shares its weights, as a convolution does; a rule changes each synapse by itself"
+        yield Diagnostic("cannot-be-plastic", name, message, "let a fully connected layer learn")
+    elif op.map.in_size * op.map.out_size > _MOST_DENSE:
+        count = op.map.in_size * op.map.out_size
+        yield Diagnostic("cannot-be-plastic", name, f"has {count:,} synapses; up to {_MOST_DENSE:,} can learn")
+    elif not np.isfinite(op.map.weight).all() or not (rule.weight.maximum or np.abs(op.map.weight).max(initial=0.0)):
+        message = "has no weight from which the rule's highest could be taken"
+        yield Diagnostic("cannot-be-plastic", name, message, "give the rule a maximum: [weight] maximum = 1.0")
+    if isinstance(target, Neuron) and target.threshold is None and rule.traces:
+        message = f"feeds {edge.target}, which never fires; the rule would never see a spike of it"
+        yield Diagnostic("cannot-be-plastic", name, message, "let a layer before the read-out learn")
+    if isinstance(target, Neuron) and target.adapt and rule.threshold:
+        message = f"feeds {edge.target}, whose threshold adapts already, while the rule would learn another adaptation"
+        yield Diagnostic("cannot-be-plastic", name, message, "take [threshold] out of the rule")
+
+
+def _dense(linear: LinearMap) -> Floats:
+    if isinstance(linear, Dense):
+        return linear.weight.astype(np.float64)
+    return operator(linear, np.float64)(np.eye(linear.in_size)).T
+
+
+def widened(graph: Graph[Layer], given: Lessons) -> Graph[Layer]:
+    """The graph with the greatest weights that its groups may have."""
+    ops: dict[str, Layer] = dict(graph.ops)
+    for name, rule in given.rules.items():
+        op = ops[name]
+        assert isinstance(op, Linear)
+        weight = np.full(given.weights[name].shape, given.greatest[name])
+        if rule.weight.lowest < 0:
+            weight[:, 1::2] *= -1
+        weight.flat[0] = given.greatest[name] * _EDGE if weight.size > 1 else given.greatest[name]
+        ops[name] = replace(op, map=Dense(weight))
+    return Graph(ops, graph.edges)
+
+
+def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
+    """The quantised network, its groups plastic.
+
+    Raises CompileError: `rule-too-fine` where no integers stand for a rate or a jump, `learn-range` where other
+    synapses keep a group from the whole of its weights' range, `signed-input` where it reads negative values.
+    """
+    ops: dict[str, IntOp] = dict(network.ops)
+    faults: list[Diagnostic] = []
+    for name, rule in given.rules.items():
+        synapse = ops[name]
+        assert isinstance(synapse, Synapse)
+        target = network.outgoing(name)[0].target
+        found = int(synapse.map.weight.max(initial=0))
+        faults += _off_range(network, name, rule, found)
+        scale = rule.weight.highest / given.greatest[name]
+        start = np.clip(np.rint(given.weights[name] * scale), rule.weight.lowest, rule.weight.highest)
+        plasticity = integer_rule(rule, given.weights[name].shape[1], seed)
+        faults += _too_fine(name, rule, plasticity)
+        ops[name] = replace(synapse, map=Dense(frozen(start.astype(np.int16))), plasticity=plasticity)
+        population = ops[target]
+        assert isinstance(population, Population)
+        if rule.threshold:
+            ops[target] = _learning(population, rule, chip)
+            faults += _no_jump(target, ops[target])
+    check(faults)
+    return Graph(ops, network.edges)
+
+
+def _off_range(network: Network, name: str, rule: Rule, found: int) -> Iterator[Diagnostic]:
+    if found != rule.weight.highest:
+        message = f"its greatest weight is {found:,} beside the other synapses of its population"
+        hint = "make the others smaller, or the rule's maximum larger"
+        yield Diagnostic("learn-range", name, f"{message}; the rule's is {rule.weight.highest:,}", hint)
+    source = network[source_of(network, name)[0]]
+    if isinstance(source, Source) and source.signed:
+        message = "reads values that may be negative; a rule speaks of spikes"
+        yield Diagnostic("signed-input", name, message, "shift the input so that it is never negative")
+
+
+def _too_fine(name: str, rule: Rule, made: Plasticity) -> Iterator[Diagnostic]:
+    for (term, given), each in zip(rule.terms.items(), made.terms, strict=True):
+        if abs(each.rate) < _COARSEST:
+            message = f"term.{term} changes weights by {given.rate:g} of their range, too little for {made.shift} bits"
+            hint = "raise the rate, take fewer bits for its traces, or more guard bits for the weights"
+            yield Diagnostic("rule-too-fine", name, message, hint)
+    if largest_change(made) >= _MOST_CHANGE:
+        message = "its terms multiply so many bits that their sum does not fit 60"
+        yield Diagnostic("rule-too-fine", name, message, "take fewer bits for its traces")
+
+
+def _no_jump(name: str, op: IntOp) -> Iterator[Diagnostic]:
+    assert isinstance(op, Population)
+    assert op.adapt
+    if not op.adapt.jump.any():
+        message = "its learnt threshold would jump by less than the integer 1"
+        yield Diagnostic("rule-too-fine", name, message, "raise threshold.jump, or compile with more --weight-bits")
+
+
+def integer_rule(rule: Rule, sources: int, seed: int) -> Plasticity:
+    """The rule in integers, for groups with so many sources."""
+    sides = {side: [n for n, each in rule.traces.items() if each.of == side] for side in ("pre", "post")}
+    pre, post = (tuple(_trace(rule.traces[name]) for name in sides[side]) for side in ("pre", "post"))
+    reals = [_rate(rule, term) for term in rule.terms.values()]
+    shift = max(0, min(_MOST_SHIFT, math.ceil(math.log2(_FINEST / min(map(abs, reals))))))
+    terms = tuple(
+        Term(
+            term.on,
+            round(math.ldexp(real, shift)),
+            tuple(_factor(rule, sides, each) for each in _factors(term)),
+            _factor(rule, sides, found) if term.per and (found := factor(term.per)) else None,
+        )
+        for term, real in zip(rule.terms.values(), reals, strict=True)
+    )
+    weight = rule.weight
+    whole = None
+    if weight.normalise:
+        whole = Normalisation(max(1, round(weight.normalise * weight.stored * sources)), weight.normalise_every)
+    stochastic = rule.rounding == "stochastic"
+    base = pre, post, terms, weight.lowest, weight.highest, weight.guard, shift, rule.period, whole, rule.reward
+    return Plasticity(*base, stochastic=stochastic, seed=seed)
+
+
+def _trace(trace: TraceRule) -> SpikeTrace:
+    none = Decay(np.zeros((), np.int64), 0, "floor")
+    if trace.kind in ("count", "flag"):
+        flag = trace.kind == "flag"
+        return SpikeTrace(none, 1, 1 if flag else _COUNT, latest=flag, cleared=flag)
+    amount = round((1 - math.exp(-1 / trace.time_constant)) * (1 << _TRACE_DECAY))
+    decay = Decay(np.asarray(max(1, amount)), _TRACE_DECAY, "floor")
+    return SpikeTrace(decay, trace.unit, (1 << trace.bits) - 1, latest=trace.kind == "latest")
+
+
+def _factors(term: TermRule) -> list[FactorRule]:
+    return [found for each in term.factors if (found := factor(each))]
+
+
+def _unit(rule: Rule, found: FactorRule) -> int:
+    """The integer that stands for 1 of a factor."""
+    if found.name == "w":
+        return rule.weight.stored
+    return rule.traces[found.name].unit if found.name in rule.traces else 1
+
+
+def _rate(rule: Rule, term: TermRule) -> float:
+    """What stored weights change by for factors of the integer 1."""
+    units = math.prod(_unit(rule, each) for each in _factors(term))
+    per = factor(term.per) if term.per else None
+    return term.rate * rule.weight.stored * (_unit(rule, per) if per else 1) / units
+
+
+def _factor(rule: Rule, sides: Mapping[str, list[str]], found: FactorRule) -> Factor:
+    offset = round(found.offset * _unit(rule, found))
+    if found.name == "w":
+        return Factor("weight", 0, found.sign, offset)
+    if found.name == "reward":
+        return Factor("reward", 0, found.sign, offset)
+    side = rule.traces[found.name].of
+    number = sides[side].index(found.name)
+    if not found.most:
+        return Factor(side, number, found.sign, offset)
+    variable = "most pre" if side == "pre" else "most post"
+    return Factor(variable, number, found.sign, offset, found.divisor)
+
+
+def _learning(population: Population, rule: Rule, chip: Chip) -> Population:
+    """The population with a learnt threshold."""
+    assert rule.threshold
+    assert population.fire
+    threshold = population.fire.threshold
+    high = int(np.max(np.abs(threshold))) * rule.threshold.most
+    register = Register(0, min(int(high), chip.membrane.register.hi), "saturate")
+    bits = chip.membrane.decay_bits[1]  # a product that comes once a sample may be wide
+    amount = round(rule.threshold.decay * (1 << bits))
+    decay = Decay(np.asarray(amount), bits, chip.membrane.rounding)
+    jump: Array = np.rint(np.abs(threshold) * rule.threshold.jump).astype(np.int64)
+    return replace(population, adapt=Adapt(decay, register, jump, learnt=True))

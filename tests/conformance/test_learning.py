@@ -1,0 +1,108 @@
+"""Random networks that learn, on every backend that can: spikes, membranes, weights and thresholds, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, reject, settings
+
+from snncc.analysis.proof import prove
+from snncc.backends.base import Batch, Job, unteachable
+from snncc.diagnostics import CompileError
+from snncc.integers import Learnt, Population, Synapse, learns
+from snncc.passes.retime import retime
+from snncc.runner import Trace
+from snncc.semantics import frozen_network, run
+from snncc.verify import compare
+from tests.conformance.backends import CANDIDATES, LATE, SLOWLY_BUILT, Candidate, each_variant
+from tests.lessons import Lesson, lessons
+
+TEACHABLE = [each for each in CANDIDATES if each.backend.learns]
+TEACHABLE += [
+    replace(each, label=f"{each.label}, a step late", chip=replace(each.chip, delay=LATE.delay)) for each in TEACHABLE
+]
+
+
+def taught(candidate: Candidate, lesson: Lesson, learnt: Learnt | None, *, frozen: bool = False) -> Trace:
+    network = retime(lesson.network, candidate.chip)
+    assert not list(candidate.backend.validate(network, candidate.chip))
+    x, lengths = lesson.case.x, lesson.case.lengths
+    with TemporaryDirectory() as scratch:
+        for name, content in candidate.backend.emit(Job("lesson", network, prove(network), candidate.chip)).items():
+            Path(scratch, name).write_bytes(content)
+        batch = Batch(x.reshape(*x.shape[:2], -1), lengths, learnt, lesson.reward, frozen)
+        return candidate.backend.run(Path(scratch), network, candidate.chip, batch, True).trace
+
+
+def holds(candidate: Candidate, examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(lessons())
+    def conforms(lesson: Lesson) -> None:
+        try:
+            retime(lesson.network, candidate.chip)
+        except CompileError:
+            reject()
+        names, x, lengths = tuple(lesson.network.of_kind(Population)), lesson.case.x, lesson.case.lengths
+        expected = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward)
+        found = taught(candidate, lesson, None)
+        difference = compare(expected, found, names).difference
+        assert difference is None, f"{difference}, {lesson.network.text()}"
+        if expected.learnt:
+            again = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward, learnt=expected.learnt)
+            assert compare(again, taught(candidate, lesson, found.learnt), names).difference is None
+            still = run(frozen_network(lesson.network, expected.learnt), x, lengths=lengths, record=names)
+            frozen = taught(candidate, lesson, found.learnt, frozen=True)
+            assert compare(replace(still, learnt=expected.learnt), frozen, names).difference is None
+
+    conforms()
+
+
+@pytest.mark.parametrize("candidate", TEACHABLE, ids=lambda each: each.label)
+def test_random_networks_learn_the_same_bits(candidate: Candidate) -> None:
+    holds(candidate, 12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "candidate", [*TEACHABLE, *(each for each in SLOWLY_BUILT if each.backend.learns)], ids=lambda each: each.label
+)
+def test_many_random_networks_learn_the_same_bits(candidate: Candidate) -> None:
+    holds(candidate, 150)
+
+
+@each_variant
+def test_a_backend_that_cannot_learn_refuses(candidate: Candidate) -> None:
+    @settings(max_examples=5)
+    @given(lessons())
+    def refuses(lesson: Lesson) -> None:
+        found = list(unteachable(candidate.backend, lesson.network))
+        assert bool(found) == (learns(lesson.network) and not candidate.backend.learns)
+        for each in found:
+            what = "weights" if isinstance(lesson.network[each.where], Synapse) else "threshold"
+            assert each.rule == "cannot-learn"
+            assert each.message == (
+                f"its {what} would have to be learnt on the device, which the {candidate.backend.name} backend has "
+                "no code for"
+            )
+
+    refuses()
+
+
+def test_a_difference_of_weights_is_found() -> None:
+    spikes = {"p": np.zeros((1, 1, 1), np.int64)}
+    ours = Trace({"y": spikes["p"]}, spikes, spikes, Learnt(4, {"w": np.array([[1, 2], [3, 4]])}, {"p": np.array([7])}))
+    assert compare(ours, ours, ["p"]).values == 3 + 5
+    other = replace(ours, learnt=replace(ours.learnt, weights={"w": np.array([[1, 2], [3, 5]])}))
+    difference = compare(ours, other, ["p"], first_sample=6).difference
+    assert str(difference) == (
+        "w: weight of synapse 1 -> 1 after sample 6: the reference gives 4, the target 5 (as stored)"
+    )
+    assert compare(ours, replace(ours, learnt=None), ["p"]).differing == 5
+    raised = replace(ours, learnt=replace(ours.learnt, adaptations={"p": np.array([8])}))
+    assert str(compare(ours, raised, ["p"]).difference) == (
+        "p: learnt threshold of neuron 0 after sample 0: the reference gives 7, the target 8"
+    )
