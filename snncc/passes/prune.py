@@ -219,7 +219,7 @@ def _worth(graph: Graph[Layer], name: str, unit: Unit, moments: Mapping[str, Mom
         squares = squares * moments[name].power.reshape(-1, *squares.shape[1:])
     if isinstance(linear, Sparse):
         sources = np.repeat(np.arange(linear.in_size), np.diff(linear.indptr))
-        total = np.bincount(sources, squares, linear.in_size)
+        total: Floats = np.bincount(sources, squares, linear.in_size).astype(np.float64)
     elif isinstance(linear, Dense):
         total = _sum(squares, 0)
     else:

@@ -77,6 +77,7 @@ def _moments(linear: LinearMap, x: Array) -> Moments:
     if isinstance(linear, Sparse):
         power = (x.astype(np.float64) ** 2).sum(axis=0)  # of whole numbers, exact in any order
         return Moments(np.repeat(power, np.diff(linear.indptr)), None)
+    assert isinstance(linear, (Dense, Conv))
     powers: list[Floats] = []
     squares: list[Floats] = []
     for rows, read in readers(linear, x):
@@ -84,7 +85,6 @@ def _moments(linear: LinearMap, x: Array) -> Moments:
         powers.append(np.broadcast_to((read**2).sum(axis=0), (count, read.shape[1])))
         if read.shape[1] <= _WIDEST:
             squares.append(read.T @ read)
-    assert isinstance(linear, (Dense, Conv))
     return Moments(np.concatenate(powers), np.stack(squares) if len(squares) == len(powers) else None)
 
 
