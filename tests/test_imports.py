@@ -25,13 +25,14 @@ ORDER = (
         "importing",
         "classics",
         "compiler",
+        "training",
         "estimation",
         "allocation",
         "exploring",
         "explanation",
         "deploy",
     ),
-    *("views", "fit_views", "pages", "cli", "__main__"),
+    *("views", "fit_views", "learning_views", "pages", "cli", "__main__"),
 )
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
@@ -50,6 +51,7 @@ TESTED_THROUGH = {
     "views": "cli",
     "fit_views": "cli",
     "classics": "cli",
+    "learning_views": "cli",
     "program": "cli",
     "compiler": "cli",
     "importing": "cli",

@@ -1,4 +1,4 @@
-"""The commands about learning: new networks that learn without labels."""
+"""The commands about learning: new networks that learn without labels, and learning from a stream of data."""
 
 from __future__ import annotations
 
@@ -33,3 +33,47 @@ def new(
     except CompileError as error:
         screen.fail(error, 2)
     screen.say("wrote {0}; next: snncc compile {0} -o DIR".format(printable(str(output))))
+
+
+def learn(
+    folder: Annotated[Path, typer.Argument(help="A compiled folder of a network that learns.", metavar="DIR")],
+    input_: Annotated[Path, typer.Option("--input", help="The .npz file to learn from.", show_default=False)],
+    test: Annotated[Path, typer.Option(help="The .npz file to test with.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder for checkpoints and the report.", show_default=False)
+    ],
+    named: Annotated[
+        int, typer.Option("--labels-for-readout", min=1, help="Labelled samples of each class, to name neurons by.")
+    ] = 10,
+    dynamic: Annotated[bool, typer.Option(help="Show one class after another, and test after each.")] = False,
+    every: Annotated[int, typer.Option("--test-every", min=0, help="Test after so many samples.")] = 0,
+    rate: Annotated[float, typer.Option(help="How likely the greatest static input spikes in a step.")] = 0.25,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of static input.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Samples between two checkpoints.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Of the spikes of static input.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first samples of both files.")] = None,
+    json_: Json = False,
+) -> None:
+    """Learn from a stream of data on the target, name neurons with a few labels, and test; go on if it was stopped."""
+    from snncc import files, learning_views, training
+    from snncc.compiler import open_program
+    from snncc.pages.learning import page
+    from snncc.program import Program
+
+    screen = Screen(json_)
+    try:
+        with screen.progress("learn") as shown:
+            program = open_program(folder)
+            length = steps or program.steps or training.Course.steps
+            train, tested = (
+                program.data(path, steps=None if program.steps and steps is None else steps, limit=limit)
+                for path in (input_, test)
+            )
+            course = training.Course(length, rate, dynamic, every, named, batch, seed)
+            at = training.learn(program, train, tested, course, output, shown.count)
+            assert isinstance(program, Program)
+            files.replace_file(output / "report.html", page(program, at))
+    except CompileError as error:
+        screen.fail(error, 2)
+    screen.show(learning_views.learnt(at))
+    screen.say(f"wrote {printable(str(output / 'report.html'))}")

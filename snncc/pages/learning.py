@@ -1,0 +1,115 @@
+"""Puts a run of learning on a page: accuracy over time, receptive fields, weights, and what it took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from snncc.arrays import Ints
+from snncc.integers import Population, Source, Synapse, source_of
+from snncc.pages.figures import Figure
+from snncc.pages.page import Section, Table, render
+from snncc.program import Program
+from snncc.training import Exam, Progress, Work, receptive_fields
+
+_MOST_FIELDS = 400  # receptive fields on a page
+_BINS = 64
+
+
+def page(program: Program, at: Progress) -> bytes:
+    """The page of a run."""
+    last = at.exams[-1]
+    facts = [
+        ("samples learnt", f"{at.position:,}"),
+        ("steps", f"{at.learnt.steps:,}"),
+        ("accuracy", _share(last.overall)),
+    ]
+    if last.newest is not None:
+        facts += [("newest class", _share(last.of([last.newest]))), ("earlier classes", _share(last.earlier))]
+    return render(program.title, f"learnt on {program.chip.name}", facts, list(_sections(program, at)))
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"
+
+
+def _sections(program: Program, at: Progress) -> Iterator[Section]:
+    yield Section("Accuracy", "On test samples of the classes that had been shown by then.", _accuracy(at.exams), True)
+    for name, weight in receptive_fields(program.network, at.learnt).items():
+        op = program.network[name]
+        assert isinstance(op, Synapse)
+        source = program.network[source_of(program.network, name)[0]]
+        shape = source.shape if isinstance(source, (Source, Population)) else (op.map.in_size,)
+        note = (
+            f"What each neuron weighs its inputs with: the first {min(_MOST_FIELDS, len(weight)):,} of {len(weight):,}."
+        )
+        yield Section(f"Receptive fields of {name}", note, _fields(weight, shape), True)
+        yield Section(f"Weights of {name}", "How many synapses have which weight.", _histogram(weight))
+    yield Section("Operations", "Counted from spikes, a sample; testing includes naming the neurons.", _work(at))
+
+
+def _accuracy(exams: tuple[Exam, ...]) -> Figure:
+    x = [each.samples for each in exams]
+    lines: dict[str, list[float | None]] = {"all classes so far": [each.overall for each in exams]}
+    if exams[-1].newest is not None:
+        lines["newest class"] = [each.of([each.newest]) if each.newest is not None else None for each in exams]
+        lines["earlier classes"] = [each.earlier for each in exams]
+    data = [{"type": "scatter", "mode": "lines+markers", "name": n, "x": x, "y": y} for n, y in lines.items()]
+    axes = {"xaxis": {"title": {"text": "samples learnt"}}, "yaxis": {"range": [0, 1], "tickformat": ".0%"}}
+    return _plain(data, 360, **axes)
+
+
+def _fields(weight: Ints, shape: tuple[int, ...]) -> Figure:
+    """All fields side by side as one picture, with a line of nothing between them."""
+    height, width = _picture(weight.shape[1], shape)
+    shown = weight[:_MOST_FIELDS].reshape(-1, height, width)
+    across = math.ceil(math.sqrt(len(shown)))
+    down = math.ceil(len(shown) / across)
+    canvas = np.full((down * (height + 1), across * (width + 1)), np.nan)
+    for number, field in enumerate(shown):
+        y, x = number // across * (height + 1), number % across * (width + 1)
+        canvas[y : y + height, x : x + width] = field
+    z = [[None if math.isnan(value) else int(value) for value in row] for row in canvas.tolist()]
+    hidden = {"visible": False}
+    bar = {"title": {"text": "weight"}}
+    heat = {"type": "heatmap", "z": z, "colorscale": "Greys", "hoverinfo": "z", "colorbar": bar}
+    return _plain([heat], 640, xaxis=hidden, yaxis={**hidden, "autorange": "reversed", "scaleanchor": "x"})
+
+
+def _picture(inputs: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """As what picture a neuron's inputs are shown: their own if they have two axes, else a square, else a row."""
+    if len(shape) > 1:
+        return math.prod(shape[:-1]), shape[-1]
+    side = math.isqrt(inputs)
+    return (side, side) if side * side == inputs else (1, inputs)
+
+
+def _histogram(weight: Ints) -> Figure:
+    counts, edges = np.histogram(weight, bins=min(_BINS, max(2, int(np.ptp(weight)) + 1)))
+    middles = ((edges[1:] + edges[:-1]) / 2).tolist()
+    axes = {"xaxis": {"title": {"text": "weight"}}, "yaxis": {"type": "log", "title": {"text": "synapses"}}}
+    return _plain([{"type": "bar", "x": middles, "y": counts.tolist()}], 320, **axes)
+
+
+def _plain(data: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
+    margin = {"l": 60, "r": 20, "t": 20, "b": 50}
+    return {"data": data, "layout": {"height": height, "margin": margin, "autosize": True, **layout}}
+
+
+def _work(at: Progress) -> Table:
+    rows: Mapping[str, str] = {
+        "synaptic_events": "synaptic events",
+        "neuron_steps": "steps of neurons",
+        "weight_changes": "weights computed anew",
+        "trace_steps": "steps of traces",
+        "total": "together",
+    }
+    cells = ((words, _each(at.learning, key), _each(at.testing, key)) for key, words in rows.items())
+    return Table(("operation", "learning", "testing"), tuple(cells))
+
+
+def _each(work: Work, key: str) -> str:
+    return f"{getattr(work, key) / work.samples:,.0f}" if work.samples else "none"

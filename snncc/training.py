@@ -1,0 +1,360 @@
+"""Lets a compiled network learn from a stream of data without labels, names its neurons with a few, and tests it.
+
+The network runs on its own target. What it has learnt, and where in the stream it is, is written after every batch,
+whole or not at all, so that a run that was killed goes on with the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from snncc import files
+from snncc.arrays import Array, Ints
+from snncc.backends.base import Batch
+from snncc.data import Data
+from snncc.diagnostics import Diagnostic, check, fault
+from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, source_of
+from snncc.plasticity import draws, seen, untaught
+from snncc.program import CompiledModel, Program, no_progress
+from snncc.semantics import decode
+from snncc.serial import Reader, Writer
+
+CHECKPOINT = "checkpoint.json"
+_ENCODING = 2  # what draws are for, beside those of `plasticity`
+
+
+@dataclass(frozen=True)
+class Course:
+    """How to learn: `rate` is the probability with which the greatest input spikes in a step, for static input.
+
+    `classes` one after another if `dynamic`, else in the order of the data; tests after each class, or after every
+    `every` samples and in the end. `named` samples of each class name the neurons. `batch` samples lie between two
+    checkpoints. `seed` is of the spikes that static input is turned into.
+    """
+
+    steps: int = 100
+    rate: float = 0.25
+    dynamic: bool = False
+    every: int = 0
+    named: int = 10
+    batch: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Exam:
+    """How well classes are told apart after so many samples; `accuracy` by class that was tested, `newest` is last."""
+
+    samples: int
+    newest: int | None
+    accuracy: Mapping[int, float]
+    counts: Mapping[int, int]
+
+    def of(self, classes: list[int]) -> float | None:
+        """The accuracy over the samples of some classes."""
+        total = sum(self.counts[each] for each in classes)
+        return sum(self.accuracy[each] * self.counts[each] for each in classes) / total if total else None
+
+    @property
+    def overall(self) -> float | None:
+        return self.of(list(self.accuracy))
+
+    @property
+    def earlier(self) -> float | None:
+        """Over all classes but the newest."""
+        return self.of([each for each in self.accuracy if each != self.newest])
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a target did, counted from its spikes: per kind, in single operations."""
+
+    synaptic_events: int = 0
+    neuron_steps: int = 0
+    weight_changes: int = 0
+    trace_steps: int = 0
+    samples: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        mine, theirs = asdict(self), asdict(other)
+        return Work(**{key: mine[key] + theirs[key] for key in mine})
+
+    @property
+    def total(self) -> int:
+        return self.synaptic_events + self.neuron_steps + self.weight_changes + self.trace_steps
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a run is: `position` samples of the stream are learnt."""
+
+    position: int
+    learnt: Learnt
+    exams: tuple[Exam, ...] = ()
+    learning: Work = field(default_factory=Work)
+    testing: Work = field(default_factory=Work)
+
+
+Told = Callable[[int, int], None]
+
+
+def learn(
+    program: CompiledModel, train: Data, test: Data, course: Course, folder: Path, told: Told = no_progress
+) -> Progress:
+    """Learn the whole of `train`, going on from the checkpoint in `folder` if there is one.
+
+    `train` without its labels, but for those that name neurons; `test` with its labels. Raises CompileError:
+    `cannot-learn`, `bad-data`, `bad-checkpoint`.
+    """
+    if not isinstance(program, Program) or not learns(program.network):
+        message = "was compiled without anything that learns"
+        raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
+    check(_data_faults(train, test, course))
+    _make(folder)
+    order = _stream(train, course)
+    mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
+    at = restored(program.network, folder, mark)
+    with program.placed() as artefact:
+        school = _School(program, artefact, train, test, course)
+        stops = _stops(train, order, course)
+        while at.position < len(order):
+            stop = min(at.position + course.batch, *(each for each in stops if each > at.position))
+            learnt, work = school.taught(order[at.position : stop], at.learnt)
+            at = replace(at, position=stop, learnt=learnt, learning=at.learning + work)
+            if stop in stops:
+                exam, tested = school.examined(at.learnt, order[:stop])
+                at = replace(at, exams=(*at.exams, exam), testing=at.testing + tested)
+            save(at, folder, mark)
+            told(at.position, len(order))
+    return at
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.cannot_write(folder, files.reason(error)) from error
+
+
+def _data_faults(train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
+    for name, data in (("--input", train), ("--test", test)):
+        if data.y is None:
+            yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
+        if not len(data.x):
+            yield Diagnostic("bad-data", name, "has no samples")
+    if not 0 < course.rate <= 1:
+        yield Diagnostic("bad-option", "--rate", f"{course.rate:g} is no probability from above 0 to 1")
+
+
+def _stream(train: Data, course: Course) -> Ints:
+    """The order in which samples are learnt."""
+    assert train.y is not None
+    return np.argsort(train.y, kind="stable") if course.dynamic else np.arange(len(train.x))
+
+
+def _stops(train: Data, order: Ints, course: Course) -> list[int]:
+    """After how many samples to test."""
+    assert train.y is not None
+    if course.dynamic:
+        return [*(np.flatnonzero(np.diff(train.y[order])) + 1).tolist(), len(order)]
+    return [*(range(course.every, len(order), course.every) if course.every else ()), len(order)]
+
+
+def _digest(*sets: Data) -> int:
+    crc = 0
+    for data in sets:
+        for array in (data.x, data.lengths, data.y):
+            crc = zlib.crc32(np.ascontiguousarray(array), crc)
+    return crc
+
+
+def encoded(x: Array, first: Ints, course: Course) -> Array:
+    """Spikes (samples, steps, size) of static values (samples, size) in 0..1; `first` numbers the samples.
+
+    A value spikes in a step with its own probability times the rate, by draws that depend on nothing but the seed,
+    the sample's number, the step and the channel.
+    """
+    index = np.arange(x.shape[1])
+    limit = np.rint(x * course.rate * (1 << 24)).astype(np.int64)
+    spikes = np.empty((len(x), course.steps, x.shape[1]), np.uint8)
+    for row, number in enumerate(first.tolist()):
+        counts = number * course.steps + np.arange(course.steps)[:, None]
+        spikes[row] = draws(course.seed, counts, _ENCODING, index, 24) < limit[row]
+    return spikes
+
+
+@dataclass(eq=False)
+class _School:
+    """A program on its target, with the data that it learns; private to `learn`."""
+
+    program: Program
+    artefact: Path
+    train: Data
+    test: Data
+    course: Course
+
+    def batch(self, data: Data, rows: Ints, offset: int) -> Batch:
+        """Some samples as the network reads them; `offset` keeps the draws of two data sets apart."""
+        x, size = data.x[rows], int(np.prod(self.program.source.shape))
+        if x.ndim > 1 + len(self.program.source.shape):
+            return Batch(x.reshape(len(x), x.shape[1], size).astype(np.int64), data.lengths[rows])
+        top = 255.0 if data.x.dtype == np.uint8 and data.x.max(initial=0) > 1 else 1.0
+        values = np.clip(x.reshape(len(x), size) / top, 0.0, 1.0)
+        spikes = encoded(values, rows + offset, self.course)
+        return Batch(spikes, np.full(len(x), self.course.steps, np.int64))
+
+    def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work]:
+        batch = replace(self.batch(self.train, rows, 0), learnt=learnt)
+        trace = self.program.backend.run(self.artefact, self.program.network, self.program.chip, batch, True).trace
+        assert trace.learnt
+        return trace.learnt, work_of(self.program.network, batch, trace.spikes)
+
+    def scores(self, data: Data, rows: Ints, learnt: Learnt, offset: int) -> tuple[Ints, Work]:
+        """The spikes of each neuron, (samples, neurons), when nothing is learnt."""
+        found: list[Array] = []
+        work = Work()
+        ((name, output),) = list(self.program.network.of_kind(Output).items())[:1]
+        for start in range(0, len(rows), self.course.batch):
+            part = rows[start : start + self.course.batch]
+            batch = replace(self.batch(data, part, offset), learnt=learnt, frozen=True)
+            trace = self.program.backend.run(self.artefact, self.program.network, self.program.chip, batch, True).trace
+            found.append(decode(trace.outputs[name], output.decoder, batch.lengths))
+            work += work_of(self.program.network, batch, trace.spikes)
+        return np.concatenate(found), work
+
+    def examined(self, learnt: Learnt, past: Ints) -> tuple[Exam, Work]:
+        """Neurons are named by a few samples of those that were learnt; classes that were never shown are left out."""
+        assert self.train.y is not None
+        assert self.test.y is not None
+        labels = self.train.y[past]
+        shown = np.unique(labels)
+        naming = np.concatenate([past[labels == each][-self.course.named :] for each in shown])
+        answers, named = self.scores(self.train, naming, learnt, 0)
+        names = neuron_classes(answers, self.train.y[naming], shown)
+        tested = np.flatnonzero(np.isin(self.test.y, shown))
+        scores, work = self.scores(self.test, tested, learnt, len(self.train.x))
+        guesses, truth = classified(scores, names, shown), self.test.y[tested]
+        right = {int(each): float((guesses[truth == each] == each).mean()) for each in shown if (truth == each).any()}
+        counts = {each: int((truth == each).sum()) for each in right}
+        newest = int(labels[-1]) if self.course.dynamic else None
+        return Exam(len(past), newest, right, counts), named + work
+
+
+def neuron_classes(answers: Ints, labels: Ints, classes: Ints) -> Ints:
+    """The class that each neuron answers most to, (neurons,); -1 for silent ones. Ties go to the lowest class."""
+    means = np.stack([answers[labels == each].mean(axis=0) for each in classes])
+    return np.where(means.max(axis=0) > 0, classes[means.argmax(axis=0)], -1)
+
+
+def classified(scores: Ints, names: Ints, classes: Ints) -> Ints:
+    """The class whose neurons spike most on average, for each sample; ties, and silence, go to the lowest class."""
+    silent = np.zeros(len(scores))
+    votes = [scores[:, names == each].mean(axis=1) if (names == each).any() else silent for each in classes]
+    return classes[np.stack(votes, axis=1).argmax(axis=1)]
+
+
+def work_of(network: Network, batch: Batch, spikes: Mapping[str, Array]) -> Work:
+    """What running a batch takes, counted from its spikes; learning too, unless the batch is frozen."""
+    sent = dict.fromkeys(network.of_kind(Source), batch.x) | dict(spikes)
+    steps, samples = int(batch.lengths.sum()), len(batch.x)
+    events = changes = traces = 0
+    for name, op in network.of_kind(Synapse).items():
+        source = np.count_nonzero(sent[source_of(network, name)[0]], axis=(0, 1))
+        fanout = np.count_nonzero(op.map.weight, axis=0) if op.plasticity is None else op.map.out_size
+        events += int((source * fanout).sum())
+        if op.plasticity and not batch.frozen:
+            own = _changes(network, name, op, batch, sent)
+            changes, traces = changes + own, traces + steps * _traces(op)
+    neurons = steps * sum(op.size for op in network.of_kind(Population).values())
+    return Work(events, neurons, changes, traces, samples)
+
+
+def _changes(network: Network, name: str, op: Synapse, batch: Batch, sent: Mapping[str, Array]) -> int:
+    """How many weights are computed anew: at events, periodically, and when they are normalised."""
+    rule = op.plasticity
+    assert rule
+    triggers = {term.when for term in rule.terms}
+    every = op.map.in_size * op.map.out_size
+    sources = np.count_nonzero(sent[source_of(network, name)[0]])
+    targets = np.count_nonzero(sent[network.outgoing(name)[0].target])
+    found = sources * op.map.out_size * ("pre" in triggers) + targets * op.map.in_size * ("post" in triggers)
+    found += int((batch.lengths // rule.period).sum()) * every * ("period" in triggers)
+    if rule.normalisation:
+        often = rule.normalisation.every
+        found += every * (int((batch.lengths // often).sum()) if often else len(batch.x))
+    return int(found)
+
+
+def _traces(op: Synapse) -> int:
+    assert op.plasticity
+    return op.map.in_size * len(op.plasticity.pre) + op.map.out_size * len(op.plasticity.post)
+
+
+def receptive_fields(network: Network, learnt: Learnt) -> Mapping[str, Ints]:
+    """The weights (out_size, in_size) of each plastic group as neurons see them."""
+    found: dict[str, Ints] = {}
+    for name, weight in learnt.weights.items():
+        op = network[name]
+        assert isinstance(op, Synapse)
+        assert op.plasticity
+        found[name] = seen(op.plasticity, weight)
+    return found
+
+
+def save(at: Progress, folder: Path, mark: int) -> None:
+    """Write a checkpoint: a line with a checksum, a line of JSON, and the bytes of the arrays that it names."""
+    writer = Writer()
+    exams = [
+        {**asdict(each), "accuracy": list(each.accuracy.items()), "counts": list(each.counts.items())}
+        for each in at.exams
+    ]
+    plain = {
+        "mark": mark,
+        "position": at.position,
+        "steps": at.learnt.steps,
+        "weights": {name: writer.plain(each) for name, each in at.learnt.weights.items()},
+        "adaptations": {name: writer.plain(each) for name, each in at.learnt.adaptations.items()},
+        "exams": exams,
+        "learning": asdict(at.learning),
+        "testing": asdict(at.testing),
+    }
+    body = bytes(writer.blob)
+    text = json.dumps(plain)
+    head = json.dumps({"crc": zlib.crc32(text.encode(), zlib.crc32(body)), "bytes": len(body)})
+    files.replace_file(folder / CHECKPOINT, f"{head}\n{text}\n".encode() + body)
+
+
+def restored(network: Network, folder: Path, mark: int) -> Progress:
+    """The checkpoint of a folder, or the beginning where there is none; raises CompileError (`bad-checkpoint`)."""
+    path = folder / CHECKPOINT
+    if files.kind(path) == "nothing":
+        return Progress(0, untaught(network))
+    try:
+        content = files.content(path)
+    except OSError as error:
+        raise fault("bad-checkpoint", str(path), f"cannot be read: {files.reason(error)}") from error
+    hint = "give another folder to begin anew, or the same data, options and program to go on"
+    try:
+        head_text, text, body = content.split(b"\n", 2)
+        head, plain = json.loads(head_text), json.loads(text)
+        sound = len(body) == head["bytes"] and zlib.crc32(text, zlib.crc32(body)) == head["crc"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise fault("bad-checkpoint", str(path), "is damaged", hint) from error
+    if not sound:
+        raise fault("bad-checkpoint", str(path), f"is damaged: {len(body):,} of {head['bytes']:,} bytes", hint)
+    if plain["mark"] != mark:
+        raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", hint)
+    reader = Reader(str(path), body)
+    weights = {name: reader.value(Array, each, name) for name, each in plain["weights"].items()}
+    adaptations = {name: reader.value(Array, each, name) for name, each in plain["adaptations"].items()}
+    exams = tuple(
+        Exam(each["samples"], each["newest"], dict(each["accuracy"]), dict(each["counts"])) for each in plain["exams"]
+    )
+    learnt = Learnt(plain["steps"], weights, adaptations)
+    return Progress(plain["position"], learnt, exams, Work(**plain["learning"]), Work(**plain["testing"]))

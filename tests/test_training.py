@@ -1,0 +1,125 @@
+"""Learning from a stream: naming neurons, tests after each class, and checkpoints that survive a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snncc import classics, compiler
+from snncc.data import Data
+from snncc.diagnostics import CompileError
+from snncc.program import Program
+from snncc.semantics import run
+from snncc.training import CHECKPOINT, Course, classified, encoded, learn, neuron_classes, restored
+
+SHAPE = classics.Shape(16, 8, steps=20, threshold=60.0)
+COURSE = Course(steps=20, rate=0.5, dynamic=True, named=4, batch=5)
+
+
+def program(seed: int = 0) -> Program:
+    made = compiler.compile(classics.make("spikedyn", replace(SHAPE, seed=seed)))
+    assert isinstance(made, Program)
+    return made
+
+
+def patterns(samples: int, seed: int) -> Data:
+    """Two classes: the upper or the lower half is bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, samples)
+    x = np.where((np.arange(16) < 8)[None] == (y == 0)[:, None], 230, 5).astype(np.uint8)
+    return Data(x, np.full(samples, 20), y)
+
+
+def test_two_patterns_are_told_apart(tmp_path: Path) -> None:
+    at = learn(program(), patterns(40, 1), patterns(30, 2), COURSE, tmp_path)
+    assert at.position == 40
+    assert at.learnt.steps == 40 * 20
+    assert [exam.newest for exam in at.exams] == [0, 1]
+    assert at.exams[0].earlier is None
+    assert at.exams[-1].overall == 1.0
+    assert at.learning.weight_changes == 40 * (2 + 1) * 16 * 8  # every ten steps, and normalised once
+    assert at.testing.weight_changes == 0
+
+
+def test_it_learns_what_the_reference_learns(tmp_path: Path) -> None:
+    made, train = program(), patterns(12, 1)
+    at = learn(made, train, patterns(4, 2), replace(COURSE, dynamic=False), tmp_path)
+    x = encoded(np.clip(train.x / 255.0, 0, 1), np.arange(12), COURSE)
+    expected = run(made.network, x).learnt
+    assert expected
+    np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
+    np.testing.assert_array_equal(expected.adaptations["excitatory"], at.learnt.adaptations["excitatory"])
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.test_training import COURSE, learn, patterns, program
+learn(program(), patterns(60, 1), patterns(10, 2), COURSE, Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    whole = learn(program(), patterns(60, 1), patterns(10, 2), COURSE, tmp_path / "whole")
+    stopped = tmp_path / "stopped"
+    running = subprocess.Popen([sys.executable, "-c", SCRIPT, str(stopped)], cwd=Path(__file__).parents[1])
+    limit = time.monotonic() + 120
+    while not (stopped / CHECKPOINT).exists() and running.poll() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+    running.wait()
+    assert (stopped / CHECKPOINT).exists()
+    again = learn(program(), patterns(60, 1), patterns(10, 2), COURSE, stopped)
+    np.testing.assert_array_equal(whole.learnt.weights["synapses"], again.learnt.weights["synapses"])
+    assert whole.exams == again.exams
+    assert whole.learning == again.learning
+    assert (stopped / CHECKPOINT).read_bytes() == (tmp_path / "whole" / CHECKPOINT).read_bytes()
+
+
+def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    learn(program(), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(CompileError, match="is of another program, other data or other options"):
+        learn(program(1), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
+    with pytest.raises(CompileError, match="is of another program, other data or other options"):
+        learn(program(), patterns(10, 3), patterns(4, 2), COURSE, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before, "nothing may be lost"
+    network = program().network
+    for damaged in (before[:-1], before[:40], b"", before.replace(b'"position": 10', b'"position": 11')):
+        (tmp_path / CHECKPOINT).write_bytes(damaged)
+        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+            restored(network, tmp_path, 0)
+
+
+def test_neurons_are_named_by_what_they_answer_to() -> None:
+    answers, labels = np.array([[4, 0, 0, 1], [0, 3, 0, 1]]), np.array([3, 7])
+    names = neuron_classes(answers, labels, np.array([3, 7]))
+    assert names.tolist() == [3, 7, -1, 3]
+    assert classified(np.array([[1, 0, 9, 0], [0, 2, 0, 0], [0, 0, 0, 0]]), names, np.array([3, 7])).tolist() == [
+        3,
+        7,
+        3,
+    ]
+
+
+def test_spikes_depend_on_nothing_but_their_place() -> None:
+    x = np.linspace(0, 1, 16)[None].repeat(6, 0)
+    whole = encoded(x, np.arange(6), COURSE)
+    np.testing.assert_array_equal(whole[4:], encoded(x[4:], np.arange(4, 6), COURSE))
+    assert not whole[:, :, 0].any()
+    assert 0.3 < whole[:, :, -1].mean() < 0.7
+
+
+def test_what_cannot_be_learnt_is_said(tmp_path: Path) -> None:
+    unlabelled = replace(patterns(4, 1), y=None)
+    with pytest.raises(CompileError) as caught:
+        learn(program(), unlabelled, patterns(4, 2), replace(COURSE, rate=0.0), tmp_path)
+    assert [each.rule for each in caught.value.diagnostics] == ["bad-data", "bad-option"]
