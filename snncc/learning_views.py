@@ -12,9 +12,11 @@ from snncc.views import View
 
 def learnt(at: Progress) -> View:
     """A row for each test; accuracies are fractions for machines."""
-    table = Table("samples", "accuracy", "newest class", "earlier classes")
+    dynamic = any(exam.newest is not None for exam in at.exams)
+    columns = 3 if dynamic else 1
+    table = Table("samples", *("accuracy", "newest class", "earlier classes")[:columns])
     for exam in at.exams:
-        table.add_row(f"{exam.samples:,}", *(_share(each) for each in _three(exam)))
+        table.add_row(f"{exam.samples:,}", *(_share(each) for each in _three(exam)[:columns]))
     plain = {
         "samples": at.position,
         "steps": at.learnt.steps,

@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from snncc import files
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
-from snncc.data import Data
+from snncc.data import Data, to_integers
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, source_of
 from snncc.plasticity import draws, seen, untaught
@@ -115,7 +116,7 @@ def learn(
     if not isinstance(program, Program) or not learns(program.network):
         message = "was compiled without anything that learns"
         raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
-    check(_data_faults(train, test, course))
+    check(_data_faults(program.source, train, test, course))
     _make(folder)
     order = _stream(train, course)
     mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
@@ -142,14 +143,27 @@ def _make(folder: Path) -> None:
         raise files.cannot_write(folder, files.reason(error)) from error
 
 
-def _data_faults(train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
+def _data_faults(source: Source, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
     for name, data in (("--input", train), ("--test", test)):
         if data.y is None:
             yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
         if not len(data.x):
             yield Diagnostic("bad-data", name, "has no samples")
+        elif _becomes_spikes(source, data) and not 0 <= data.x.min() <= data.x.max() <= _brightest(data):
+            message = f"x lies in {data.x.min():g}..{data.x.max():g}; what is turned into spikes lies in 0..1"
+            yield Diagnostic("bad-data", name, message, "scale it, or give bytes (uint8): 255 counts as 1")
     if not 0 < course.rate <= 1:
         yield Diagnostic("bad-option", "--rate", f"{course.rate:g} is no probability from above 0 to 1")
+
+
+def _becomes_spikes(source: Source, data: Data) -> bool:
+    """Static values, and a network that reads spikes; other networks read static values as they are, in each step."""
+    return source.highest == 1 and data.x.shape[1:] == source.shape
+
+
+def _brightest(data: Data) -> float:
+    """The value that counts as 1: bytes are those of pictures, unless they are 0 and 1 only."""
+    return 255.0 if data.x.dtype == np.uint8 and data.x.max() > 1 else 1.0
 
 
 def _stream(train: Data, course: Course) -> Ints:
@@ -170,7 +184,7 @@ def _digest(*sets: Data) -> int:
     crc = 0
     for data in sets:
         for array in (data.x, data.lengths, data.y):
-            crc = zlib.crc32(np.ascontiguousarray(array), crc)
+            crc = zlib.crc32(array.tobytes(), crc) if array is not None else crc
     return crc
 
 
@@ -201,13 +215,16 @@ class _School:
 
     def batch(self, data: Data, rows: Ints, offset: int) -> Batch:
         """Some samples as the network reads them; `offset` keeps the draws of two data sets apart."""
-        x, size = data.x[rows], int(np.prod(self.program.source.shape))
-        if x.ndim > 1 + len(self.program.source.shape):
-            return Batch(x.reshape(len(x), x.shape[1], size).astype(np.int64), data.lengths[rows])
-        top = 255.0 if data.x.dtype == np.uint8 and data.x.max(initial=0) > 1 else 1.0
-        values = np.clip(x.reshape(len(x), size) / top, 0.0, 1.0)
-        spikes = encoded(values, rows + offset, self.course)
-        return Batch(spikes, np.full(len(x), self.course.steps, np.int64))
+        source, x, lengths = self.program.source, data.x[rows], data.lengths[rows]
+        static = x.shape[1:] == source.shape
+        if static:
+            lengths = np.minimum(lengths, self.course.steps)
+        if _becomes_spikes(source, data):
+            return Batch(encoded(x.reshape(len(x), -1) / _brightest(data), rows + offset, self.course), lengths)
+        levels = to_integers(source, x)
+        if static:
+            levels = np.broadcast_to(levels[:, None], (len(x), self.course.steps, *source.shape))
+        return Batch(levels.reshape(*levels.shape[:2], -1), lengths)
 
     def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work]:
         batch = replace(self.batch(self.train, rows, 0), learnt=learnt)
@@ -342,19 +359,29 @@ def restored(network: Network, folder: Path, mark: int) -> Progress:
     hint = "give another folder to begin anew, or the same data, options and program to go on"
     try:
         head_text, text, body = content.split(b"\n", 2)
-        head, plain = json.loads(head_text), json.loads(text)
+        head = json.loads(head_text)
         sound = len(body) == head["bytes"] and zlib.crc32(text, zlib.crc32(body)) == head["crc"]
-    except (ValueError, KeyError, TypeError) as error:
+        found, made_by = _progress(json.loads(text), Reader(str(path), body)) if sound else (None, None)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise fault("bad-checkpoint", str(path), "is damaged", hint) from error
-    if not sound:
+    if found is None:
         raise fault("bad-checkpoint", str(path), f"is damaged: {len(body):,} of {head['bytes']:,} bytes", hint)
-    if plain["mark"] != mark:
+    if made_by != mark or _form(found.learnt) != _form(untaught(network)):
         raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", hint)
-    reader = Reader(str(path), body)
+    return found
+
+
+def _progress(plain: Any, reader: Reader) -> tuple[Progress, int]:
+    """What a checkpoint holds, and the mark of the run that wrote it."""
     weights = {name: reader.value(Array, each, name) for name, each in plain["weights"].items()}
     adaptations = {name: reader.value(Array, each, name) for name, each in plain["adaptations"].items()}
     exams = tuple(
         Exam(each["samples"], each["newest"], dict(each["accuracy"]), dict(each["counts"])) for each in plain["exams"]
     )
     learnt = Learnt(plain["steps"], weights, adaptations)
-    return Progress(plain["position"], learnt, exams, Work(**plain["learning"]), Work(**plain["testing"]))
+    work = Work(**plain["learning"]), Work(**plain["testing"])
+    return Progress(plain["position"], learnt, exams, *work), plain["mark"]
+
+
+def _form(learnt: Learnt) -> Mapping[str, tuple[int, ...]]:
+    return {name: each.shape for name, each in (*learnt.weights.items(), *learnt.adaptations.items())}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +18,11 @@ import pytest
 from snncc import classics, compiler
 from snncc.data import Data
 from snncc.diagnostics import CompileError
+from snncc.integers import Network, Source
+from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.semantics import run
-from snncc.training import CHECKPOINT, Course, classified, encoded, learn, neuron_classes, restored
+from snncc.training import CHECKPOINT, Course, Progress, classified, encoded, learn, neuron_classes, restored, save
 
 SHAPE = classics.Shape(16, 8, steps=20, threshold=60.0)
 COURSE = Course(steps=20, rate=0.5, dynamic=True, named=4, batch=5)
@@ -123,3 +127,57 @@ def test_what_cannot_be_learnt_is_said(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         learn(program(), unlabelled, patterns(4, 2), replace(COURSE, rate=0.0), tmp_path)
     assert [each.rule for each in caught.value.diagnostics] == ["bad-data", "bad-option"]
+
+
+def test_what_cannot_become_spikes_is_said(tmp_path: Path) -> None:
+    train, test = patterns(4, 1), patterns(4, 2)
+    wide = replace(train, x=train.x.astype(np.int64))
+    with pytest.raises(CompileError) as caught:
+        learn(program(), wide, replace(test, x=test.x / 255.0 - 1.0), COURSE, tmp_path)
+    assert str(caught.value) == (
+        "error[bad-data]: --input: x lies in 5..230; what is turned into spikes lies in 0..1\n"
+        "  = hint: scale it, or give bytes (uint8): 255 counts as 1\n"
+        "error[bad-data]: --test: x lies in -0.980392..-0.0980392; what is turned into spikes lies in 0..1\n"
+        "  = hint: scale it, or give bytes (uint8): 255 counts as 1"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_bytes_fractions_and_spikes_that_are_given_learn_the_same(tmp_path: Path) -> None:
+    train, test = patterns(12, 1), patterns(4, 2)
+    spikes = encoded(train.x / 255.0, np.arange(12), COURSE)
+    given = (train, replace(train, x=train.x / 255.0), replace(train, x=spikes))
+    weights = [
+        learn(program(), each, test, replace(COURSE, dynamic=False), tmp_path / str(number)).learnt.weights["synapses"]
+        for number, each in enumerate(given)
+    ]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    np.testing.assert_array_equal(weights[0], weights[2])
+
+
+def test_a_network_that_reads_values_learns_from_values(tmp_path: Path) -> None:
+    """Values from 0 to 15, the same in every step: they never become spikes."""
+    spiking, train = program(), patterns(6, 1)
+    ops = {**spiking.network.ops, spiking.network.incoming("synapses")[0].source: Source((16,), 4, scale=17.0)}
+    made = replace(spiking, network=Network(ops, spiking.network.edges))
+    at = learn(made, train, train, replace(COURSE, dynamic=False), tmp_path)
+    x = np.broadcast_to(np.where(train.x == 230, 14, 0)[:, None], (6, 20, 16))
+    expected = run(made.network, x).learnt
+    assert expected
+    np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
+    assert (expected.weights["synapses"] != untaught(made.network).weights["synapses"]).any()
+
+
+def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path) -> None:
+    network = program().network
+    for text in (b"[]", b"{}", b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
+        head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
+        (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
+        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+            restored(network, tmp_path, 0)
+    save(Progress(5, untaught(network)), tmp_path, 7)
+    assert restored(network, tmp_path, 7).position == 5
+    other = compiler.compile(classics.make("spikedyn", replace(SHAPE, neurons=9)))
+    assert isinstance(other, Program)
+    with pytest.raises(CompileError, match="is of another program"):
+        restored(other.network, tmp_path, 7)

@@ -28,7 +28,8 @@ _BAND = 0.06  # of all neurons: the least part of a raster that a population tak
 MOST_DOTS = 50_000  # of a raster; beyond it every k-th neuron is shown, and the title says so
 
 
-def _figure(data: Sequence[Any], height: int, **layout: Any) -> Figure:
+def figure(data: Sequence[Any], height: int, **layout: Any) -> Figure:
+    """Series in the style of all pages."""
     base: dict[str, Any] = {
         "height": height,
         "margin": {"l": 60, "r": 20, "t": 10, "b": 45},
@@ -44,7 +45,7 @@ def within(series: Sequence[Any], title: str, most: float, least: float) -> Figu
     """Points by a quantity and their accuracy, with a shade over those within both limits."""
     shade = {"type": "rect", "xref": "x", "yref": "y", "x0": 0, "x1": most, "y0": least, "y1": 1, "line": {"width": 0}}
     axis = {"zeroline": False, "gridcolor": PALE}
-    return _figure(
+    return figure(
         series,
         420,
         showlegend=True,
@@ -80,7 +81,7 @@ def network(graph: Network) -> Figure:
     xaxis = {**hidden, "range": [-0.6, max(x for x, _ in places.values()) + 0.6]}
     heights = [y for line in lines for y in line["y"]] + [y for _, y in places.values()]
     low, high = min(heights) - 0.7, max(heights) + 0.4
-    return _figure(
+    return figure(
         [*lines, points],
         int(np.clip(120 * (high - low), 140, 600)),
         margin={"l": 20, "r": 20, "t": 10, "b": 10},
@@ -169,7 +170,7 @@ def cores(mesh: Mesh, fill: Floats, hover: Sequence[str]) -> Figure:
         at = row * (mesh.cores // wide) + place // wide, column * wide + place % wide
         z[at], text[at] = 100 * value, words
     height = _grid_height((2 * mesh.rows - 1, 2 * mesh.columns - 1))  # as `traffic` beside it
-    return _figure([_heat(z, text, "%", (0, 100))], height, **_grid_axes())
+    return figure([_heat(z, text, "%", (0, 100))], height, **_grid_axes())
 
 
 def _split(count: int) -> int:
@@ -199,7 +200,7 @@ def traffic(mesh: Mesh, tiles: Ints, east: Ints, south: Ints) -> Figure:
                     south[row, column],
                     f"({column}, {row}) to ({column}, {row + 1})",
                 )
-    return _figure([_heat(z, text, "packets", None)], _grid_height(shape), **_grid_axes())
+    return figure([_heat(z, text, "packets", None)], _grid_height(shape), **_grid_axes())
 
 
 def _put(z: Array, text: Array, at: tuple[int, int], value: int, words: str) -> None:
@@ -263,7 +264,7 @@ def raster(spikes: Mapping[str, Array]) -> Figure:
     yaxis = {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "zeroline": False}
     yaxis |= {"gridcolor": PALE, "title": {"text": note}, "autorange": "reversed", "automargin": True}
     xaxis = {"title": {"text": "time step"}, "gridcolor": PALE, "zeroline": False} | _whole(steps)
-    return _figure(data, int(np.clip(300 + 30 * len(spikes), 420, 900)), xaxis=xaxis, yaxis=yaxis)
+    return figure(data, int(np.clip(300 + 30 * len(spikes), 420, 900)), xaxis=xaxis, yaxis=yaxis)
 
 
 def _ordinal(number: int) -> str:
@@ -284,7 +285,7 @@ def bars(values: Mapping[str, float], unit: str, notes: Mapping[str, str]) -> Fi
         "marker": {"color": SEQUENCE[0]},
     }
     height = 70 + 30 * len(ordered)
-    return _figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis={"automargin": True})
+    return figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis={"automargin": True})
 
 
 def confusion(labels: Ints, classes: Ints) -> Figure:
@@ -302,4 +303,4 @@ def confusion(labels: Ints, classes: Ints) -> Figure:
     axis = {"tickmode": "linear", "dtick": max(1, count // 20), "showgrid": False, "zeroline": False}
     xaxis = {**axis, "title": {"text": "decided"}, "constrain": "domain"}
     yaxis = {**axis, "title": {"text": "label"}, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
-    return _figure([_heat(z, text, "samples", None)], 380, xaxis=xaxis, yaxis=yaxis)
+    return figure([_heat(z, text, "samples", None)], 380, xaxis=xaxis, yaxis=yaxis)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
 from snncc.arrays import Ints
 from snncc.integers import Population, Source, Synapse, source_of
-from snncc.pages.figures import Figure
+from snncc.pages.figures import PALE, SEQUENCE, Figure, figure
 from snncc.pages.page import Section, Table, render
 from snncc.program import Program
 from snncc.training import Exam, Progress, Work, receptive_fields
@@ -58,8 +57,15 @@ def _accuracy(exams: tuple[Exam, ...]) -> Figure:
         lines["newest class"] = [each.of([each.newest]) if each.newest is not None else None for each in exams]
         lines["earlier classes"] = [each.earlier for each in exams]
     data = [{"type": "scatter", "mode": "lines+markers", "name": n, "x": x, "y": y} for n, y in lines.items()]
-    axes = {"xaxis": {"title": {"text": "samples learnt"}}, "yaxis": {"range": [0, 1], "tickformat": ".0%"}}
-    return _plain(data, 360, **axes)
+    return figure(
+        data,
+        360,
+        colorway=SEQUENCE,
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.08},
+        xaxis={"title": {"text": "samples learnt"}, "gridcolor": PALE, "zeroline": False, "rangemode": "tozero"},
+        yaxis={"range": [0, 1.03], "tickformat": ".0%", "gridcolor": PALE},
+    )
 
 
 def _fields(weight: Ints, shape: tuple[int, ...]) -> Figure:
@@ -76,7 +82,7 @@ def _fields(weight: Ints, shape: tuple[int, ...]) -> Figure:
     hidden = {"visible": False}
     bar = {"title": {"text": "weight"}}
     heat = {"type": "heatmap", "z": z, "colorscale": "Greys", "hoverinfo": "z", "colorbar": bar}
-    return _plain([heat], 640, xaxis=hidden, yaxis={**hidden, "autorange": "reversed", "scaleanchor": "x"})
+    return figure([heat], 640, xaxis=hidden, yaxis={**hidden, "autorange": "reversed", "scaleanchor": "x"})
 
 
 def _picture(inputs: int, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -90,13 +96,10 @@ def _picture(inputs: int, shape: tuple[int, ...]) -> tuple[int, int]:
 def _histogram(weight: Ints) -> Figure:
     counts, edges = np.histogram(weight, bins=min(_BINS, max(2, int(np.ptp(weight)) + 1)))
     middles = ((edges[1:] + edges[:-1]) / 2).tolist()
-    axes = {"xaxis": {"title": {"text": "weight"}}, "yaxis": {"type": "log", "title": {"text": "synapses"}}}
-    return _plain([{"type": "bar", "x": middles, "y": counts.tolist()}], 320, **axes)
-
-
-def _plain(data: list[dict[str, Any]], height: int, **layout: Any) -> Figure:
-    margin = {"l": 60, "r": 20, "t": 20, "b": 50}
-    return {"data": data, "layout": {"height": height, "margin": margin, "autosize": True, **layout}}
+    bars = {"type": "bar", "x": middles, "y": counts.tolist(), "marker": {"color": SEQUENCE[0]}}
+    across = {"title": {"text": "weight"}}
+    up = {"type": "log", "dtick": 1, "title": {"text": "synapses"}, "gridcolor": PALE}
+    return figure([bars], 320, xaxis=across, yaxis=up)
 
 
 def _work(at: Progress) -> Table:

@@ -14,6 +14,8 @@ from snncc.cli import app
 from snncc.diagnostics import CompileError
 from snncc.importing import import_model
 from snncc.integers import Population, Synapse
+from snncc.plasticity import untaught
+from snncc.program import Program
 from snncc.rules import known
 
 KINDS = ("spikedyn", "fspinn", "diehl-cook")
@@ -44,7 +46,8 @@ def test_new_networks_learn_the_reference_s_bits(kind: str, bits: str, tmp_path:
     program = compile_model(model)
     found = program.expected(x, np.full(4, 60))
     assert found.learnt
-    changed = found.learnt.weights["synapses"] != program.network["synapses"].map.weight
+    assert isinstance(program, Program)
+    changed = found.learnt.weights["synapses"] != untaught(program.network).weights["synapses"]
     assert changed.mean() > 0.2, "hardly anything was learnt"
     assert found.learnt.adaptations["excitatory"].any()
 
@@ -114,3 +117,54 @@ def test_targets_that_cannot_learn_say_so(target: str, tmp_path: Path) -> None:
     assert f"error[missing-capability]: synapses: needs learning, which {target} lacks" in text
     assert f"error[missing-capability]: excitatory: needs learning, which {target} lacks" in text
     assert "error[cannot-learn]: synapses: its weights would have to be learnt on the device, which the " in text
+
+
+def bars(path: Path, samples: int, seed: int, *, labels: bool = True) -> str:
+    """Pictures of 5 x 5 with one bright row: the upper or the lowest."""
+    y = np.random.default_rng(seed).integers(0, 2, samples)
+    x = np.zeros((samples, 5, 5), np.uint8)
+    x[np.arange(samples), np.where(y, 4, 0)] = 255
+    if labels:
+        np.savez(path, x=x.reshape(samples, 25), y=y)
+    else:
+        np.savez(path, x=x.reshape(samples, 25))
+    return str(path)
+
+
+def test_learn_reports_and_goes_on(tmp_path: Path) -> None:
+    assert called("compile", str(made(tmp_path, "spikedyn", "--steps", "40")), "-o", str(tmp_path / "build"))[0] == 0
+    files = "--input", bars(tmp_path / "a.npz", 30, 1), "--test", bars(tmp_path / "b.npz", 20, 2)
+    learn = ("learn", str(tmp_path / "build"), *files, "-o", str(tmp_path / "run"), "--rate", "1")
+    status, said = called(*learn, "--dynamic", "--json")
+    assert status == 0, said
+    found = json.loads(said)
+    assert (found["samples"], found["steps"]) == (30, 1200)
+    assert [each["earlier"] is None for each in found["tests"]] == [True, False]
+    assert found["tests"][0]["newest"] == 1.0
+    assert found["operations"]["learning"]["samples"] == 30
+    assert found["operations"]["testing"]["weight_changes"] == 0
+    kept = {name: (tmp_path / "run" / name).read_bytes() for name in ("checkpoint.json", "report.html")}
+    status, said = called(*learn, "--dynamic")
+    assert status == 0, said
+    assert "earlier classes" in said
+    assert kept == {name: (tmp_path / "run" / name).read_bytes() for name in kept}
+    page = kept["report.html"].decode()
+    for words in ("Receptive fields of synapses", "Weights of synapses", "newest class", "weights computed anew"):
+        assert words in page
+    status, said = called(*learn)
+    assert status == 2
+    assert "is of another program, other data or other options" in " ".join(said.split())
+    status, said = called(*learn[:-4], "-o", str(tmp_path / "other"))
+    assert status == 0, said
+    assert "newest" not in said
+
+
+def test_learn_says_what_is_missing(tmp_path: Path) -> None:
+    assert called("compile", str(made(tmp_path, "spikedyn")), "-o", str(tmp_path / "build"))[0] == 0
+    data = bars(tmp_path / "a.npz", 4, 1, labels=False)
+    status, said = called(
+        "learn", str(tmp_path / "build"), "--input", data, "--test", data, "-o", str(tmp_path / "run")
+    )
+    assert status == 2
+    assert "error[bad-data]: --input, --test: has no labels y" in said
+    assert not (tmp_path / "run").exists()
