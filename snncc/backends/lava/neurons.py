@@ -134,7 +134,7 @@ def _parameters(op: Population, kind: Kind) -> list[tuple[str, Array]]:
         if state is None or each is None:
             continue
         found.append((f"{name}0", state.initial))
-        if each.bits:
+        if each.decay not in {"keep", "clear"}:  # of 0 bits too, if some neurons keep their state and others clear it
             found.append((f"{name}_keep", (1 << each.bits) - state.decay.amount))
     if kind.bias:
         found.append(("bias", op.membrane.bias))

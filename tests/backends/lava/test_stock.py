@@ -16,7 +16,7 @@ from snncc.backends.lava import BACKEND
 from snncc.backends.lava.plan import Plan
 from snncc.backends.lava.stock import lif
 from snncc.graph import Edge, Graph
-from snncc.integers import IntOp, Network, Output, Population, Source, Synapse
+from snncc.integers import Decay, IntOp, Network, Output, Population, Source, Synapse
 from snncc.linear import Sparse
 from tests.backends.lava import loihi
 from tests.conformance.backends import LATE, Candidate, assert_conforms, expect
@@ -103,3 +103,14 @@ def test_random_networks_of_stock_processes() -> None:
 @pytest.mark.slow
 def test_many_random_networks_of_stock_processes() -> None:
     holds(300)
+
+
+def test_a_decay_of_no_bits_that_only_some_neurons_have() -> None:
+    """Some keep their state and others clear it: no rounding, but numbers of their own."""
+    decay = Decay(np.array([0, 1]), 0, "zero")
+    network = wide((1, 1))
+    count = _population(network).size
+    membrane = replace(_population(network).membrane, decay=replace(decay, amount=np.resize([0, 1], count)))
+    network = Graph({**network.ops, "p": replace(_population(network), membrane=membrane)}, network.edges)
+    first = np.repeat(inputs(), len(BIASES))
+    assert_conforms(LAVA, network, np.stack([first, first])[None])
