@@ -134,7 +134,7 @@ def model(name: str) -> Callable[[], Case]:
         program = snncc.compile(MODELS / f"{name}.onnx", "mesh64", samples=MODELS / f"{name}.samples.npz")
         assert isinstance(program, snncc.Program)
         data = program.data(MODELS / f"{name}.npz", limit=256)
-        batch = next(program._batches(data, record=False))  # noqa: SLF001
+        batch = next(program._batches(data, record=False))  # noqa: SLF001  what simulate gives the machine
         return Case(program.network, program.chip, dict(program.files()), batch)
 
     return case
@@ -167,6 +167,7 @@ def measured(case: Case, repeats: int) -> dict[str, float]:
                 step(*arguments)
                 taken[0] += time.process_time() - begin
 
+            # a function of Python in the place of a compiled one, for as long as a run is timed
             kernel.step = timed  # type: ignore[assignment]
             begin = time.process_time()
             machine.run(chip, case.batch, record=False)

@@ -161,7 +161,8 @@ def compare_models() -> list[dict[str, Any]]:
             begin = time.perf_counter()
             samples = ROOT / "models" / f"{name}.samples.npz"
             program = snncc.compile(ROOT / "models" / f"{name}.onnx", target, samples=samples, backend="chip")
-            mapping = program.mapping  # type: ignore[union-attr]
+            assert isinstance(program, snncc.Program)
+            mapping = program.mapping
             assert mapping is not None
             row = {
                 "model": name,

@@ -32,6 +32,8 @@ class StepNet(nn.Module):
     static_input: bool = True
     separate_output: bool = True  # else the first next state is the output
 
+    # Each network has its own `stem`, `body` and `neurons`.
+
     def stem(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 

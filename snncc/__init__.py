@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snncc.compiler import compile, open_program  # noqa: A004
+    from snncc.compiler import compile, open_program  # noqa: A004  the word of the field
     from snncc.conversion import Conversion
     from snncc.data import Data
     from snncc.diagnostics import CompileError, Diagnostic

@@ -36,7 +36,7 @@ LIMITS = (
 )
 
 
-def never(bits: int) -> bool:  # noqa: ARG001
+def never(bits: int) -> bool:  # noqa: ARG001  has the form of Fits
     """Nothing is known about networks with weights of other widths."""
     return False
 

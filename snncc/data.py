@@ -255,5 +255,5 @@ def save_trace(path: str | Path, trace: Trace) -> None:
     arrays |= {f"spikes/{name}": value for name, value in trace.spikes.items()}
     arrays |= {f"v/{name}": value for name, value in trace.membranes.items()}
     packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]  numpy's stub has allow_pickle there
     files.replace_file(Path(path), packed.getvalue())

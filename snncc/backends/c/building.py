@@ -32,6 +32,7 @@ class Build:
             (self.folder / name).write_bytes(code)
         line = [command, *arguments]
         try:
+            # S603: the compiler that the chip's file names, on code of our own, without a shell
             done = subprocess.run(line, cwd=self.folder, capture_output=True, timeout=_BUILD_LIMIT, check=False)  # noqa: S603
         except subprocess.TimeoutExpired:
             self.said = f"it was stopped after {_BUILD_LIMIT:,.0f} seconds"

@@ -56,6 +56,7 @@ def _execute(command: Sequence[str], scratch: Path, network: Network, batch: Bat
     begun = time.perf_counter()
     try:
         arguments = [*command, given.name, taken.name]
+        # S603: the program that was just built, without a shell
         done = subprocess.run(arguments, cwd=scratch, capture_output=True, timeout=limit, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
         raise failed(f"the C program was stopped after {limit:,.0f} seconds") from error
@@ -79,5 +80,6 @@ def work(network: Network) -> float:
 
 
 def _synapses(network: Network, population: str) -> int:
+    # B009: the type of an op is not known here, and `.map` of any op is no attribute to the type checker
     maps: list[LinearMap] = [getattr(network[name], "map") for name in synapses_of(network, population)]  # noqa: B009
     return sum(synapse_count(each) for each in maps)

@@ -95,7 +95,7 @@ def _not_python(path: Path) -> str:
     """Why a path is no Python 3.10 that runs; nothing if it is one. An inactive pyenv shim does not run."""
     program = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  a Python that the user or uv named
             [str(path), "-c", program], capture_output=True, text=True, timeout=_ASK_LIMIT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -108,6 +108,7 @@ def _not_python(path: Path) -> str:
 
 def _runs(path: Path, program: str) -> bool:
     try:
+        # S603: a Python that the user or uv named, without a shell
         done = subprocess.run([str(path), "-c", program], capture_output=True, timeout=_ASK_LIMIT, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return False

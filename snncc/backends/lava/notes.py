@@ -34,7 +34,7 @@ def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[
         elif each.own:
             rule, severity = ("not-stock", "error") if strict else ("microcode", "warning")
             message = f"needs microcode on Loihi, as Lava's LIF has no such neuron: {'; '.join(each.why)}"
-            yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]
+            yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]  one of two
 
 
 def _hint(cells: Cells) -> str:

@@ -59,7 +59,7 @@ def supervise(
     """
     own = {**os.environ, **(variables or {}), "PYTHONUNBUFFERED": "1"}
     try:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603  our own run.py, without a shell
             list(command),
             cwd=folder,
             env=own,

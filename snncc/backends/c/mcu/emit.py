@@ -31,7 +31,7 @@ _FLASH = "SNN_FLASH "
 class PackedCalls(Calls):
     """The calls of kernels that find the events themselves."""
 
-    def listing(self, link: Link, values: str) -> list[str]:  # noqa: ARG002
+    def listing(self, link: Link, values: str) -> list[str]:  # noqa: ARG002  theirs list nothing
         return []
 
     def synapse(self, link: Link, listed: str | None) -> tuple[Mapping[str, Any], str | None]:

@@ -219,7 +219,7 @@ def _execute(
     arguments = [each.replace("{program}", program) for each in device.emulator.arguments]
     limit = _RUN_LIMIT + work(network) * int(batch.lengths.sum() + len(batch.x)) / _SLOWEST
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  the target's emulator, on what was just built
             [emulator, *arguments, *options], cwd=folder, capture_output=True, timeout=limit, check=False
         )
     except subprocess.TimeoutExpired as error:
