@@ -5,8 +5,8 @@ The plan is the integer network in C's terms; the templates only spell it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +23,7 @@ from snncc.integers import Network, Output, Population, Source, Synapse, source_
 
 _U32 = CType(32, signed=False)
 Synthesis = Callable[[str, Synapse, int, Ends], Compiled]
+_One = Callable[[Table], Table]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Plan:
         self.ident = identifiers(network.ops)
         self.layouts = layouts(network)
         self.senders = {name: self._sender(name) for name in self.layouts}
-        self.steps = tuple(self._step(name) for name in network.order() if isinstance(network[name], Population))
+        self.steps = _shared(self._step(name) for name in network.order() if isinstance(network[name], Population))
 
     @cached_property
     def source_name(self) -> str:
@@ -126,13 +127,14 @@ class Plan:
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
+        """All constant arrays; those that several share once."""
         found: list[Table] = []
         for step in self.steps:
             for link in step.links:
                 found += link.compiled.tables.values()
                 found += [link.own_delays] if link.own_delays else []
             found += step.neurons.tables
-        return tuple(found)
+        return _distinct(found)
 
     @cached_property
     def event(self) -> CType:
@@ -226,3 +228,43 @@ def state_fields(step: Step) -> list[tuple[str, CType, tuple[int, ...]]]:
     states: tuple[Field, ...] = step.neurons.fields
     own = [(each.name, each.type, (each.length,)) for each in states if not each.learnt]
     return own + ring_fields(step.sender)
+
+
+def _shared(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The same steps, each of whose tables is the first one that has its type and its values.
+
+    Plastic groups keep their own: their tables are where their weights begin.
+    """
+    first: dict[tuple[object, bytes], Table] = {}
+
+    def one(each: Table) -> Table:
+        return first.setdefault((each.type, each.values.tobytes()), each)
+
+    return tuple(_step(step, one) for step in steps)
+
+
+def _distinct(tables: Sequence[Table]) -> tuple[Table, ...]:
+    """Each table once, in the order in which they are met first."""
+    return tuple({each.name: each for each in tables}.values())
+
+
+def _step(step: Step, one: _One) -> Step:
+    links = tuple(_link(each, one) for each in step.links)
+    return replace(step, links=links, neurons=_neurons(step.neurons, one))
+
+
+def _link(link: Link, one: _One) -> Link:
+    if link.lesson:
+        return link
+    tables = {role: one(each) for role, each in link.compiled.tables.items()}
+    own = link.own_delays and one(link.own_delays)
+    return replace(link, compiled=replace(link.compiled, tables=tables), own_delays=own)
+
+
+def _neurons(neurons: Neurons, one: _One) -> Neurons:
+    found = {each.name: one(each) for each in neurons.tables}
+    values = tuple((name, found[value].name if value in found else value) for name, value in neurons.values)
+    fields = tuple(
+        replace(each, initial_table=one(each.initial_table)) if each.initial_table else each for each in neurons.fields
+    )
+    return replace(neurons, tables=tuple(found.values()), values=values, fields=fields)

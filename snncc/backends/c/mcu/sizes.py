@@ -17,14 +17,12 @@ _WEIGHTS = ("weight", "entry")
 def constants(plan: Plan) -> tuple[int, int]:
     """The bytes of the weights, and of all other constant arrays."""
     links = [link for step in plan.steps for link in step.links]
-    every = sum(each.type.bytes * each.length for each in plan.tables)
-    weights = sum(
-        each.type.bytes * each.length
-        for link in links
-        for role, each in link.compiled.tables.items()
-        if role in _WEIGHTS
-    )
-    return weights, every - weights
+    of_weights = {
+        link.compiled.tables[role].name for link in links for role in _WEIGHTS if role in link.compiled.tables
+    }
+    sizes = {each.name: each.type.bytes * each.length for each in plan.tables}
+    weights = sum(sizes[name] for name in of_weights)
+    return weights, sum(sizes.values()) - weights
 
 
 def state_bytes(context: Mapping[str, Any], device: Device) -> tuple[int, int]:
