@@ -16,7 +16,7 @@ from snncc import records
 from snncc.arithmetic import Overflow, Register, Rounding
 from snncc.device import Device, impossible_device
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
-from snncc.fabric import Core, Energy, Fabric, Figure, Mesh, Packing, Timing, figures, impossible, wrong_figure
+from snncc.fabric import Core, Energy, Fabric, Figure, Mesh, Packing, Timing, figures, impossible_fabric, wrong_figure
 from snncc.records import Range, Reader
 
 Capability = Literal[
@@ -220,13 +220,11 @@ def load(target: str | Path) -> Chip:
 
 def checked(data: Mapping[str, Any], reader: Reader) -> Chip:
     """The chip that `data` describe; raises CompileError with every fault that `reader` finds in them."""
-    check(reader.faults(Chip, data))
-    chip = records.build(Chip, data)
-    tables = chip.mesh, chip.core, chip.packing, chip.timing, chip.energy
-    found = (*_contradictions(chip, reader), *impossible(tables, chip.delay.steps[0], reader))
-    flags = chip.compiler.flags if chip.compiler else None
-    check([*found, *_impossible_crossbar(chip, reader), *impossible_device(chip.device, flags, reader)])
-    return chip
+    unsound = list(reader.faults(Chip, data))
+    said = {each.where for each in unsound}
+    impossible = _impossible(reader.readable(Chip, data), reader)
+    check([*unsound, *(each for each in impossible if each.where not in said)])
+    return records.build(Chip, data)
 
 
 def _unknown(target: str) -> CompileError:
@@ -238,6 +236,15 @@ def _unknown(target: str) -> CompileError:
         "there is no such target",
         f"{guess}known: {', '.join(known())}; or give the path of a .toml file",
     )
+
+
+def _impossible(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
+    """Values that cannot be."""
+    tables = chip.mesh, chip.core, chip.packing, chip.timing, chip.energy
+    yield from _contradictions(chip, reader)
+    yield from impossible_fabric(tables, chip.delay.steps[0], reader)
+    yield from _impossible_crossbar(chip, reader)
+    yield from impossible_device(chip.device, chip.compiler.flags if chip.compiler else None, reader)
 
 
 def _contradictions(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:

@@ -104,22 +104,22 @@ def impossible_device(device: Device | None, flags: tuple[str, ...] | None, read
 
 
 def _impossible_core(device: Device, reader: Reader) -> Iterator[Diagnostic]:
-    known = CORES[device.family]
-    if device.core not in known:
+    known = CORES.get(device.family, ())
+    if known and device.core not in known:
         yield reader.fault("device.core", f"does not know {device.core!r}", _closest(device.core, known))
     if device.word_bits not in (8, 16, 32):
         yield reader.fault("device.word_bits", f"must be 8, 16 or 32, not {device.word_bits}")
-    if device.words and device.word_bits != 32:
+    if device.words and device.word_bits in (8, 16):
         yield reader.fault("device.features", "has 'words', which need word_bits = 32")
     if "simd16" in device.features and not device.words:
         yield reader.fault("device.features", "has 'simd16' without 'words'")
 
 
 def _impossible_costs(device: Device, reader: Reader) -> Iterator[Diagnostic]:
-    cycles, counted = device.cycles_per_instruction, device.emulator.counts == "cycles"
-    if cycles and counted:
+    cycles, counts = device.cycles_per_instruction, device.emulator.counts
+    if cycles and counts == "cycles":
         yield reader.fault("device.cycles_per_instruction", "is of no use: device.emulator.counts has 'cycles'")
-    if device.cycle_pj and not cycles and not counted:
+    if device.cycle_pj and not cycles and counts == "instructions":
         message = "needs device.cycles_per_instruction: the emulator counts instructions"
         yield reader.fault("device.cycle_pj", message)
 

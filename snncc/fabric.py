@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -111,7 +112,7 @@ class Fabric:
     energy: Energy | None
 
 
-def impossible(
+def impossible_fabric(
     tables: tuple[Mesh | None, Core | None, Packing | None, Timing | None, Energy | None], least: int, reader: Reader
 ) -> Iterator[Diagnostic]:
     """What of a many-core chip's tables is missing, or cannot be; `least` is the least delay of its synapses."""
@@ -145,7 +146,8 @@ _AT_LEAST_ONE = {
 
 
 def _impossible_mesh(mesh: Mesh, reader: Reader) -> Iterator[Diagnostic]:
-    if mesh.host[0] >= mesh.columns or mesh.host[1] >= mesh.rows:
+    read = math.isfinite(mesh.columns + mesh.rows)
+    if read and (mesh.host[0] >= mesh.columns or mesh.host[1] >= mesh.rows):
         message = f"is outside the mesh of {mesh.columns} columns and {mesh.rows} rows"
         yield reader.fault("mesh.host", message, "columns and rows count from 0")
     if mesh.cores > MOST_CORES:
@@ -164,7 +166,7 @@ def _impossible_timing(timing: Timing, reader: Reader) -> Iterator[Diagnostic]:
 
 def wrong_figure(where: str, figure: Figure, reader: Reader, *, whole: bool) -> Iterator[Diagnostic]:
     """What is wrong with a figure at a dotted key; `whole` for a number of things or cycles."""
-    if whole and not figure.value.is_integer():
+    if whole and figure.value % 1 > 0:
         yield reader.fault(f"{where}.value", f"must be a whole number, not {figure.value:g}")
     most = _MOST if whole else _MOST_PICOJOULES
     if figure.value > most:

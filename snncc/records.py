@@ -92,6 +92,24 @@ class Reader:
                 hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(choices)}"
                 yield self.fault(where, f"does not know {each!r}", hint)
 
+    def readable(self, kind: type[T], data: Mapping[str, Any]) -> T:
+        """A record of what is good in `data`; for the rest stand NaN, of which no comparison holds, and "?".
+
+        So what is wrong with the values of a file can be said together with what is wrong with its keys.
+        """
+        hints = get_type_hints(kind)
+        values: dict[str, Any] = {}
+        for each in dataclasses.fields(cast("Any", kind)):
+            hint, given, needed = hints[each.name], data.get(each.name), each.default is dataclasses.MISSING
+            inner = _table(hint)
+            if inner is not None and (needed or given is not None):
+                values[each.name] = self.readable(inner, given if isinstance(given, dict) else {})
+            elif given is not None and not any(self._value_faults(hint, given, "")):
+                values[each.name] = _built(hint, given)
+            elif needed or given is not None:
+                values[each.name] = _unread(hint)
+        return kind(**values)
+
     def fault(self, where: str, message: str, hint: str = "") -> Diagnostic:
         """A fault of this file at a dotted key."""
         line = self._line(where)
@@ -142,6 +160,17 @@ def _built(kind: Any, value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_built(None, each) for each in cast("list[Any]", value))
     return float(value) if kind is float else value
+
+
+def _unread(kind: Any) -> Any:
+    """What stands for a value that could not be read."""
+    if kind in (Range, Place):
+        return (math.nan, math.nan)
+    if kind == Steps:
+        return ((math.nan, math.nan),)
+    if Ellipsis in get_args(kind):
+        return ()
+    return math.nan if kind in (int, float, bool) else "?"
 
 
 def _is_list(value: Any, kind: type[Any]) -> bool:

@@ -167,3 +167,45 @@ def test_energies_are_figures_too(tmp_path: Path) -> None:
         "energy.neuron: has no source\n  = hint: give its source, or assumed = true",
     ]
     assert not faults(tmp_path, MESH[:begin] + MESH[begin:].replace("value = 50,", "value = 0.25,"))
+
+
+def test_impossible_values_are_said_together_with_unknown_and_wrong_keys(tmp_path: Path) -> None:
+    text = MESH.replace("clock_ns =", "clock_us =").replace("host = [0, 0]", "host = [8, 0]")
+    text = text.replace("neurons = { value = 1024, assumed = true }", "neurons = 1024")
+    text = text.replace("{ value = 8192, assumed = true }", "{ value = 0.5, sorce = 1 }")
+    text = text.replace("cores = 1", 'cores = "one"')
+    words = f":{line_of('synapse_words = ')}: core.synapse_words"
+    assert [each.removeprefix("error[bad-chip-file]: mine.toml") for each in faults(tmp_path, text)] == [
+        f":{line_of('cores = 1')}: mesh.cores: must be a whole number from 1 to 64, not 'one'",
+        f":{line_of('neurons = ')}: core.neurons: must be a table, not 1024\n"
+        "  = hint: its keys: value, source, assumed",
+        f"{words}.sorce: unknown key\n  = hint: did you mean source?",
+        f":{line_of('clock_ns = ')}: timing.clock_us: unknown key\n  = hint: did you mean clock_ns?",
+        f":{line_of('[timing]')}: timing.clock_ns: is missing",
+        f":{line_of('host = ')}: mesh.host: is outside the mesh of 8 columns and 8 rows\n"
+        "  = hint: columns and rows count from 0",
+        f"{words}.value: must be a whole number, not 0.5",
+        f"{words}: has no source\n  = hint: give its source, or assumed = true",
+        f"{words}.value: must be at least 1",
+    ]
+
+
+@pytest.mark.parametrize("target", ["mesh64", "cortex-m4", "tinyodin"])
+def test_no_key_that_cannot_be_read_hides_or_invents_a_fault(tmp_path: Path, target: str) -> None:
+    """Each line of a file spoilt in turn: what it makes unreadable is said, and one impossible value elsewhere."""
+    text = (chips.folder() / f"{target}.toml").read_text(encoding="utf-8")
+    text = text.replace("exponent = [0, 15]", "exponent = [0, 33]").replace("exponent = [0, 0]", "exponent = [0, 33]")
+    lines = text.splitlines()
+    known = "weight.exponent: must be at most 32"
+    assert [each.split(": ", 2)[2] for each in faults(tmp_path, text)] == [known]
+    for number, line in enumerate(lines):
+        key = line.split("=")[0].strip()
+        if "=" not in line or not key.isidentifier() or key == "exponent":
+            continue
+        end = number if line.count("[") <= line.count("]") else lines.index("]", number)
+        for spoilt in (f"{key} = [[]]", f"{key}_x = 1", ""):
+            said = faults(tmp_path, "\n".join([*lines[:number], spoilt, *lines[end + 1 :]]))
+            found = [each.split(": ", 2)[2] for each in said]
+            assert known in found
+            assert not any("nan" in each or "'?'" in each for each in found), found
+            assert all(key in each or each == known for each in found), found
