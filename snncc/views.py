@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from snncc.program import Program
     from snncc.verify import Verification
 
+_PLACES = 16  # that a fault is said of by name
 _NAME = 24  # characters of a name that stay on one line, however narrow the terminal
 
 
@@ -50,7 +51,12 @@ def _shown(found: Sequence[Diagnostic]) -> list[Text]:
     places: dict[Diagnostic, list[str]] = {}
     for each in found:
         places.setdefault(dataclasses.replace(each, where=""), []).append(printable(each.where))
-    return [_diagnostic(each, ", ".join(where)) for each, where in places.items()]
+    return [_diagnostic(each, _listed(where)) for each, where in places.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _PLACES
+    return ", ".join(names) if more < 2 else f"{', '.join(names[:_PLACES])} and {more:,} more"
 
 
 def _diagnostic(each: Diagnostic, where: str) -> Text:
@@ -119,13 +125,13 @@ def _finding(found: Finding) -> dict[str, str]:
 
 
 def _folded(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """The rows, without the many that a file of all time steps has alike."""
+    """The rows, without the many that a file of all time steps has alike; each that was refused is shown."""
     keys = [tuple(cell for key, cell in row.items() if key != "node") for row in rows]
     counts, seen = Counter(keys), Counter[tuple[str, ...]]()
     for row, key in zip(rows, keys, strict=True):
         seen[key] += 1
         more = counts[key] - _ALIKE
-        if more < 2 or seen[key] < _ALIKE:
+        if row["why not"] or more < 2 or seen[key] < _ALIKE:
             yield row
         elif seen[key] == _ALIKE:
             yield {**row, "node": f"{row['node']} and {more:,} more"}

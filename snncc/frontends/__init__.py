@@ -91,6 +91,10 @@ def survey(
         from snncc.frontends.nir.survey import survey as survey_nir
 
         return survey_nir(path, nir_style, dt, faults)
+    if suffix == ".net":
+        from snncc.frontends.lava_dl.survey import survey as survey_net
+
+        return survey_net(path)
     return ()
 
 

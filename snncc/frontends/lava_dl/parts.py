@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from snncc.arrays import Array, Shape
-from snncc.diagnostics import fault
+from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.frontends.lava_dl.stored import Values, bad, number, numbers, stored_layers, text
 from snncc.linear import Conv, Dense, LinearMap, malformed
 
@@ -35,13 +35,49 @@ class Part:
     delays: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What became of a layer of the file: no `part` and no `faults` where the layer before it gives no shape."""
+
+    name: str
+    kind: str
+    part: Part | None = None
+    faults: tuple[Diagnostic, ...] = ()
+
+
 def read_parts(path: Path) -> tuple[Part, ...]:
+    """The layers. Raises CompileError with the first fault of each layer that cannot be read."""
+    found = readings(path)
+    check(fault for each in found for fault in each.faults)
+    return tuple(each.part for each in found if each.part is not None)
+
+
+def readings(path: Path) -> tuple[Reading, ...]:
+    """Each layer; one that cannot be read counts with the shape that it states, if it states one."""
     stored = stored_layers(path)
-    parts: list[Part] = []
+    found: list[Reading] = []
+    shape: Shape | None = None
     for name, values in stored.items():
-        before = parts[-1].shape if parts else None
-        parts.append(_part(name, values, before, last=len(parts) == len(stored) - 1))
-    return tuple(parts)
+        kind = text(values, "type")
+        if found and shape is None and kind in ("conv", "flatten"):
+            found.append(Reading(name, kind))
+            shape = _stated(name, values)
+            continue
+        try:
+            part = _part(name, values, shape, last=len(found) == len(stored) - 1)
+            found.append(Reading(name, kind, part))
+            shape = part.shape
+        except CompileError as error:
+            found.append(Reading(name, kind, None, error.diagnostics))
+            shape = _stated(name, values)
+    return tuple(found)
+
+
+def _stated(name: str, values: Values) -> Shape | None:
+    try:
+        return _shape(name, values)
+    except CompileError:
+        return None
 
 
 def _part(name: str, values: Values, shape: Shape | None, *, last: bool) -> Part:

@@ -22,13 +22,14 @@ from snncc.frontends.onnx.names import Names, layer_names
 from snncc.frontends.onnx.ports import input_shapes
 from snncc.frontends.onnx.read import activations_of, one_step, regions_of
 from snncc.frontends.onnx.rearranging import REARRANGING, RESHAPING
-from snncc.frontends.onnx.region import Region
+from snncc.frontends.onnx.region import Node, Region
 from snncc.frontends.onnx.regions import Cut
 from snncc.frontends.onnx.sequence import LOOPS, OneStep
 from snncc.frontends.onnx.source import Source, extract, parse
 from snncc.frontends.onnx.states import Pairing
 from snncc.frontends.onnx.step import Layered, Step, without_batch
 from snncc.frontends.onnx.trace import trace
+from snncc.frontends.onnx.unsupported import is_foreign, unsupported
 from snncc.layers import Input
 
 _BEHIND = "cannot be read behind what was not recognised"
@@ -119,7 +120,7 @@ class _Rows:
         name = self.named[piece.output]
         reads, shape = tuple(self._reads(piece.source)), without_batch(self.step.shapes[piece.output])
         if not piece.layers:
-            fault = self.why.get(piece.node.name, Diagnostic("not-reached", name, _BEHIND))
+            fault = _blame(piece.node, self.why) or Diagnostic("not-reached", name, _BEHIND)
             return Finding(name, "", None, reads, rule=fault.rule, why=fault.message)
         kinds = " + ".join(kind(each) for each in piece.layers)
         told = "; ".join(filter(None, (details(each) for each in piece.layers)))
@@ -157,11 +158,16 @@ def _as_it_stands(source: Source, why: Mapping[str, Diagnostic]) -> Iterator[Fin
         for value in node.attributes.values():
             if isinstance(value, Subgraph):
                 waiting.extend(reversed(value.nodes))
-        fault = why.get(node.name)
+        fault = _blame(node, why)
         if fault is not None:
             yield Finding(node.name, "", parameters=node.op, rule=fault.rule, why=fault.message)
         elif any(name not in source.constants for name in node.inputs if name):
             yield Finding(node.name, _sort(node.op), parameters=node.op)
+
+
+def _blame(node: Node, why: Mapping[str, Diagnostic]) -> Diagnostic | None:
+    """What is wrong with a node; of the ops that are not known, the faults name only the first of a file."""
+    return why.get(node.name) or (unsupported(node).diagnostics[0] if is_foreign(node) else None)
 
 
 def _sort(op: str) -> str:

@@ -20,6 +20,7 @@ from snncc.frontends.onnx.rearranging import RESHAPING
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.trace import Tracer
+from snncc.frontends.onnx.unsupported import is_foreign, unsupported
 from snncc.layers import Decoder
 
 MAX_STEPS = 10_000
@@ -99,11 +100,11 @@ class Timeline:
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def visit(self, node: Node) -> tuple[Diagnostic, ...]:
-        """Handle one node; a fault makes its results unknown, and what depends on them is passed over."""
+        """Handle one node; a fault makes its results unknown; of what depends on them only foreign ops are named."""
         tracer = self.tracer
         if any(value is None for value in node.attributes.values()) or not tracer.broken.isdisjoint(node.inputs):
             tracer.broken.update(node.outputs)
-            return ()
+            return unsupported(node).diagnostics if is_foreign(node) else ()
         try:
             if missing := [name for name in node.inputs if name and not self.known(name)]:
                 raise fault("undefined-tensor", node.name, f"reads {printable(missing[0])!r}, which nothing defines")

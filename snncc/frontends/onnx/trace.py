@@ -24,7 +24,7 @@ from snncc.frontends.onnx.schema import check_form, check_types
 from snncc.frontends.onnx.source import Source
 from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step, without_batch
 from snncc.frontends.onnx.tensors import printable
-from snncc.frontends.onnx.unsupported import SUPPORTED, knows_its_ops, unsupported
+from snncc.frontends.onnx.unsupported import SUPPORTED, is_foreign, knows_its_ops, unsupported
 from snncc.layers import Layer, Rearrange, Relu
 
 _T = TypeVar("_T")
@@ -87,9 +87,9 @@ class Tracer:
         self.kinds[name] = kind
 
     def visit(self, node: Node) -> tuple[Diagnostic, ...]:
-        """Handle one node; if it is faulty, nothing more is said about what depends on it."""
+        """Handle one node; if it is faulty, only foreign ops are named of what depends on it."""
         if any(value is None for value in node.attributes.values()) or not self.broken.isdisjoint(node.inputs):
-            return self._pass_over(node, ())
+            return self._pass_over(node, unsupported(node).diagnostics if is_foreign(node) else ())
         try:
             for name in node.inputs:
                 if name and name not in self.alias and name not in self.constants:

@@ -23,8 +23,13 @@ _PRODUCT = "multiply streams by trained weights; spikes may gate spikes elementw
 def knows_its_ops(source: Source) -> None:
     """Raise CompileError if the opset is unknown, with the ops that are foreign in any opset."""
     if not knows_opset(source.opset):
-        foreign = [node for node in source.nodes if "::" in node.op]
+        foreign = [node for node in source.nodes if is_foreign(node)]
         raise CompileError([*source.faults, *(each for node in foreign for each in unsupported(node).diagnostics)])
+
+
+def is_foreign(node: Node) -> bool:
+    """Whether an op is of a domain that is not ONNX's own, and not a function of the file."""
+    return "::" in node.op
 
 
 def unsupported(node: Node) -> CompileError:
@@ -33,7 +38,7 @@ def unsupported(node: Node) -> CompileError:
         message = "If: a time step without a loop around it is read without control flow"
         hint = "decide the condition before the export"
         return fault("control-flow", node.name, message, hint)
-    if "::" in node.op:
+    if is_foreign(node):
         message = f"{node.op} is a custom op, and the file does not say what it computes"
         hint = "export it as a function of the model (FunctionProto), or in terms of standard ONNX ops"
         return fault("custom-op", node.name, message, hint)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper
+from typer.testing import CliRunner
 
+from snncc.cli import app
 from snncc.diagnostics import CompileError
 from snncc.frontends import Finding, read_model, survey
 
@@ -84,6 +87,33 @@ def test_a_sequence_shows_its_step(tmp_path: Path) -> None:
     rows = found(path)
     assert [each.kind for each in rows.values()].count("LIF neuron") == 2
     assert [each.rule for each in rows.values() if each.rule] == ["unsupported-op"]
+
+
+def test_every_custom_op_is_named_and_has_a_row_of_its_own(tmp_path: Path) -> None:
+    model = onnx.load(ZOO / "snntorch_leaky_functions_ts.onnx")
+    del model.functions[:]
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    rows = found(path)
+    for name in ("lif1", "lif2"):
+        op = f"zoo.neurons::Neuron{name == 'lif2':d}"
+        assert (rows[name].rule, rows[name].kind) == ("custom-op", "")
+        assert rows[name].why == f"{op} is a custom op, and the file does not say what it computes"
+
+
+def test_a_custom_op_of_every_step_has_a_row_of_its_own(tmp_path: Path) -> None:
+    graph = StepGraph()
+    sent, state = graph.input("x", (20, 1, 3)), graph.constant("start", np.zeros((1, 3)))
+    for step in range(20):
+        now = graph.node("Gather", [sent, graph.constant(f"t{step}", step, np.int64)], f"x{step}", axis=0)
+        state = graph.node("LIF", [now, state], f"v{step}", name=f"lif_{step}", domain="my.ops")
+    graph.output(state)
+    path = graph.save(tmp_path)
+    assert [each.rule for name, each in found(path).items() if "lif" in name] == ["custom-op"] * 20
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert [f"\nlif_{step} " in done.stdout for step in range(20)] == [True] * 20
+    places = ", ".join(f"lif_{step}" for step in range(16))
+    assert done.stderr.startswith(f"error[custom-op]: {places} and 4 more: my.ops::LIF is a custom op, and the file ")
 
 
 def test_nodes_that_make_no_step_are_listed_as_they_stand(tmp_path: Path) -> None:
