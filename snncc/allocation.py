@@ -18,13 +18,14 @@ from snncc import data as datasets
 from snncc.analysis.proof import prove
 from snncc.arrays import Floats
 from snncc.chip import Chip
-from snncc.compiler import Choices, Stage, compiled, no_stage
+from snncc.compiler import compiled
 from snncc.data import Data
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.estimation import estimate
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.integers import IntOp, Network, Population, source_of, synapses_of
+from snncc.preparation import Choices, Stage, no_stage, settled
 from snncc.program import DataLike, Program
 from snncc.semantics import decode, run
 
@@ -65,6 +66,7 @@ def weight_bits(
         raise fault("samples-needed", OPTION, "what fewer bits lose is measured on samples, and there are none", hint)
     if choices.weight_bits is not None:
         raise fault("bad-option", OPTION, "is given beside --weight-bits, which it chooses", "leave one of them out")
+    choices = settled(model, choices, samples, stage)
     programs = _programs(model, chip, choices, samples, stage)
     (widest, base), *_ = programs.items()
     data = base.data(samples)

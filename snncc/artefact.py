@@ -24,6 +24,7 @@ from snncc.events.wellformed import malformed as malformed_events
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Output, Population, Source, Synapse
 from snncc.linear import malformed
+from snncc.pace import FewerSteps
 from snncc.serial import Reader, Writer
 from snncc.wellformed import malformed as malformed_network
 
@@ -37,13 +38,17 @@ _MOST_NEURONS = 1 << 28  # more would not fit any machine that runs the referenc
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a program is, besides its network: `steps` None leaves the number of steps to the data."""
+    """What a program is, besides its network: `steps` None leaves the number of steps to the data.
+
+    `fewer` says how it came to take fewer steps than the model, and how samples are read then.
+    """
 
     title: str
     backend: str
     chip: Chip
     steps: int | None
     sha256: str
+    fewer: FewerSteps | None = None
     format: int = FORMAT
 
 
@@ -60,7 +65,7 @@ AnyNetwork = Network | EventNetwork
 
 
 def reference_files(
-    title: str, backend: str, chip: Chip, steps: int | None, network: AnyNetwork
+    title: str, backend: str, chip: Chip, steps: int | None, network: AnyNetwork, fewer: FewerSteps | None = None
 ) -> Mapping[str, bytes]:
     """The files under `reference/`, by relative path."""
     writer = Writer()
@@ -69,7 +74,7 @@ def reference_files(
         "edges": [writer.plain(Link(edge.source, edge.target, edge.delay)) for edge in network.edges],
     }
     text, blob = _json(plain), bytes(writer.blob)
-    manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest())
+    manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest(), fewer)
     return {
         _MARK: _json(Writer().plain(manifest)),
         "reference/network.json": text,
@@ -113,6 +118,8 @@ def _manifest(plain: Any) -> Manifest:
         raise _damaged(_MARK, f"is of format {manifest.format}; this snncc reads format {FORMAT}")
     if manifest.steps is not None and not 1 <= manifest.steps <= MOST_STEPS:
         raise _damaged(_MARK, f"has {manifest.steps:,} steps; 1 to {MOST_STEPS:,} are possible")
+    for reason in manifest.fewer.faults() if manifest.fewer else ():
+        raise _damaged(_MARK, reason)
     chips.checked(_bare(plain["chip"]), records.Reader(_MARK, "", "damaged-artefact"))
     return manifest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from snncc import artefact, contracts, rules
 from snncc import chip as chips
 from snncc import data as datasets
+from snncc.analysis.metrics import Fidelity
 from snncc.analysis.proof import diagnostics as proof_diagnostics
 from snncc.analysis.proof import doubtful, margins, prove
 from snncc.arrays import Ints
@@ -26,45 +27,23 @@ from snncc.graph import Graph
 from snncc.importing import Path_, import_model
 from snncc.integers import Kept, Network, Population, Source
 from snncc.integers import Output as IntOutput
-from snncc.layers import Decoder, Input, Layer, size
+from snncc.layers import Decoder, Layer, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.mapping import Method
+from snncc.pace import FewerSteps
 from snncc.passes.express import express
 from snncc.passes.host import on_the_host
-from snncc.passes.legalise import legalise
 from snncc.passes.precision import parsed, stored_width
 from snncc.passes.prune import NEURONS, SYNAPSES, pruned, recorded, shares
 from snncc.passes.quantise import Options, Samples, quantise
-from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.retime import retime
 from snncc.passes.shrink import shrunk
+from snncc.passes.steps import LOSS, OPTION, Found
 from snncc.passes.teach import Lessons, lessons, taught, widened
-from snncc.program import DataLike, Program, as_data
+from snncc.preparation import Choices, Stage, no_stage, prepared
+from snncc.program import DataLike, Program
 
-Stage = Callable[[str], None]
 _TESTED = 2, 4  # samples, and steps of each, with which a target tests itself
-
-
-def no_stage(name: str) -> None:
-    """Shows nothing; the stage of that name begins."""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a user may choose about a compilation, beside the model, the target and the samples; as in `compile`."""
-
-    weight_bits: int | str | None = None
-    steps: int | None = None
-    decoder: Decoder | None = None
-    backend: str | None = None
-    require_proof: bool = False
-    stock_only: bool = False
-    allow_hard_reset: bool = False
-    partition: Method = "auto"
-    seed: int = 0
-    prune: float | str | None = None
-    prune_neurons: float | str | None = None
-    learn: tuple[tuple[str, str], ...] = ()
 
 
 def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads well
@@ -73,7 +52,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     *,
     samples: DataLike | None = None,
     weight_bits: int | str | None = None,
-    steps: int | None = None,
+    steps: int | str | None = None,
+    loss: float = LOSS,
     decoder: Decoder | None = None,
     states: Sequence[tuple[str, str]] = (),
     backend: str | None = None,
@@ -91,8 +71,10 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
 
     `model` is a file's path, or what `import_model` made of it, which can say what a .nir file leaves open.
     `samples` (a data file or an array) choose the scales. `weight_bits` may name synapses or populations that get other
-    weights, "4,fc2=8,rec=ternary". `steps` and `decoder` default to what the model's metadata say. `states` pairs state
-    inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers may overflow.
+    weights, "4,fc2=8,rec=ternary". `steps` and `decoder` default to what the model's metadata say; steps "auto" are as
+    few as lose at most `loss` points of accuracy on the samples, "auto:N" are N, with neurons adapted to so few.
+    `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers
+    may overflow.
     `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
     refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
@@ -104,7 +86,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    return compiled(_imported(model, states), chip, Choices(*how, *less, tuple(learn)), samples, stage)
+    return compiled(_imported(model, states), chip, Choices(*how, *less, tuple(learn), loss), samples, stage)
 
 
 def compiled(
@@ -112,28 +94,19 @@ def compiled(
 ) -> Program | EventProgram:
     """The program of an imported model for a chip: `compile`, for those who make many."""
     machine = _machine(chip, choices.backend or chip.backend)
-    decoder = choices.decoder or model.decoder
-    steps = choices.steps if choices.steps is not None else model.steps
-
-    stage("legalise")
-    legal = legalise(model.graph)
-    warnings = (*model.warnings, *check(contracts.legal(legal)))
-
-    chosen = None if samples is None else _samples(samples, legal, steps)
-    if choices.allow_hard_reset and softly_reset(legal):
-        warnings += (cost(legal, chosen, decoder),)
-        legal = hardly_reset(legal)
+    begun = prepared(model, choices, samples, stage)
+    legal, chosen = begun.graph, begun.samples
     less = shares(choices.prune, SYNAPSES), shares(choices.prune_neurons, NEURONS)
     kept: Mapping[str, Kept] | None = None
     if any(each.any for each in less):
         stage("prune")
-        fewer = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
-        legal, kept = fewer.graph, fewer.kept
-    options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=decoder, steps=steps)
+        less_ = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
+        legal, kept = less_.graph, less_.kept
+    options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=begun.decoder, steps=begun.steps)
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
     learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
-    given = _Legal(model, legal, chip, choices, options, chosen, warnings, kept)
-    given = replace(given, lessons=lessons(legal, learn)) if learn else given
+    given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found)
+    given = replace(given, lessons=_lessons(given, learn)) if learn else given
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
     if choices.stock_only and machine.notes is None:
@@ -153,7 +126,23 @@ class _Legal:
     samples: Data | None
     warnings: tuple[Diagnostic, ...]
     kept: Mapping[str, Kept] | None = None  # of a pruned one
+    found: Found | None = None  # of one that takes fewer steps
     lessons: Lessons | None = None
+
+    @property
+    def fewer(self) -> FewerSteps | None:
+        return self.found and self.found.fewer
+
+    @property
+    def fidelity(self) -> tuple[Fidelity, ...]:
+        return (*self.model.fidelity, *(self.found.stages() if self.found else ()))
+
+
+def _lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> Lessons:
+    if given.found:
+        message = "adapts a trained network to fewer steps; this one is still to learn"
+        raise fault("bad-option", OPTION, message, "give a number of steps")
+    return lessons(given.graph, learn)
 
 
 def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:
@@ -189,7 +178,8 @@ def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgr
     )
     texts = _texts(given.model.graph, given.graph, network)
     base = given.model.name, given.chip, given.options.steps, warnings, texts
-    return EventProgram(*base, network=network, backend=machine, fidelity=(*given.model.fidelity, *fidelity))
+    made = EventProgram(*base, network=network, backend=machine, fidelity=(*given.fidelity, *fidelity))
+    return replace(made, fewer=given.fewer)
 
 
 def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
@@ -198,7 +188,8 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     choices = given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
-    network = None if given.lessons or given.kept is not None else _own(given.model, chip, options)
+    changed = given.lessons or given.kept is not None or given.fewer
+    network = None if changed else _own(given.model, chip, options)
     if network is None:
         network = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
@@ -219,7 +210,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
     made = Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
-    return replace(made, fidelity=given.model.fidelity, vectors=_vectors(network, chosen))
+    return replace(made, fidelity=given.fidelity, vectors=_vectors(network, chosen), fewer=given.fewer)
 
 
 def _vectors(network: Network, samples: Data | None) -> Ints | None:
@@ -277,10 +268,6 @@ def _texts(imported: Graph[Layer], legal: Graph[Layer], network: Graph[Any]) -> 
     return {"1-imported": imported.text(), "2-legal": legal.text(), "3-integer": network.text()}
 
 
-def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
-    return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, usual=steps)
-
-
 def _mapped(network: Network, chip: Chip, samples: Data | None, method: Method, seed: int) -> Mapping_:
     """Where the network lies on the chip's cores, by how often its neurons fire on samples."""
     from snncc.passes.activity import activity
@@ -319,10 +306,12 @@ def open_program(folder: Path_) -> Program | EventProgram:
     base = manifest.title, manifest.chip, manifest.steps
     if isinstance(network, EventNetwork) and isinstance(machine, EventBackend):
         check(machine.validate(network, manifest.chip, False))
-        return EventProgram(*base, folder=Path(folder), network=network, backend=machine)
+        opened = EventProgram(*base, folder=Path(folder), network=network, backend=machine)
+        return replace(opened, fewer=manifest.fewer)
     if isinstance(network, EventNetwork) or isinstance(machine, EventBackend):
         message = f"is a network of another kind than {manifest.backend} runs"
         raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
     proof = prove(network, manifest.steps)
     check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network)))
-    return Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
+    opened = Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
+    return replace(opened, fewer=manifest.fewer)

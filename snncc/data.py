@@ -21,6 +21,7 @@ from snncc import files
 from snncc.arrays import Array, Ints, Shape
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Source
+from snncc.pace import Pace
 from snncc.runner import Trace
 
 _MOST_BYTES = 16 << 30  # of an array, on machines that do not say how much memory they have
@@ -33,11 +34,13 @@ class Data:
     """`x` is (samples, steps, *shape), or (samples, *shape) for a static input presented at every step.
 
     `lengths` (samples,) int64 is each sample's own number of steps; `y` (samples,) int64 are class labels or None.
+    `pace` is how a network that takes fewer steps has read it, if it has.
     """
 
     x: Array
     lengths: Ints
     y: Ints | None = None
+    pace: Pace | None = None
 
     @property
     def steps(self) -> int:
@@ -225,6 +228,37 @@ def _value_faults(where: str, x: Array, lengths: Array | None, y: Array | None, 
         yield Diagnostic("bad-data", where, message, "they count the steps of each sample that are real")
     if y is not None and y.min(initial=0) < 0:
         yield Diagnostic("bad-data", where, f"y holds the class {int(y.min())}", "classes count from 0")
+
+
+def paced(data: Data, shape: Shape, pace: Pace) -> Data:
+    """The samples as a network with inputs of `shape` reads them at a pace; static ones, and those read so, stay.
+
+    Raises CompileError (`bad-data`) for samples that were read at another pace.
+    """
+    if data.x.shape[1:] == shape or data.pace == pace:
+        return data
+    if data.pace is not None:
+        message = f"x was read one step in {data.pace.every} already, for a network other than this one"
+        raise fault("bad-data", "x", message, "give the file or the array that it was read from")
+    x = data.x[:, :: pace.every] if pace.gather == "first" else _largest(data, pace.every)
+    lengths = -(-data.lengths // pace.every)
+    if pace.most is not None:
+        x, lengths = x[:, : pace.most], np.minimum(lengths, pace.most)
+    return replace(data, x=x, lengths=lengths, pace=pace)
+
+
+def _largest(data: Data, every: int) -> Array:
+    """The largest values in each `every` steps, of those before a sample's end."""
+    x = data.x
+    live = np.arange(x.shape[1]) < data.lengths[:, None]
+    if not live.all():
+        lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else False if x.dtype.kind == "b" else -np.inf
+        x = np.where(live.reshape(*live.shape, *[1] * (x.ndim - 2)), x, np.asarray(lowest, x.dtype))
+    firsts = np.arange(0, x.shape[1], every)
+    largest = np.maximum.reduceat(x, firsts, axis=1)
+    over = ~live[:, firsts]
+    largest[over] = 0
+    return largest
 
 
 def to_integers(source: Source, x: Array) -> Ints:

@@ -43,7 +43,9 @@ class EventProgram(CompiledModel):
         return {name: op.size for name, op in self.network.populations.items()}
 
     def files(self) -> Mapping[str, bytes]:
-        reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
+        reference = artefact.reference_files(
+            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer
+        )
         return {**self.backend.emit(self.title, self.network, self.chip, self.steps), **reference}
 
     def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:  # noqa: ARG002

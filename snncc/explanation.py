@@ -16,6 +16,7 @@ from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.integers import Population
 from snncc.layers import Layer, Neuron, size
+from snncc.passes.fewer_steps import with_fewer_steps
 from snncc.passes.legalise import legalise
 from snncc.passes.slices import fitted
 from snncc.program import Program, Progress, no_progress
@@ -51,33 +52,48 @@ class Explanation:
 
 
 def explain(
-    program: Program | EventProgram, model: Model, data: Data, *, progress: Progress = no_progress
+    program: Program | EventProgram,
+    model: Model,
+    data: Data,
+    *,
+    whole: Data | None = None,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Run the model, and the network that was compiled from it, with more and more of its populations.
 
+    `data` are as the program reads them, `whole` the same samples as the model does, where that is in more steps: then
+    there is a stage for them, and what populations do is compared with the trained ones in fewer steps.
     On a chip that acts event by event, populations share one queue of events, so there is one stage for all of them.
     Raises CompileError (`another-model`) if the network was compiled from another model.
     """
-    graph = legalise(model.graph)
-    check(_strangers(program, graph))
+    legal = legalise(model.graph)
+    check(_strangers(program, legal))
+    graph = with_fewer_steps(legal, program.fewer) if program.fewer else legal
     graph = fitted(graph, program.network) if isinstance(program, Program) else graph
     names = tuple(name for name in graph.order() if isinstance(graph[name], Neuron))
     task = _Task(program, graph, data)
-    trained = task.run(lambda part: run_float(graph, part.x, part.steps, part.lengths, names))
+    trained = before = task.run(_in_floats(graph, names))
     stages, alone = [_fidelity("float", trained, trained)], dict[str, float | None]()
+    if whole is not None and int(whole.lengths.sum()) != int(data.lengths.sum()):
+        before = _Task(program, legal, whole).run(_in_floats(legal))
+        stages = [_fidelity("float", before, before), _fidelity("fewer steps", trained, before)]
     if isinstance(program, EventProgram):
         compiled = task.run(task.on_events)
-        stages.append(_fidelity("event by event", compiled, trained))
+        stages.append(_fidelity("event by event", compiled, before))
     else:
         compiled = trained
         for count, name in enumerate(names, 1):
             compiled = task.run(task.mixed(names[:count], names if count == len(names) else ()))
-            stages.append(_fidelity(name, compiled, trained))
+            stages.append(_fidelity(name, compiled, before))
             alone[name] = _changed(task.run(task.mixed((name,), ())), trained)
             progress(count, len(names))
     return Explanation(
         tuple(stages), tuple(_spike_error(name, trained, compiled, data, alone.get(name)) for name in names)
     )
+
+
+def _in_floats(graph: Graph[Layer], record: Collection[str] = ()) -> _Runner:
+    return lambda part: run_float(graph, part.x, part.steps, part.lengths, record)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Population, Source, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
+from snncc.pace import FewerSteps
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -44,7 +45,8 @@ class CompiledModel(ABC):
     """What every compiled model can do, of whatever kind its network is.
 
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
-    text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read.
+    text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read. `fewer` is
+    set where it takes fewer steps than the model: samples with steps of their own are then read at its pace.
     """
 
     title: str
@@ -53,6 +55,7 @@ class CompiledModel(ABC):
     warnings: tuple[Diagnostic, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
+    fewer: FewerSteps | None = None
 
     @property
     @abstractmethod
@@ -135,11 +138,17 @@ class CompiledModel(ABC):
         limit: int | None = None,
     ) -> Data:
         """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them."""
-        return as_data(x, self.source.shape, steps, usual=self.steps, lengths=lengths, y=y, limit=limit)
+        return self.read_at_pace(
+            as_data(x, self.source.shape, steps, usual=self.steps, lengths=lengths, y=y, limit=limit)
+        )
+
+    def read_at_pace(self, data: Data) -> Data:
+        """The data as this program reads them."""
+        return data if self.fewer is None else datasets.paced(data, self.source.shape, self.fewer.pace)
 
     def simulate(self, data: DataLike, *, record: bool = False, progress: Progress = no_progress) -> Run:
         """Run on the target's own machine: scores and classes; with `record` every spike and membrane too."""
-        data = data if isinstance(data, Data) else self.data(data)
+        data = self.read_at_pace(data) if isinstance(data, Data) else self.data(data)
         results: list[Result] = []
         with self.placed() as folder:
             for done, result in self._results(folder, data, record):
@@ -165,7 +174,7 @@ class CompiledModel(ABC):
 
         Raises CompileError: `no-timeline` for targets that have none, `bad-data`.
         """
-        data = (data if isinstance(data, Data) else self.data(data)).part(0, 1)
+        data = (self.read_at_pace(data) if isinstance(data, Data) else self.data(data)).part(0, 1)
         with self.placed() as folder:
             return self.traced(folder, next(self._batches(data, record=False)))
 
@@ -178,7 +187,7 @@ class CompiledModel(ABC):
 
         Of a network that learns, as many samples at a time as one batch holds, what it has learnt as well.
         """
-        data = data if isinstance(data, Data) else self.data(data)
+        data = self.read_at_pace(data) if isinstance(data, Data) else self.data(data)
         ordered = tuple(self.sizes)
         verdicts: list[verify.Verification] = []
         first, learnt = 0, None
@@ -258,7 +267,7 @@ class Program(CompiledModel):
     @property
     def job(self) -> Job:
         """What the backend emits."""
-        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors)
+        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors, self.fewer)
 
     def laid_out(self, layout: str) -> Program:
         return replace(self, layout=layout) if layout in self.backend.layouts else super().laid_out(layout)
@@ -270,7 +279,7 @@ class Program(CompiledModel):
     def profile(self, data: DataLike) -> Profile:
         if self.backend.profile is None:
             return super().profile(data)
-        data = data if isinstance(data, Data) else self.data(data)
+        data = self.read_at_pace(data) if isinstance(data, Data) else self.data(data)
         with self.placed() as folder:
             batches = list(self._batches(data, record=True))
             results = [result for _, result in self._results(folder, data, record=True)]
@@ -280,7 +289,9 @@ class Program(CompiledModel):
             return self.backend.profile(self.job, results, sent, folder, len(data.x))
 
     def files(self) -> Mapping[str, bytes]:
-        reference = artefact.reference_files(self.title, self.backend.name, self.chip, self.steps, self.network)
+        reference = artefact.reference_files(
+            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer
+        )
         return {**self.backend.emit(self.job), **reference}
 
     def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:
@@ -344,7 +355,7 @@ def as_data(
     """
     if isinstance(x, Data):
         check(_own({"steps": steps, "lengths": lengths, "y": y}, "the data"))
-        data = datasets.checked("x", x.x, x.lengths, x.y, shape, x.steps)
+        data = replace(datasets.checked("x", x.x, x.lengths, x.y, shape, x.steps), pace=x.pace)
         return data if limit is None else data.part(0, limit)
     if isinstance(x, (str, os.PathLike)):
         check(_own({"lengths": lengths, "y": y}, "the file"))

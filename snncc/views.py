@@ -141,6 +141,7 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
     result = _report(program)
     steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
+    steps = f"{steps} for {program.fewer}" if program.fewer else steps
     bytes_ = f"{result.weight_bytes:,} bytes of weights, {result.state_bytes:,} of state"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {bytes_}"
     plain = {
@@ -148,6 +149,7 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
         "target": program.chip.name,
         "backend": program.backend.name,
         "steps": program.steps,
+        "fewer": program.fewer and dataclasses.asdict(program.fewer),
         "folder": None if folder is None else str(folder),
         "warnings": [dataclasses.asdict(each) for each in program.warnings],
         **dataclasses.asdict(result),

@@ -14,9 +14,9 @@ from snncc import allocation
 from snncc import chip as chips
 from snncc.allocation import _alike, _chosen, _Tried, bytes_of, weight_bits
 from snncc.cli import app
-from snncc.compiler import Choices
 from snncc.diagnostics import CompileError
 from snncc.estimation import estimate
+from snncc.preparation import Choices
 
 MODELS = Path(__file__).parents[1] / "models"
 STOCK, SAMPLES = MODELS / "digits_stock.onnx", MODELS / "digits_stock.samples.npz"

@@ -16,7 +16,8 @@ ORDER = (
     *("diagnostics", "files", "arithmetic", "arrays", "graph", "linear", "layers", "describe", "integers"),
     *("records", "fabric", "device", "chip", "rules"),
     *("jit", "runner", "events", "states", "plasticity", "semantics"),
-    *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial", "data", "verify", "artefact"),
+    *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial"),
+    *("pace", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
     *(
         "program",
@@ -24,6 +25,7 @@ ORDER = (
         "conversion",
         "importing",
         "classics",
+        "preparation",
         "compiler",
         "training",
         "estimation",
@@ -37,7 +39,7 @@ ORDER = (
 DATA = (
     *("snncc.diagnostics", "snncc.graph", "snncc.linear", "snncc.layers", "snncc.integers", "snncc.chip"),
     *("snncc.events.ops", "snncc.rules"),
-    *("snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
+    *("snncc.pace", "snncc.data", "snncc.verify", "snncc.program", "snncc.analysis.proof", "snncc.backends.base"),
 )
 OUTERMOST = {"snncc"}  # the public names
 SPEAKS = "cli"
@@ -54,6 +56,7 @@ TESTED_THROUGH = {
     "learning_views": "cli",
     "program": "cli",
     "compiler": "cli",
+    "preparation": "cli",
     "importing": "cli",
 }
 

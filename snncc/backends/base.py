@@ -19,6 +19,7 @@ from snncc.integers import Learnt, Network, Synapse
 from snncc.layers import Layer
 from snncc.mapping import Mapping as Mapping_
 from snncc.mapping import Placement
+from snncc.pace import FewerSteps
 from snncc.passes.quantise import Options
 from snncc.runner import Trace
 
@@ -29,7 +30,7 @@ class Job:
 
     `mapping` says where the network lies, for a backend that is `mapped`; `layout` is one of those that it knows
     besides its usual one. `vectors` are real inputs for a test of the target, (samples, frames, size) integers; of one
-    frame where the input is static.
+    frame where the input is static. `fewer` says how samples are read where the model has more steps.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Job:
     mapping: Mapping_ | None = None
     layout: str | None = None
     vectors: Ints | None = None
+    fewer: FewerSteps | None = None
 
 
 @dataclass(frozen=True, eq=False)

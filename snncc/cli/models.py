@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snncc.cli.options import (
+    LOSS,
     AllowHardReset,
     Arduino,
     Bits,
     Convert,
     DecoderName,
     Dt,
+    FewerSteps,
     Json,
     Learn,
+    Loss,
     Model,
     NirStyle,
     Partition,
@@ -36,6 +39,7 @@ from snncc.cli.options import (
     decoder_of,
     pairs,
     partition_of,
+    whole,
 )
 from snncc.cli.screen import Screen
 from snncc.diagnostics import CompileError, printable
@@ -92,7 +96,8 @@ def compile(  # noqa: A001  the word of the field
     weight_bytes: WeightBytes = None,
     prune: Prune = None,
     prune_neurons: PruneNeurons = None,
-    steps: Steps = None,
+    steps: FewerSteps = None,
+    loss: Loss = LOSS,
     decoder: DecoderName = None,
     convert: Convert = None,
     target_accuracy: TargetAccuracy = None,
@@ -116,15 +121,14 @@ def compile(  # noqa: A001  the word of the field
     try:
         artefact.place_for(output)
         with screen.progress("compile") as shown:
-            how = conversion(convert, samples, steps, target_accuracy)
+            how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
             own, chip = steps if how is None else None, _chip(target)
             rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
-            choices = compiler.Choices(weight_bits, own, *rest, seed, prune, prune_neurons, _taught(learn))
+            choices = compiler.Choices(weight_bits, own, *rest, seed, prune, prune_neurons, _taught(learn), loss)
             imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             if weight_bytes is not None:
-                most = allocation.bytes_of(weight_bytes)
-                bits = allocation.weight_bits(imported, chip, choices, samples, most, shown.stage)
-                choices = replace(choices, weight_bits=bits)
+                given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)
+                choices = replace(choices, weight_bits=allocation.weight_bits(*given, shown.stage))
             program = compiler.compiled(imported, chip, choices, samples, shown.stage)
             _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     except CompileError as error:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from snncc.layers import Decoder
     from snncc.mapping import Method
 
+LOSS = 2.0  # as `passes.steps` has it, which would take long to import
+MOST_STEPS = 1_000_000
 Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir or .net file.", show_default=False)]
 Target = Annotated[
     str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
@@ -24,7 +26,19 @@ DataFile = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N samples only.")]
 Steps = Annotated[
     int | None,
-    typer.Option("--steps", min=1, max=1_000_000, help="Time steps of a static input [default: the model's]."),
+    typer.Option("--steps", min=1, max=MOST_STEPS, help="Time steps of a static input [default: the model's]."),
+]
+FewerSteps = Annotated[
+    str | None,
+    typer.Option(
+        "--steps",
+        metavar="N|auto|auto:N",
+        help="Time steps of a static input [default: the model's]; auto: as few as --loss allows on the samples, with "
+        "neurons adapted to them, for any input; auto:N: N.",
+    ),
+]
+Loss = Annotated[
+    float, typer.Option("--loss", metavar="POINTS", help="With --steps auto: points of accuracy that may be lost.")
 ]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
@@ -130,6 +144,16 @@ def pairs(given: list[str] | None, option: str = "--state", form: str = "IN=OUT"
         if len(pair) != 2 or not all(pair):
             raise typer.BadParameter(f"{'='.join(pair)!r} is not {form}", param_hint=option)
     return [(pair[0], pair[1]) for pair in found]
+
+
+def whole(steps: str | None) -> int | None:
+    """The number of steps where there is nothing to adapt to fewer."""
+    if steps is None:
+        return None
+    if steps.isascii() and steps.isdigit() and 1 <= int(steps[:8]) <= MOST_STEPS:
+        return int(steps)
+    message = f"{steps!r} is no number of steps from 1 to {MOST_STEPS:,}; with --convert, --target-accuracy finds one"
+    raise typer.BadParameter(message, param_hint="--steps")
 
 
 def decoder_of(name: str | None) -> Decoder | None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from snncc.analysis.metrics import Run
     from snncc.data import Data
     from snncc.event_program import EventProgram
+    from snncc.explanation import Explanation
     from snncc.program import Program
 
 
@@ -82,7 +83,7 @@ def simulate(
                 data = program.data(input_, steps=steps, limit=limit)
                 run = program.simulate(data, record=record_all, progress=shown.count)
                 run = replace(run, profile=program.profile(data)) if profile else run
-                _pages(program, data, run, report, trace, shown.stage, model)
+                _pages(program, data, run, report, trace, shown.stage, (model, input_, steps, limit))
             else:
                 only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
                 how = conversion(convert, samples, steps, target_accuracy)
@@ -137,7 +138,7 @@ def explain(
     """Say where accuracy went: after each population that is compiled, and how far its spikes are off."""
     from snncc import explanation, views
     from snncc.compiler import open_program
-    from snncc.importing import import_model
+    from snncc.importing import import_model, model_data
 
     screen = Screen(json_)
     try:
@@ -145,7 +146,8 @@ def explain(
             program = open_program(folder)
             samples = program.data(data, steps=steps, limit=limit)
             imported = import_model(model, pairs(state), nir_style=nir_style, dt=dt)
-            found = explanation.explain(program, imported, samples, progress=shown.count)
+            whole = model_data(imported, data, steps=steps, limit=limit)
+            found = explanation.explain(program, imported, samples, whole=whole, progress=shown.count)
     except CompileError as error:
         screen.fail(error, 2)
     screen.show(views.explained(found))
@@ -202,6 +204,19 @@ def _save_record(record: Path | None, run: Run, stage: Callable[[str], None]) ->
         save_trace(record, run.trace)
 
 
+def _explained(
+    program: Program | EventProgram, data: Data, model: Path | None, input_: Path, steps: int | None, limit: int | None
+) -> Explanation | None:
+    """Where the accuracy of a run went, if it is said which model was compiled."""
+    from snncc.explanation import explain
+    from snncc.importing import import_model, model_data
+
+    if model is None:
+        return None
+    imported = import_model(model)
+    return explain(program, imported, data, whole=model_data(imported, input_, steps=steps, limit=limit))
+
+
 def _pages(
     program: Program | EventProgram,
     data: Data,
@@ -209,19 +224,16 @@ def _pages(
     report: Path | None,
     trace: Path | None,
     stage: Callable[[str], None],
-    model: Path | None,
+    told: tuple[Path | None, Path, int | None, int | None],
 ) -> None:
-    """Write the page and the trace of a run; with its model, the page says where accuracy went."""
+    """Write the page and the trace of a run; with its model and file, the page says where accuracy went."""
     from snncc import files
-    from snncc.explanation import explain
-    from snncc.importing import import_model
     from snncc.pages.simulation import page
 
     if report is not None:
         stage("report")
         first = program.simulate(data.part(0, 1), record=True)
-        explanation = None if model is None else explain(program, import_model(model), data)
-        files.replace_file(report, page(program, data, run, first, explanation))
+        files.replace_file(report, page(program, data, run, first, _explained(program, data, *told)))
     if trace is not None:
         stage("trace")
         found = program.timeline(data)

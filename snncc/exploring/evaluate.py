@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +17,7 @@ import numpy as np
 from snncc import artefact, files
 from snncc import chip as chips
 from snncc import data as datasets
-from snncc.compiler import Choices, compiled, open_program
+from snncc.compiler import compiled, open_program
 from snncc.data import Data
 from snncc.diagnostics import CompileError, fault
 from snncc.estimation import estimate
@@ -25,6 +25,8 @@ from snncc.exploring.budget import Limit
 from snncc.exploring.space import Dimension, Point, choices_of
 from snncc.frontends import Model
 from snncc.importing import import_model, model_data
+from snncc.passes.steps import Steps, unadapted
+from snncc.preparation import Choices, settled
 from snncc.program import CompiledModel
 from snncc.semantics import decode
 
@@ -111,10 +113,11 @@ def build(task: Task, point: Point) -> Built:
     choices = choices_of(task.space, point, task.base)
     try:
         chip, model = chips.load(task.target), model_of(task)
-        rough = estimate(compiled(model, chip, choices)).quantities
+        rough = estimate(compiled(model, chip, replace(choices, steps=unadapted(choices.steps)))).quantities
         if _beyond(task, rough, _HOPELESS):
             return Built(Outcome("estimated", rough), {})
         _unchanged(task.samples)
+        choices = replace(choices, steps=_steps(task, choices.steps))
         program = compiled(model, chip, choices, task.samples.path)  # read by its path, as `snncc compile` does
         found = dict(estimate(program, task.samples.path).quantities)
         found.pop("accuracy", None)  # it is of the samples
@@ -123,6 +126,12 @@ def build(task: Task, point: Point) -> Built:
         return Built(Outcome("refused", refusal=str(error)), {})
     outcome = Outcome("compiled", found, digest=digest(content))
     return Built(outcome, {} if _beyond(task, found, _HOPELESS) else content)
+
+
+@functools.lru_cache(maxsize=16)
+def _steps(task: Task, asked: Steps) -> Steps:
+    """Fewer steps and how neurons are adapted to them, found once by each process."""
+    return settled(model_of(task), replace(task.base, steps=asked), task.samples.path).steps
 
 
 def digest(content: Mapping[str, bytes]) -> str:
@@ -160,6 +169,7 @@ def _classes(program: CompiledModel, data: Data) -> np.ndarray:
     """What the program decides: by the reference, whose bits every target gives."""
     if program.steps is not None and data.x.shape[1:] == program.source.shape:
         data = Data(data.x, np.minimum(data.lengths, program.steps), data.y)
+    data = program.read_at_pace(data)
     name, decoder = next(iter(program.decoders.items()))
     found: list[np.ndarray] = []
     for part in datasets.parts(data, 3 * sum(program.sizes.values())):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from snncc import chip as chips
-from snncc.compiler import Choices
 from snncc.data import Data
 from snncc.diagnostics import Diagnostic, fault
 from snncc.estimation import quantities_of
@@ -24,6 +23,7 @@ from snncc.graph import Graph
 from snncc.importing import Path_, simulate_float
 from snncc.layers import Input, Layer, Neuron, size
 from snncc.passes.legalise import legalise
+from snncc.preparation import Choices
 
 TRIALS = 64
 
@@ -86,7 +86,7 @@ def explore(
     model, data = model_of(task), _labelled(search, data_of(task))
     graph = legalise(model.graph)
     static = data.x.shape[1:] == next(iter(graph.of_kind(Input).values())).shape
-    space = dimensions(graph, chips.load(task.target), model.steps if static else None)
+    space = dimensions(graph, chips.load(task.target), model.steps or data.steps, static=static)
     task = replace(task, space=space)
     study = opened(Path(folder), _identity(task, search.seed), space, limits, tuple(starts(space)), search.seed)
     whole = -(-trials // BATCH) * BATCH

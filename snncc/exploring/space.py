@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from snncc.chip import Chip
-from snncc.compiler import Choices
 from snncc.graph import Graph
 from snncc.layers import Layer, Neuron
 from snncc.passes.precision import stored_width
+from snncc.preparation import Choices
 
 Value = str | int | float
 Point = Mapping[str, Value]
 _BITS = "bits of "
-_PARTS = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps
+_PARTS = (0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps, where the input is static
+_EVERY = (2, 3, 4, 6, 8)  # steps of other inputs that become one
 _SHARES: tuple[Value, ...] = (0.0, 0.25, 0.5, 0.75, 0.9)
 _WIDTHS: tuple[Value, ...] = (8, 7, 6, 5, 4, 3, 2, "ternary")
 _PACKED: tuple[Value, ...] = (8, 5, 4, 3, 2, "ternary")  # in which C for microcontrollers stores weights
@@ -38,14 +39,18 @@ class Dimension:
     option: str
 
 
-def dimensions(graph: Graph[Layer], chip: Chip, steps: int | None) -> tuple[Dimension, ...]:
-    """What there is to choose for a legal network on a chip; `steps` are those of a static input, None for others."""
+def dimensions(graph: Graph[Layer], chip: Chip, steps: int, *, static: bool) -> tuple[Dimension, ...]:
+    """What there is to choose for a legal network on a chip, which was trained with so many steps.
+
+    Neurons are adapted to fewer; 0 steps stand for as many as samples have that are not static.
+    """
     widths = _PACKED if chip.device else _WIDTHS
     widths = tuple(each for each in widths if _stored(each) <= chip.weight.bits)
     found = [Dimension(_BITS + name, widths, "weight_bits", "--weight-bits") for name in _weighted(graph)]
-    if steps is not None:
-        counts = tuple(dict.fromkeys(max(1, round(steps * part)) for part in _PARTS))
-        found.append(Dimension("steps", counts, "steps", "--steps"))
+    fewer = (round(steps * part) for part in _PARTS) if static else (-(-steps // every) for every in _EVERY)
+    counts = dict.fromkeys(max(1, count) for count in fewer if count < steps)
+    every: tuple[Value, ...] = (steps if static else 0, *(f"auto:{count}" for count in counts))
+    found.append(Dimension("steps", every, "steps", "--steps"))
     found.append(Dimension("pruned weights", _SHARES, "prune", "--prune"))
     found.append(Dimension("pruned neurons", _SHARES[:3], "prune_neurons", "--prune-neurons"))
     return tuple(each for each in found if len(each.values) > 1)

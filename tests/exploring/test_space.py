@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snncc import chip as chips
-from snncc.compiler import Choices
 from snncc.exploring.space import choices_of, dimensions, starts, words_of
 from snncc.graph import Graph
 from snncc.layers import Layer
+from snncc.preparation import Choices
 from tests.passes.float_nets import random_net
 
 WIDTHS, PRUNED = ("bits of p0", "bits of p1", "bits of p2"), ("pruned weights", "pruned neurons")
@@ -27,37 +27,48 @@ def network(*names: str) -> Graph[Layer]:
 
 
 def test_there_are_widths_for_each_population_and_steps_for_static_input() -> None:
-    space = dimensions(network(), HOST, 16)
+    space = dimensions(network(), HOST, 16, static=True)
     assert [each.name for each in space] == [*WIDTHS, "steps", *PRUNED]
     assert space[0].values == (8, 7, 6, 5, 4, 3, 2, "ternary")
-    assert space[3].values == (16, 12, 8, 6, 4, 2)
-    assert [each.values for each in dimensions(network(), SMALL, None)][:3] == [(8, 5, 4, 3, 2, "ternary")] * 3
+    assert space[3].values == (16, "auto:12", "auto:8", "auto:6", "auto:4", "auto:2")
+    assert dimensions(network(), HOST, 29, static=False)[3].values == (
+        0,
+        "auto:15",
+        "auto:10",
+        "auto:8",
+        "auto:5",
+        "auto:4",
+    )
+    assert [each.name for each in dimensions(network(), HOST, 1, static=False)] == [*WIDTHS, *PRUNED]
+    assert [each.values for each in dimensions(network(), SMALL, 9, static=False)][:3] == [
+        (8, 5, 4, 3, 2, "ternary")
+    ] * 3
     four = replace(HOST, weight=replace(HOST.weight, bits=4))
-    assert dimensions(network(), four, None)[0].values == (4, 3, 2, "ternary")
+    assert dimensions(network(), four, 1, static=False)[0].values == (4, 3, 2, "ternary")
 
 
 def test_a_point_is_choices_and_options() -> None:
-    space = dimensions(network(), HOST, 16)
-    point = {"bits of p0": 4, "bits of p1": "ternary", "bits of p2": 4, "steps": 8, **dict.fromkeys(PRUNED, 0.0)}
-    assert choices_of(space, point, Choices(backend="c")) == Choices("4,p1=ternary", 8, backend="c")
-    assert words_of(space, point) == ["--weight-bits", "4,p1=ternary", "--steps", "8"]
+    space = dimensions(network(), HOST, 16, static=True)
+    point = {"bits of p0": 4, "bits of p1": "ternary", "bits of p2": 4, "steps": "auto:8", **dict.fromkeys(PRUNED, 0.0)}
+    assert choices_of(space, point, Choices(backend="c")) == Choices("4,p1=ternary", "auto:8", backend="c")
+    assert words_of(space, point) == ["--weight-bits", "4,p1=ternary", "--steps", "auto:8"]
     point |= {"pruned weights": 0.75, "pruned neurons": 0.25}
-    assert choices_of(space, point, Choices()) == Choices("4,p1=ternary", 8, prune=0.75, prune_neurons=0.25)
+    assert choices_of(space, point, Choices()) == Choices("4,p1=ternary", "auto:8", prune=0.75, prune_neurons=0.25)
     assert words_of(space, point)[4:] == ["--prune", "0.75", "--prune-neurons", "0.25"]
 
 
 def test_names_that_no_option_can_hold_share_one_width() -> None:
-    space = dimensions(network("a,b", "c", "d"), HOST, None)
+    space = dimensions(network("a,b", "c", "d"), HOST, 1, static=False)
     assert [each.name for each in space] == ["bits of ", *PRUNED]
     assert words_of(space, {"bits of ": 4, **dict.fromkeys(PRUNED, 0.0)}) == ["--weight-bits", "4"]
 
 
 def test_a_search_begins_with_every_width_and_with_few_steps() -> None:
-    space = dimensions(network(), HOST, 16)
+    space = dimensions(network(), HOST, 16, static=True)
     found = starts(space)
     assert found[0] == {**dict.fromkeys(WIDTHS, 8), "steps": 16, **dict.fromkeys(PRUNED, 0.0)}
     assert [each["bits of p1"] for each in found[:8]] == [8, 7, 6, 5, 4, 3, 2, "ternary"]
-    assert [each["steps"] for each in found[8:13]] == [12, 8, 6, 4, 2]
+    assert [each["steps"] for each in found[8:13]] == ["auto:12", "auto:8", "auto:6", "auto:4", "auto:2"]
     assert [each["pruned weights"] for each in found[13:17]] == [0.25, 0.5, 0.75, 0.9]
     assert [each["pruned neurons"] for each in found[17:]] == [0.25, 0.5]
     assert len({tuple(each.items()) for each in found}) == len(found)

@@ -17,6 +17,7 @@ from snncc.backends.c.tables import Storage, blob, store
 from snncc.backends.c.widths import CType
 from snncc.backends.templates import fill, tidy
 from snncc.integers import Output, Source
+from snncc.pace import Pace
 
 _ROLES = ("row", "row_out", "row_weight", "run", "run_out", "run_weight", "run_length")
 
@@ -45,6 +46,7 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
     senders = [link.sender for link in links if link.compiled.kernel.form != "lateral"]
     return {
         "title": text(job.title),
+        "pace": str(job.fewer) if job.fewer and job.fewer.pace != Pace() else "",
         "chip": text(job.chip.name),
         "index": "uint32_t",
         "flash": "",
