@@ -109,7 +109,7 @@ def test_what_cannot_be_taught_is_named(learn: tuple[str, str], expected: str, t
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("target", ["cortex-m4", "mesh64", "loihi2"])
+@pytest.mark.parametrize("target", ["mesh64", "loihi2"])
 def test_targets_that_cannot_learn_say_so(target: str, tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         compile_model(made(tmp_path, "spikedyn", "--bits", "4"), target)

@@ -18,13 +18,24 @@ from snncc.passes.retime import retime
 from snncc.runner import Trace
 from snncc.semantics import frozen_network, run
 from snncc.verify import compare
-from tests.conformance.backends import CANDIDATES, LATE, SLOWLY_BUILT, Candidate, each_variant
+from tests.backends.mcu.devices import needs, place
+from tests.conformance.backends import CANDIDATES, LATE, SLOWLY_BUILT, SMALL, Candidate, each_variant
 from tests.lessons import Lesson, lessons
 
 TEACHABLE = [each for each in CANDIDATES if each.backend.learns]
-TEACHABLE += [
-    replace(each, label=f"{each.label}, a step late", chip=replace(each.chip, delay=LATE.delay)) for each in TEACHABLE
-]
+DEVICES = [each for each in SLOWLY_BUILT if each.backend.learns]
+
+
+def late(candidate: Candidate) -> Candidate:
+    return replace(candidate, label=f"{candidate.label}, a step late", chip=replace(candidate.chip, delay=LATE.delay))
+
+
+def each_of(candidates: list[Candidate]) -> pytest.MarkDecorator:
+    marked = [
+        pytest.param(each, id=each.label, marks=needs(each.chip.name) if each.chip.device else ())
+        for each in candidates
+    ]
+    return pytest.mark.parametrize("candidate", marked)
 
 
 def taught(candidate: Candidate, lesson: Lesson, learnt: Learnt | None, *, frozen: bool = False) -> Trace:
@@ -32,8 +43,7 @@ def taught(candidate: Candidate, lesson: Lesson, learnt: Learnt | None, *, froze
     assert not list(candidate.backend.validate(network, candidate.chip))
     x, lengths = lesson.case.x, lesson.case.lengths
     with TemporaryDirectory() as scratch:
-        for name, content in candidate.backend.emit(Job("lesson", network, prove(network), candidate.chip)).items():
-            Path(scratch, name).write_bytes(content)
+        place(candidate.backend.emit(Job("lesson", network, prove(network), candidate.chip)), Path(scratch))
         batch = Batch(x.reshape(*x.shape[:2], -1), lengths, learnt, lesson.reward, frozen)
         return candidate.backend.run(Path(scratch), network, candidate.chip, batch, True).trace
 
@@ -61,17 +71,15 @@ def holds(candidate: Candidate, examples: int) -> None:
     conforms()
 
 
-@pytest.mark.parametrize("candidate", TEACHABLE, ids=lambda each: each.label)
+@each_of([*TEACHABLE, *(late(each) for each in TEACHABLE if not each.chip.device)])
 def test_random_networks_learn_the_same_bits(candidate: Candidate) -> None:
-    holds(candidate, 12)
+    holds(candidate, 2 if candidate.chip.device else 12)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "candidate", [*TEACHABLE, *(each for each in SLOWLY_BUILT if each.backend.learns)], ids=lambda each: each.label
-)
+@each_of([*TEACHABLE, *map(late, TEACHABLE), *DEVICES, SMALL])
 def test_many_random_networks_learn_the_same_bits(candidate: Candidate) -> None:
-    holds(candidate, 150)
+    holds(candidate, 20 if candidate.chip.device else 150)
 
 
 @each_variant

@@ -65,7 +65,7 @@ class Calls:
             return self.lateral(link, values)
         if link.lesson:
             graded = f", {values}" if link.sender.graded else ""
-            return f"add_{link.ident}(&s->learnt, {self.sums(link)}, s->events, count{graded});"
+            return f"add_plastic_{link.ident}(&s->learnt, {self.sums(link)}, s->events, count{graded});"
         arguments = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "target", "weight")],

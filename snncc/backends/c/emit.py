@@ -52,6 +52,7 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
         "flash": "",
         "noinline": "",
         "branches": False,
+        "listed": True,
         "overview": overview(plan),
         "source": _source(plan),
         "windows": plan.windows,

@@ -40,10 +40,13 @@ def failed(message: str) -> CompileError:
     return fault("program-failed", "network.c", message, f"{AGAIN}; if that does not help, please report this")
 
 
-def write_input(file: BinaryIO, batch: Batch, kind: CType, *, rewarded: bool = False) -> None:
-    """What `main.c` reads: the batch, sample by sample; before each frame its reward if there are rewards."""
+def write_input(file: BinaryIO, batch: Batch, kind: CType, *, rewarded: bool = False, lesson: bytes = b"") -> None:
+    """What programs read: the batch, sample by sample; before each frame its reward if there are rewards.
+
+    `lesson` stands before the samples.
+    """
     samples, steps, size = batch.x.shape
-    file.write(struct.pack("<8s4I", b"SNNCCIN1", samples, steps, size, kind.bytes))
+    file.write(struct.pack("<8s4I", b"SNNCCIN1", samples, steps, size, kind.bytes) + lesson)
     for sample, (x, length) in enumerate(zip(batch.x, batch.lengths.tolist(), strict=True)):
         frames = x[:length]
         if frames.size and not kind.holds((int(frames.min()), int(frames.max()))):

@@ -29,6 +29,7 @@ def learning(plan: Plan) -> Mapping[str, Any]:
         "learning": bool(arrays),
         "lessons": plan.lessons,
         "learnt_fields": arrays,
+        "learnt_members": sorted(arrays, key=lambda each: -each["type"].bytes),
         "fading": [_fading(step, each) for step, each in learnt],
         "learnt_bytes": _HEAD + sum(each["length"] * each["type"].bytes for each in arrays),
         "rewarded": max([0, *(p.rule.reward for p in plan.lessons)]),
@@ -42,6 +43,15 @@ def learning(plan: Plan) -> Mapping[str, Any]:
 def _reward_depth(plan: Plan) -> int:
     """How many rewards are kept, as populations that start late get theirs late; 0 where none does."""
     return 1 + plan.last_start if plan.windows and any(p.rule.reward for p in plan.lessons) else 0
+
+
+def learnt_members(words: Mapping[str, Any]) -> list[tuple[CType, int]]:
+    """The members of `snn_learnt` on a device, in its order; none where nothing learns. `words` are the templates'."""
+    if not words["learning"]:
+        return []
+    numbers = [(CType(32, signed=False), 1 + bool(words["rewarded"]))]
+    arrays = [(each["type"], each["length"]) for each in words["learnt_members"]]
+    return [*numbers, *arrays, (CType(8, signed=False), 1)]
 
 
 def trace_fields(plan: Plan) -> list[tuple[str, CType, tuple[int, ...]]]:

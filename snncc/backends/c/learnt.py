@@ -19,6 +19,7 @@ from snncc.integers import Learnt, Network, Population, Synapse, source_of
 
 _MAGIC = b"SNNCCLN1"
 _HEAD = struct.Struct("<8sIII")
+SLOT_TAIL = 8  # bytes of a device's slot behind the file
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ def learnt_bytes(network: Network, learnt: Learnt) -> bytes:
     for name, kind, layout in _adaptations(network):
         body += layout.arrange(learnt.adaptations[name].reshape(-1)).astype(kind.numpy).tobytes()
     return _MAGIC + struct.pack("<II", zlib.crc32(network.text().encode()), zlib.crc32(body)) + body
+
+
+def slot_bytes(network: Network, learnt: Learnt, save: int = 1) -> bytes:
+    """A slot of a device's memory, as `snn_save` writes it: that file, the number of the save, and its complement."""
+    return learnt_bytes(network, learnt) + struct.pack("<II", save, save ^ 0xFFFFFFFF)
 
 
 def read_learnt(network: Network, content: bytes, where: str) -> Learnt:

@@ -155,6 +155,26 @@ class Lesson:
         """What a normalisation's factor is divided out of."""
         return literal(self.rule.normalisation.total << 12) if self.rule.normalisation else "0"
 
+    @property
+    def stirred(self) -> tuple[str, str]:
+        """C for whether a due step may change anything at source j, and at target n; empty where it always may.
+
+        A term is 0 where one of its factors is: a trace of that end without an offset, which is 0 there.
+        """
+        return self._stirred("pre", "post", "j"), self._stirred("post", "pre", "n")
+
+    def _stirred(self, side: str, other: str, place: str) -> str:
+        found: list[str] = []
+        for term in self.rule.terms:
+            own = [each.trace for each in term.factors if each.variable == side and not each.offset]
+            if term.when == other or (term.when == "period" and not own):
+                return ""
+            found.append("spiked" if term.when == side else f"s->{self.of(side)[own[0]].name}[{place}]")
+        spiked = {"pre": "x[j] > 0", "post": "spikes[n] > 0"}[side]
+        if side == "post":
+            found.append("spiked")  # traces of targets jump after they are looked at here
+        return " || ".join(dict.fromkeys(each.replace("spiked", spiked) for each in found))
+
     def most(self, side: str) -> tuple[int, ...]:
         """The traces of a side of which the greatest value is asked for."""
         return tuple(sorted({each.trace for each in self.factors if each.variable == f"most {side}"}))

@@ -47,7 +47,7 @@ def linked(network: Network, chip: Chip, folder: Path) -> dict[str, int]:
     text, data = map(int, sized.stdout.splitlines()[1].split()[:2])
     arrays = re.findall(r"^static const \S*\s*\w+ (snn_\w+)\[", files["network.c"].decode(), re.MULTILINE)
     assert arrays
-    constants = sum(symbols[name] for name in arrays)
+    constants = sum(symbols.get(name, 0) for name in arrays)  # small ones become instructions
     return {"constants": constants, "state": symbols["state"], "flash": text + data - symbols["main"]}
 
 

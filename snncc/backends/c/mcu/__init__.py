@@ -20,4 +20,5 @@ BACKEND = Backend(
     fits=fits,
     profile=profile,
     layouts=("arduino",),
+    learns=True,
 )

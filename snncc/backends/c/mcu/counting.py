@@ -21,7 +21,7 @@ NEURONS = 31  # the slot of a population's neurons
 SLOTS = 32
 _KINDS = (
     (re.compile(r"snn_step|snn_drain"), "t"),
-    (re.compile(r"add_(rows|targets|walk|each|lateral)_.*(?<!_span)(?<!_batch)"), "k"),
+    (re.compile(r"add_(rows|targets|walk|each|lateral|plastic)_.*(?<!_span)(?<!_batch)"), "k"),
     (re.compile(r"update_.*"), "n"),
 )
 _OUTSIDE = re.compile(

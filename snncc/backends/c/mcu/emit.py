@@ -50,6 +50,8 @@ class PackedCalls(Calls):
         compiled, tables = link.compiled, link.compiled.tables
         if compiled.kernel.form == "lateral":
             return self.lateral(link, values)
+        if link.lesson:
+            return f"add_plastic_{link.ident}(&s->learnt, {self.sums(link)}, {values});"
         tabled = {
             "rows": lambda: [tables["weight"].name, str(compiled.targets)],
             "targets": lambda: [tables[role].name for role in ("first", "entry")],
@@ -120,6 +122,7 @@ def context_for(job: Job, plan: Plan) -> Mapping[str, Any]:
         "flash": _FLASH if "progmem" in device.features else "",
         "noinline": "SNN_NOINLINE ",
         "branches": True,
+        "listed": False,
         "carries": any(carries(step, link) for step in plan.steps for link in step.links),
         **_arithmetic(base, device),
         "index": index.name,
@@ -139,13 +142,14 @@ def _arithmetic(base: Mapping[str, Any], device: Device) -> Mapping[str, Any]:
     `narrowed` are the bits of registers whose saturation is an instruction of some cores.
     """
     held = (INT32,) if device.words else ()
+    fading = [(each["rounding"], each["product"]) for each in base["fading"]]
     fits = {(each.fit, kind.wide) for _, kind, _ in base["kinds"] for each in kind.stages.values() if each.fit}
     narrow = {(fit, wide) for fit, wide in fits if fit.how == "saturate" and fit.bits and wide == INT32}
     return {
         "held": held,
         "rounds": any(how == "nearest" and product in held for how, product in base["decays"]),
         "narrowed": sorted({fit.bits for fit, _ in narrow}),
-        "decays": [each for each in base["decays"] if each[0] != "nearest" or each[1] not in held],
+        "decays": [each for each in base["decays"] if each[0] != "nearest" or each[1] not in held or each in fading],
         "fits": sorted({(fit.how, wide) for fit, wide in fits - narrow}, key=str),
         "counts": (),
     }

@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from snncc.arrays import Array
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.building import Build, built, compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
+from snncc.backends.c.learnt import SLOT_TAIL, read_learnt, slot_bytes
 from snncc.backends.c.mcu.artefact import device_of, sources
 from snncc.backends.c.mcu.counting import NEURONS, Counted, count, counter_options, instructions
 from snncc.backends.c.mcu.emit import plan_for
@@ -29,7 +30,7 @@ from snncc.backends.c.widths import CType, wire
 from snncc.chip import Chip
 from snncc.device import Device
 from snncc.diagnostics import CompileError, fault
-from snncc.integers import Network, Population, Source
+from snncc.integers import Learnt, Network, Population, Source, learns, takes_reward
 from snncc.runner import Trace
 
 _RUN_LIMIT = 120.0  # seconds, and what follows
@@ -57,23 +58,27 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     emulator = _emulator(chip, device)
     files = tuple((name, content_of(folder, name)) for name in sources(device))
     try:
-        parts = [
-            _run_part(chip, files, emulator, network, part, record) for part in _parts(batch, device, network, files)
-        ]
+        parts: list[_Ran] = []
+        for part in _parts(batch, device, network, files):
+            learnt = parts[-1].trace.learnt if parts else batch.learnt
+            own = replace(part, learnt=learnt)
+            parts.append(_run_part(chip, files, emulator, network, own, record))
     except OSError as error:
         raise no_room(error) from error
     return _joined(parts)
 
 
 def worst_step(folder: Path, network: Network, proof: Proof, chip: Chip) -> int | None:
-    """A number of instructions that no step exceeds, whatever its input; None where only a timer's cycles are counted.
+    """A number of instructions that no step exceeds, whatever its input.
+
+    None where only a timer's cycles are counted, and where the network learns: no input makes every rule do its most.
 
     What the synapses take depends only on which sources are active: it is counted in a step in which all are. What
     neurons take depends on what they do; each instruction of their loop is executed at most once a neuron, and once a
     spike where there can be several.
     """
     device = device_of(chip)
-    if device.emulator.counts != "instructions":
+    if device.emulator.counts != "instructions" or learns(network):
         return None
     plan = plan_for(network, proof, chip)
     source = next(iter(network.of_kind(Source).values()))
@@ -112,12 +117,17 @@ def _parts(batch: Batch, device: Device, network: Network, files: Sequence[tuple
     room = device.flash.value / 2 - _constants(files)
     first, taken = 0, 0
     for at in range(len(batch.x)):
-        size = len(_compact(Batch(batch.x[at : at + 1], batch.lengths[at : at + 1]), kind))
+        size = len(_compact(_rows(batch, at, at + 1), kind, network))
         if at > first and taken + size > room:
-            yield Batch(batch.x[first:at], batch.lengths[first:at])
+            yield _rows(batch, first, at)
             first, taken = at, 0
         taken += size
-    yield Batch(batch.x[first:], batch.lengths[first:])
+    yield _rows(batch, first, len(batch.x))
+
+
+def _rows(batch: Batch, first: int, last: int) -> Batch:
+    reward = None if batch.reward is None else batch.reward[first:last]
+    return replace(batch, x=batch.x[first:last], lengths=batch.lengths[first:last], reward=reward)
 
 
 def _constants(files: Sequence[tuple[str, bytes]]) -> int:
@@ -125,20 +135,27 @@ def _constants(files: Sequence[tuple[str, bytes]]) -> int:
     return sum(len(content) for name, content in files if name == "network.c") // 6
 
 
-def _compact(batch: Batch, kind: CType) -> bytes:
+def _compact(batch: Batch, kind: CType, network: Network) -> bytes:
     """The input, where a frame that is like the one before takes one byte."""
-    plain = BytesIO()
-    write_input(plain, Batch(batch.x[:0], batch.lengths[:0]), kind)
     samples, steps, size = batch.x.shape
-    result = bytearray(plain.getvalue()[:8] + struct.pack("<4I", samples, steps, size, kind.bytes))
-    before = b""
-    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+    result = bytearray(b"SNNCCIN1" + struct.pack("<4I", samples, steps, size, kind.bytes) + _lesson(network, batch))
+    rewards = np.zeros((samples, steps), np.int64) if batch.reward is None else batch.reward
+    rewarded, before = takes_reward(network), b""
+    for x, length, own in zip(batch.x, batch.lengths.tolist(), rewards.tolist(), strict=True):
         result += struct.pack("<I", length)
-        for frame in np.ascontiguousarray(x[:length], kind.numpy):
+        for frame, reward in zip(np.ascontiguousarray(x[:length], kind.numpy), own, strict=False):
             now = frame.tobytes()
-            result += b"\0" if now == before else b"\1" + now
+            result += struct.pack("<i", reward) * rewarded + (b"\0" if now == before else b"\1" + now)
             before = now
     return bytes(result)
+
+
+def _lesson(network: Network, batch: Batch) -> bytes:
+    """What stands before the samples of a network that learns: whether it does, and what it has learnt."""
+    if not learns(network):
+        return b""
+    flags = struct.pack("<I", batch.frozen + 2 * (batch.learnt is not None))
+    return flags + (slot_bytes(network, batch.learnt) if batch.learnt else b"")
 
 
 def _run_part(
@@ -155,13 +172,13 @@ def _run_part(
     kind = wire((source.lowest, source.highest))
     serial = device.emulator.channel == "serial"
     if serial:
-        files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind))))
+        files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind, network))))
     build = _program(chip, _arguments(files, device, record, worst), files)
     with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
         folder = Path(scratch)
         if not serial:
             with (folder / "input.bin").open("wb") as file:
-                write_input(file, batch, kind)
+                write_input(file, batch, kind, rewarded=takes_reward(network), lesson=_lesson(network, batch))
         options = counter_options(build, chip, folder)
         said = _execute(emulator, device, build, options, folder, network, batch)
         output = _unhexed(said) if serial else _content(folder / "output.bin")
@@ -182,10 +199,19 @@ def _program(chip: Chip, arguments: tuple[str, ...], files: tuple[tuple[str, byt
 def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folder: Path, batch: Batch) -> _Ran:
     """The trace with what stands behind it in the output, and what the emulator counted."""
     clocks = 1 + len(network.of_kind(Population)) if device.emulator.counts == "cycles" else 0
+    if learns(network):
+        learnt, rest = _learnt(network, rest, 4 * (1 + clocks))
+        trace = replace(trace, learnt=learnt)
     if len(rest) != 4 * (1 + clocks):
         raise failed("the program's output has no end, or that of another network")
     stack, *cycles = struct.unpack(f"<{1 + clocks}I", rest)
     return _Ran(trace, stack, count(folder, cycles, int(batch.lengths.sum())))
+
+
+def _learnt(network: Network, rest: bytes, tail: int) -> tuple[Learnt, bytes]:
+    """What was learnt, and what stands behind it."""
+    end = len(rest) - tail
+    return read_learnt(network, rest[: max(0, end - SLOT_TAIL)], "what the program learnt"), rest[max(0, end) :]
 
 
 def _arguments(
@@ -250,7 +276,7 @@ def _joined(parts: Sequence[_Ran]) -> Result:
         named = getattr(parts[0].trace, kind)
         return {name: _stacked([getattr(each.trace, kind)[name] for each in parts], longest) for name in named}
 
-    trace = Trace(join("outputs"), join("spikes"), join("membranes"))
+    trace = Trace(join("outputs"), join("spikes"), join("membranes"), parts[-1].trace.learnt)
     slots = max(each.counted.at.shape[1] for each in parts)
     total = sum((_widened(each.counted.at, slots) for each in parts), np.zeros((1, slots), np.int64))
     figures = {

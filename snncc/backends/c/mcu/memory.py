@@ -20,7 +20,7 @@ from snncc.backends.c.emit import render
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import tool_output
 from snncc.backends.c.mcu.emit import context_for, plan_for
-from snncc.backends.c.mcu.sizes import constants, state_bytes
+from snncc.backends.c.mcu.sizes import constants, learnt_size, state_bytes
 from snncc.chip import Chip
 from snncc.device import Device
 from snncc.diagnostics import CompileError, Diagnostic
@@ -28,9 +28,13 @@ from snncc.integers import Network
 
 _TOKEN = re.compile(r"\w+|[^\w\s(){},;]+")
 _LEVELS = (
-    *(r"snn_(step|drain|reset|init)", r"step_.*|advance"),
-    *(r"(add|update|gather)_.*(?<!_span)(?<!_batch)|snn_(carry|settle)", r"add_.*_(span|batch)|few_events"),
+    *(r"snn_(step|drain|reset|init|finish)", r"step_.*|advance"),
+    *(
+        r"(add|update|gather|learn|normalise)_.*(?<!_span)(?<!_batch)|snn_(carry|settle)",
+        r"add_.*_(span|batch)|few_events",
+    ),
 )
+_KEEPS = "snn_memory memory = {0}; snn_finish(&state); snn_load(&state, &memory), snn_save(&state, &memory);"
 _STUB = """#include "network.h"
 static snn_state state;
 static snn_input x[SNN_INPUTS];
@@ -39,6 +43,7 @@ int main(void)
 {
     snn_init(&state);
     snn_step(&state, x);
+    SNN_ANY_MEMORY
     return (int)SNN_ANY_OUTPUT(&state)[0];
 }
 """
@@ -52,11 +57,13 @@ def footprint(job: Job) -> Footprint:
     state, sums = state_bytes(context, device)
     source: Mapping[str, Any] = context["source"]
     code, stack, how = _measured(job.chip, context, weights + tables) or _estimated(context, device)
+    learnt = learnt_size(context, device)
     sections = (
         Section("flash", "weights", weights, "exact"),
         Section("flash", "tables", tables, "exact"),
         Section("flash", "code", code, how),
-        Section("ram", "state", state, "exact"),
+        *[Section("ram", "learnt", learnt, "exact")] * bool(learnt),
+        Section("ram", "state", state - learnt, "exact"),
         Section("ram", "sums", sums, "exact"),
         Section("ram", "input", source["size"] * source["type"].bytes, "exact"),
         Section("ram", "stack", stack, how),
@@ -70,10 +77,11 @@ def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[in
     if compiler is None or shutil.which(compiler.command) is None:
         return None
     output = context["outputs"][0]["ident"]
+    stub = _STUB.replace("SNN_ANY_MEMORY", _KEEPS if context["learning"] else "")
     files = {
         "network.h": render("mcu/network.h", context),
         "network.c": render("mcu/network.c", context),
-        "stub.c": _STUB.replace("SNN_ANY_OUTPUT", f"snn_output_{output}").encode(),
+        "stub.c": stub.replace("SNN_ANY_OUTPUT", f"snn_output_{output}").encode(),
     }
     linking = ("-Wl,--gc-sections", "-Wl,--entry=main", "-nostartfiles", "-fstack-usage")
     try:
@@ -81,8 +89,7 @@ def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[in
     except CompileError:
         return None
     program = build.folder / "stub.elf"
-    stub = _sizes(chip, program).get("main", 0)
-    flash = sum(_sections(chip, program).values()) - stub
+    flash = sum(_sections(chip, program).values()) - _sizes(chip, program).get("main", 0)
     usage = next(iter(build.folder.glob("*network.su")), None)
     return flash - constant, _stack(usage, device_of(chip)), "measured"
 
@@ -146,6 +153,9 @@ def _largest(job: Job, memory: str) -> str:
     """The op that takes the most."""
     plan = plan_for(job.network, job.proof, job.chip)
     if memory == "ram":
+        learning = [(link.lesson.cells, link.name) for step in plan.steps for link in step.links if link.lesson]
+        if learning:
+            return max(learning, key=lambda each: each[0].length * each[0].type.bytes)[1]
         return max(plan.steps, key=lambda step: step.op.size).name
     links = [link for step in plan.steps for link in step.links]
     return max(links, key=lambda link: sum(each.bytes for each in link.compiled.tables.values())).name
@@ -165,10 +175,23 @@ def _ways_out(taken: Footprint, memory: str, job: Job) -> str:
                 break
         if excess < weights:
             ways.append(f"train with {1 - excess / weights:.0%} of the weights")
+    if memory == "ram":
+        ways += _narrower(taken, job)
     others = [chips.load(name) for name in chips.known()]
     rooms = [each.name for each in others if each.device and _room(each.device, taken)]
     ways += [f"choose {' or '.join(rooms)}"] if rooms else ["no shipped microcontroller has room"]
     return "; ".join(ways)
+
+
+def _narrower(taken: Footprint, job: Job) -> Iterator[str]:
+    """Fewer bits for weights that learn, where these would fit."""
+    cells = [link.lesson.cells for step in _steps(job) for link in step.links if link.lesson]
+    excess = taken.needed("ram") - taken.there["ram"]
+    for bits in (8, 4):
+        spared = sum(each.length * each.type.bytes - (each.count * bits + 7) // 8 for each in cells if each.bits > bits)
+        if spared >= excess:
+            yield f"let the rule's weights have {bits} bits, guard bits included"
+            return
 
 
 def _steps(job: Job) -> Sequence[Any]:

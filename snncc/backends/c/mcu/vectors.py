@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from snncc.arrays import Array, Ints
+from snncc.backends.c.learnt import slot_bytes
 from snncc.backends.c.plan import Plan
 from snncc.backends.c.tables import table
 from snncc.integers import Source
@@ -30,7 +31,9 @@ def vectors(plan: Plan, real: Ints | None = None) -> Mapping[str, Any]:
     names = [step.name for step in plan.steps]
     trace = run(plan.network, x, record=names)
     samples, steps = shown.shape
+    saved = slot_bytes(plan.network, trace.learnt) if trace.learnt else b""
     return {
+        "learnt_hash": _hash(saved),
         "samples": samples,
         "steps": steps,
         "real": real is not None,
@@ -75,7 +78,11 @@ def _step(plan: Plan, spikes: Mapping[str, Array], sample: int, at: int) -> Iter
     for step in plan.steps:
         own = at - step.op.start
         sent = np.zeros(step.op.size, np.int64) if own < 0 else spikes[step.name][sample, own]
-        value = 2166136261
-        for each in step.sender.layout.arrange(sent).tolist():
-            value = ((value ^ each) * 16777619) & 0xFFFFFFFF
-        yield int(sent.sum()), value
+        yield int(sent.sum()), _hash(step.sender.layout.arrange(sent).tolist())
+
+
+def _hash(values: Iterable[int]) -> int:
+    value = 2166136261
+    for each in values:
+        value = ((value ^ each) * 16777619) & 0xFFFFFFFF
+    return value
