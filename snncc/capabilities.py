@@ -14,7 +14,7 @@ WAYS_OUT: Mapping[Capability, str] = {
     "soft-reset": "compile with --allow-hard-reset, train with resets to 0, or choose another target",
     "bias": "train without biases, or choose another target",
     "multi-spike": "train with one spike a step, or choose another target",
-    "learning": "compile without --learn, or choose a target that learns, as host does",
+    "learning": "compile without --learn, or choose a target that learns, as host and mesh64 do",
     "per-neuron-parameters": "train one threshold and one decay a layer, or choose another target",
 }
 

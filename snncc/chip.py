@@ -16,7 +16,20 @@ from snncc import records
 from snncc.arithmetic import Overflow, Register, Rounding
 from snncc.device import Device, impossible_device
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
-from snncc.fabric import Core, Energy, Fabric, Figure, Mesh, Packing, Timing, figures, impossible_fabric, wrong_figure
+from snncc.fabric import (
+    Core,
+    Energy,
+    Fabric,
+    Figure,
+    Learning,
+    Mesh,
+    Packing,
+    Timing,
+    figures,
+    impossible_fabric,
+    impossible_learning,
+    wrong_figure,
+)
 from snncc.records import Range, Reader
 
 Capability = Literal[
@@ -182,6 +195,7 @@ class Chip:
     packing: Packing | None = None
     timing: Timing | None = None
     energy: Energy | None = None
+    learning: Learning | None = None
     crossbar: Crossbar | None = None
     device: Device | None = None
 
@@ -189,7 +203,7 @@ class Chip:
     def fabric(self) -> Fabric | None:
         """The cores and what joins them, on a chip that has more than one."""
         if self.mesh and self.core and self.packing and self.timing:
-            return Fabric(self.mesh, self.core, self.packing, self.timing, self.energy)
+            return Fabric(self.mesh, self.core, self.packing, self.timing, self.energy, self.learning)
         return None
 
 
@@ -243,6 +257,9 @@ def _impossible(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
     tables = chip.mesh, chip.core, chip.packing, chip.timing, chip.energy
     yield from _contradictions(chip, reader)
     yield from impossible_fabric(tables, chip.delay.steps[0], reader)
+    if (chip.mesh or chip.learning) and chip.capabilities:  # there are none where they could not be read
+        learns = "learning" in chip.capabilities
+        yield from impossible_learning(chip.learning, chip.energy, learns=learns, reader=reader)
     yield from _impossible_crossbar(chip, reader)
     yield from impossible_device(chip.device, chip.compiler.flags if chip.compiler else None, reader)
 

@@ -173,6 +173,8 @@ def _relief(
         bits = _narrower(network, chip, mapping, most, core=core)
         if bits is not None:
             return f"compile with --weight-bits {bits}, or {larger}"
+        if any(network.of_kind(Synapse)[each].plasticity for each in synapses_of(network, name)):
+            return f"let its rule have fewer bits, or {larger}"
     maps = [network.of_kind(Synapse)[each].map for each in synapses_of(network, name)]
     channels = sum(each.in_shape[0] // each.groups for each in maps if isinstance(each, Conv))
     if channels:

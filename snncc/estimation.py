@@ -143,7 +143,7 @@ def _priced(program: Program, found: Estimation, run: Run, total: Events | None)
     return replace(
         found,
         events={name: count / run.samples for name, count in total.counts.items()},
-        joules=fabric.energy and costs.joules(total.counts, fabric.energy, run.samples),
+        joules=fabric.energy and costs.joules(total.counts, fabric, run.samples),
         seconds=costs.seconds(total.cycles, fabric.timing, run.samples),
     )
 

@@ -102,6 +102,27 @@ class Energy:
 
 
 @dataclass(frozen=True)
+class LearningCosts:
+    """What the parts of learning take, in cycles or in pJ; `targets/README.md` says what is counted."""
+
+    trace: Figure
+    axon: Figure
+    word: Figure
+    change: Figure
+    row: Figure
+    merge: Figure
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The learning units of cores; `trace_bits` is what a core holds of the postsynaptic traces of one neuron."""
+
+    trace_bits: Figure
+    cycles: LearningCosts
+    energy: LearningCosts | None = None
+
+
+@dataclass(frozen=True)
 class Fabric:
     """The parts of a many-core chip's file that belong together."""
 
@@ -110,6 +131,7 @@ class Fabric:
     packing: Packing
     timing: Timing
     energy: Energy | None
+    learning: Learning | None = None
 
 
 def impossible_fabric(
@@ -130,6 +152,24 @@ def impossible_fabric(
         yield from _impossible_figures(name, table, reader)
     if timing:
         yield from _impossible_timing(timing, reader)
+
+
+def impossible_learning(
+    learning: Learning | None, energy: Energy | None, *, learns: bool, reader: Reader
+) -> Iterator[Diagnostic]:
+    """What of the table of learning cannot be, on a chip of many cores that `learns`, or does not."""
+    if learns != (learning is not None):
+        hint = "a chip of many cores learns with the capability and the table `learning`, both"
+        yield reader.fault("learning", "is missing" if learns else "says nothing without the capability", hint)
+    if learning:
+        if learning.energy and not energy:
+            yield reader.fault("learning.energy", "says nothing without the table `energy`")
+        if energy and not learning.energy:
+            yield reader.fault("learning.energy", "is missing", "the chip has the table `energy`")
+        yield from wrong_figure("learning.trace_bits", learning.trace_bits, reader, whole=True)
+        for name, table in (("cycles", learning.cycles), ("energy", learning.energy)):
+            for key, figure in figures(table):
+                yield from wrong_figure(f"learning.{name}.{key}", figure, reader, whole=name == "cycles")
 
 
 def _impossible_figures(name: str, table: object, reader: Reader) -> Iterator[Diagnostic]:

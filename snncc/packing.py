@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from snncc.arrays import Array
 from snncc.chip import Chip
-from snncc.integers import Synapse
-from snncc.linear import Conv
+from snncc.graph import Graph
+from snncc.integers import IntOp, Network, Synapse
+from snncc.linear import Conv, with_weight
 
 
 @dataclass(frozen=True)
 class Form:
-    """How the blocks of one synapse group are stored; `width` bits a weight.
+    """How the blocks of one synapse group are stored; `width` bits a weight, `header_bits` in front of them.
 
     A shared group takes `axon_words` a block, and on each core the weights of the output channels that have neurons
     there: `channel_weights` each.
@@ -34,17 +35,36 @@ def form_of(synapse: Synapse, chip: Chip) -> Form:
     """How a chip of many cores stores a synapse group."""
     packing = chip.packing
     assert packing is not None, "a chip without cores"
-    linear = synapse.map
+    linear, rule = synapse.map, synapse.plasticity
     shared = isinstance(linear, Conv) and "convolution" in chip.capabilities
     return Form(
-        width_of(linear.weight),
+        stored_width(synapse),
         shared,
-        int(packing.header_bits.value),
+        int(packing.header_bits.value) + sum(each.highest.bit_length() for each in (rule.pre if rule else ())),
         int(packing.index_bits.value),
         packing.word_bits,
         int(packing.shared_axon_words.value),
         int(linear.weight[0].size) if shared else 0,
     )
+
+
+def stored_width(synapse: Synapse) -> int:
+    """The bits of a weight in memory; one that learns is stored with its guard bits, as what it is above the lowest."""
+    if synapse.plasticity:
+        low, high = synapse.plasticity.stored
+        return (high - low).bit_length()
+    return width_of(synapse.map.weight)
+
+
+def filled(network: Network) -> Network:
+    """The network as cores store it: of a group that learns every synapse is there, also one that begins with 0."""
+    ops: dict[str, IntOp] = {
+        name: replace(op, map=with_weight(op.map, np.ones(op.map.weight.shape, np.int8)))
+        if isinstance(op, Synapse) and op.plasticity
+        else op
+        for name, op in network.ops.items()
+    }
+    return Graph(ops, network.edges)
 
 
 def width_of(weight: Array) -> int:

@@ -32,6 +32,15 @@ class Plastic:
     post: tuple[Ints, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """The traces of a step: of sources after their jumps, of targets before theirs (`faded`) and after them."""
+
+    pre: tuple[Ints, ...]
+    faded: tuple[Ints, ...]
+    post: tuple[Ints, ...]
+
+
 @dataclass(frozen=True)
 class Moment:
     """`now` counts the steps of a sample from 0, `count` all steps of learning before this one, modulo 2**31."""
@@ -76,15 +85,21 @@ def draws(seed: int, count: int | Ints, purpose: int, index: Array, bits: int) -
 
 def learnt_step(rule: Plasticity, old: Plastic, x: Ints, s: Ints, at: Moment) -> Plastic:
     """The synapse after a step in which it read x (in_size,) and its targets sent s (out_size,)."""
-    pre = tuple(_jumped(decay, x, each) for decay, each in zip(_faded(rule.pre, old.pre), rule.pre, strict=True))
-    faded = _faded(rule.post, old.post)
-    post = tuple(_jumped(decay, s, each) for decay, each in zip(faded, rule.post, strict=True))
-    weight = _changed(rule, Plastic(old.weight, pre, faded), post, x, s, at)
+    moved = traced(rule, old, x, s)
+    pre, post = moved.pre, moved.post
+    weight = _changed(rule, Plastic(old.weight, pre, moved.faded), post, x, s, at)
     if rule.normalisation and rule.normalisation.every and (at.now + 1) % rule.normalisation.every == 0:
         weight = normalised(rule, weight, at.count)
     if (at.now + 1) % rule.period == 0:
         pre, post = _cleared(rule.pre, pre), _cleared(rule.post, post)
     return Plastic(weight, pre, post)
+
+
+def traced(rule: Plasticity, old: Plastic, x: Ints, s: Ints) -> Traces:
+    """The traces of a step, before any is cleared."""
+    pre = tuple(_jumped(decay, x, each) for decay, each in zip(_faded(rule.pre, old.pre), rule.pre, strict=True))
+    faded = _faded(rule.post, old.post)
+    return Traces(pre, faded, tuple(_jumped(decay, s, each) for decay, each in zip(faded, rule.post, strict=True)))
 
 
 def _faded(traces: tuple[SpikeTrace, ...], values: tuple[Ints, ...]) -> tuple[Ints, ...]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from snncc import chip as chips
-from snncc.chip import Chip, Core, Delay, Figure, Mesh, Packing, Timing
+from snncc.chip import Chip, Core, Delay, Figure, Learning, Mesh, Packing, Timing
+from snncc.fabric import LearningCosts
 from snncc.graph import Edge, Graph
 from snncc.integers import (
     Decay,
@@ -62,6 +63,7 @@ def mesh_chip(
         core=Core(*limits, None if routes is None else figure(routes)),
         packing=Packing(64, figure(16), figure(10), figure(1)),
         timing=Timing(**one, barrier=((0, 1),)),
+        learning=Learning(figure(PLENTY), LearningCosts(**{name: figure(1) for name in LearningCosts.__annotations__})),
     )
 
 

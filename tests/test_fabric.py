@@ -209,3 +209,29 @@ def test_no_key_that_cannot_be_read_hides_or_invents_a_fault(tmp_path: Path, tar
             assert known in found
             assert not any("nan" in each or "'?'" in each for each in found), found
             assert all(key in each or each == known for each in found), found
+
+
+def test_a_chip_that_learns_says_what_that_takes(tmp_path: Path) -> None:
+    learning = chips.load("mesh64").learning
+    assert learning
+    assert learning.energy
+    assert learning.cycles.word.value == 2
+    begin = MESH.index("[learning]")
+    missing = MESH[:begin] + MESH[MESH.index("[energy]") : MESH.index("[learning.energy]")]
+    hint = "\n  = hint: a chip of many cores learns with the capability and the table `learning`, both"
+    assert faults(tmp_path, missing) == [f"error[bad-chip-file]: mine.toml: learning: is missing{hint}"]
+    mute = MESH.replace(', "learning",', ",")
+    line = line_of("[learning]")
+    assert faults(tmp_path, mute) == [
+        f"error[bad-chip-file]: mine.toml:{line}: learning: says nothing without the capability{hint}"
+    ]
+    no_energy = MESH[: MESH.index("[learning.energy]")]
+    assert faults(tmp_path, no_energy) == [
+        f"error[bad-chip-file]: mine.toml:{line_of('[learning]')}: learning.energy: is missing\n"
+        "  = hint: the chip has the table `energy`"
+    ]
+    half = MESH.replace("change = { value = 0, assumed = true } #", "change = { value = 0.5, assumed = true } #")
+    where = line_of("change = { value = 0")
+    assert faults(tmp_path, half) == [
+        f"error[bad-chip-file]: mine.toml:{where}: learning.cycles.change.value: must be a whole number, not 0.5"
+    ]

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snncc.analysis.learning import EVENTS as LESSONS
 from snncc.analysis.neurobench import NeuroBench, neurobench
 from snncc.arrays import Ints
-from snncc.chip import Chip, Energy, Figure, Mesh, Timing
-from snncc.fabric import figures
+from snncc.chip import Chip, Figure, Mesh, Timing
+from snncc.fabric import Fabric, figures
 from snncc.integers import Network
 from snncc.mapping import tile_of
 
 SHOWN = 5  # cores, and links, that are called the busiest
 DIRECTIONS = ("north", "east", "south", "west")
 FORMS = ("sparse", "dense", "shared")
+LEARNING = "learning."  # before the events of learning, as in a chip's file
 Counts = Mapping[str, Ints]
 
 
@@ -103,7 +105,7 @@ def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: 
         total["hops"] / samples,
         total["synapses"] / samples,
         seconds(float(counts["cycles"].sum()), fabric.timing, samples),
-        None if fabric.energy is None else joules(_events(counts), fabric.energy, samples),
+        None if fabric.energy is None else joules(_events(counts), fabric, samples),
         _busiest_cores(counts, fabric.mesh),
         _busiest_links(counts, fabric.mesh, fabric.timing, samples),
         int(peaks["buffers"].max(initial=0)),
@@ -140,13 +142,25 @@ def _events(counts: Counts) -> Mapping[str, float]:
         **{f"synapse_{form}": float(synapses[index]) for index, form in enumerate(FORMS)},
         "hop_horizontal": hops["east"] + hops["west"],
         "hop_vertical": hops["north"] + hops["south"],
+        **_lessons(counts),
     }
 
 
-def joules(events: Mapping[str, float], energy: Energy, samples: int) -> Estimate:
+def _lessons(counts: Counts) -> Mapping[str, float]:
+    """The events of learning, of a program that learns."""
+    if "learning" not in counts:
+        return {}
+    total = counts["learning"].sum(axis=0).tolist()
+    return {f"{LEARNING}{name}": float(count) for name, count in zip(LESSONS, total, strict=True)}
+
+
+def joules(events: Mapping[str, float], fabric: Fabric, samples: int) -> Estimate:
     """The energy of a sample: the events of `samples` samples, by their keys in a chip's file, times their costs."""
-    parts = {name: count * getattr(energy, name).value * 1e-12 / samples for name, count in events.items()}
-    return Estimate(sum(parts.values()), parts, *_sources(each for _, each in figures(energy)))
+    known = dict(figures(fabric.energy))
+    if any(name.startswith(LEARNING) for name in events) and fabric.learning:
+        known |= {f"{LEARNING}{name}": each for name, each in figures(fabric.learning.energy)}
+    parts = {name: count * known[name].value * 1e-12 / samples for name, count in events.items()}
+    return Estimate(sum(parts.values()), parts, *_sources(known.values()))
 
 
 def product(amount: float, factors: Sequence[Figure]) -> Estimate:

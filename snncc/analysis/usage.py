@@ -116,11 +116,15 @@ def _count(chip: Chip, mapping: Mapping) -> int:
 
 
 def words_of(network: Network, chip: Chip, mapping: Mapping, name: str, widest: int | None = None) -> Ints:
-    """Words of synapse memory that one group takes on each core, if its weights are no wider than `widest` bits."""
+    """Words of synapse memory that one group takes on each core, if its weights are no wider than `widest` bits.
+
+    Those that learn are as wide as their rule says.
+    """
     blocks, synapse, count = mapping.blocks[name], network[name], _count(chip, mapping)
     assert isinstance(synapse, Synapse)
     form = form_of(synapse, chip)
-    form = replace(form, width=min(form.width, widest or form.width))
+    if synapse.plasticity is None:
+        form = replace(form, width=min(form.width, widest or form.width))
     words = np.bincount(blocks.core, stored_words(form, blocks.synapses, blocks.span), minlength=count)
     if form.shared:
         words += _kernels(form, synapse, mapping.placement.cores[network.outgoing(name)[0].target], count)

@@ -16,6 +16,7 @@ from snncc.graph import Graph
 from snncc.integers import Network, Synapse
 from snncc.linear import with_weight
 from snncc.mapping import HOST, Mapping, Method, cores_of, frozen_cores, on_host
+from snncc.packing import filled
 from snncc.passes.host import host_populations
 from snncc.passes.partition.auto import automatic
 from snncc.passes.partition.sequential import sequential
@@ -35,6 +36,7 @@ def map_network(
 
     Raises CompileError: every limit of the chip that is broken.
     """
+    network = filled(network)
     host = host_populations(network, chip)
     found = [baseline(network, chip, host)]
     faults = [mapped(network, chip, found[0])]

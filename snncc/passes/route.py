@@ -10,11 +10,13 @@ from snncc.jit import compiled
 from snncc.layers import size
 from snncc.linear import synapse_count
 from snncc.mapping import HOST, Axons, Blocks, Mapping, Placement
+from snncc.packing import filled
 from snncc.passes.fanout import fan_out, ranges
 
 
 def route(network: Network, placement: Placement) -> Mapping:
     """The mapping that follows from where the neurons are: every sender reaches exactly the cores of its targets."""
+    network = filled(network)
     most = max((int(each.max(initial=HOST)) for each in placement.cores.values()), default=HOST) + 1
     ranks = {name: ranks_of(cores, most) for name, cores in placement.cores.items()}
     blocks: dict[str, Blocks] = {}

@@ -156,7 +156,7 @@ def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
     network = retime(network, chip)
     refused = list(backend.validate(network, chip))
     assert not refused, refused
-    mapping = _dealt(network, chip) if backend.mapped else None
+    mapping = dealt(network, chip) if backend.mapped else None
     files = backend.emit(Job("conformance", network, prove(network), chip, mapping))
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -166,7 +166,7 @@ def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
         return backend.run(folder, network, chip, batch, True).trace
 
 
-def _dealt(network: Network, chip: Chip) -> Mapping:
+def dealt(network: Network, chip: Chip) -> Mapping:
     """Neurons dealt out to all cores, so that almost every synapse leads from one core to another."""
     assert chip.mesh
     homes = {name: np.arange(op.size) % cores_of(chip.mesh) for name, op in network.of_kind(Population).items()}

@@ -18,4 +18,5 @@ BACKEND = Backend(
     placed=placed,
     timeline=timeline,
     footprint=footprint,
+    learns=True,
 )

@@ -11,9 +11,11 @@ from snncc.backends.chip.image import DENSE, FORMS, SHARED, SPARSE, Group, Image
 from snncc.backends.chip.layout import Place, places
 from snncc.chip import Chip
 from snncc.graph import Edge, Graph
-from snncc.integers import IntOp, Network, Population
+from snncc.integers import IntOp, Network, Population, Synapse, source_of
 from snncc.linear import malformed as malformed_map
 from snncc.mapping import cores_of
+from snncc.packing import stored_width
+from snncc.serial import Writer
 from snncc.wellformed import malformed
 
 _MOST_KEPT = 1 << 28  # sums of one sample that wait in delay lines
@@ -35,6 +37,7 @@ def check(image: Image, network: Network, chip: Chip) -> None:
     for group in image.groups:
         _group(group, image)
     _blocks(image, cores)
+    _lessons(image, network, chip)
 
 
 def _need(good: bool | np.bool_, message: str) -> None:
@@ -104,6 +107,31 @@ def _group(group: Group, image: Image) -> None:
         _need(group.kernel.out_size == math.prod(target.shape), f"{group.name} is no kernel of its target's size")
         numbers = (*group.kernel.in_shape, *group.kernel.stride, *group.kernel.padding, *group.kernel.dilation)
         _need(max(*numbers, group.kernel.in_size) < _MOST_KEPT, f"{group.name} is no kernel of a possible size")
+
+
+def _lessons(image: Image, network: Network, chip: Chip) -> None:
+    """What learns is what learns in the network; its blocks are dense, and on cores."""
+    ours = {each.name: each for each in image.groups if each.plasticity}
+    theirs = {name: op for name, op in network.of_kind(Synapse).items() if op.plasticity}
+    _need(ours.keys() == theirs.keys(), "does not let the same synapses learn as the network beside it")
+    numbers = {each.name: number for number, each in enumerate(image.groups)}
+    _need(len(numbers) == len(image.groups), "has two groups of one name")
+    for name, group in ours.items():
+        op, ends = theirs[name], (source_of(network, name)[0], network.outgoing(name)[0].target)
+        _need(Writer().plain(group.plasticity) == Writer().plain(op.plasticity), f"{name} learns by another rule")
+        own = image.senders[group.source].name, image.senders[group.target].name
+        _need(own == ends and group.exponent == op.exponent, f"{name} joins others than in the network beside it")
+        _need(
+            group.width == stored_width(op), f"{name} has weights of {group.width} bits, which learn {stored_width(op)}"
+        )
+        mine = image.blocks.group == numbers[name]
+        _need(image.senders[group.target].cores is not None, f"{name} learns on the host")
+        _need(bool((image.blocks.form[mine] == DENSE).all()), f"{name} learns, but is not dense")
+        _need(bool((image.blocks.delay[mine] == 1).all()), f"{name} learns from other steps than the one before")
+    for each in image.senders:
+        if isinstance(each.op, Population) and each.op.adapt and each.op.adapt.learnt:
+            _need(each.cores is not None, f"{each.name} learns on the host")
+    _need(not ours or chip.learning is not None, f"learns, which {chip.name} cannot")
 
 
 def _blocks(image: Image, cores: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from snncc.analysis.learning import busy
 from snncc.arrays import Ints
 from snncc.backends.chip.machine import Machine
 from snncc.mapping import cores_of
@@ -18,7 +19,8 @@ def counts(machine: Machine) -> Mapping[str, Ints]:
     `packets` sent, `deliveries`, cycles in which the neuron unit worked (`neuron_busy`) and waited (`neuron_stalled`),
     and the synapse unit worked (`synapse_busy`); `synapses` (cores, 3) read in sparse, dense and shared form; `hops`
     (tiles, 4) to the north, east, south and west; `fired` (values and neurons,) how often each sent something, in the
-    order of the network; `operations` (input and populations,) synapses other than 0 that what they sent has met.
+    order of the network; `operations` (input and populations,) synapses other than 0, or that learn, which what they
+    sent has met. Of a program that learns `learning` (cores, EVENTS), and `learning_busy`, cycles of learning units.
     """
     image, loaded, state, timing = machine.image, machine.loaded, machine.state, machine.timing
     cores, tables = cores_of(image.mesh), loaded.tables
@@ -52,10 +54,19 @@ def counts(machine: Machine) -> Mapping[str, Ints]:
         "neuron_stalled": stalled,
         "synapse_busy": _by(tables.routes["core"], used * loaded.service[axon], cores),
         "synapses": np.stack(by_form, axis=1),
+        **_learning(machine),
         "hops": state.ports["moves"].reshape(-1, machine.numbers.ports)[:, :4].copy(),
         "fired": np.concatenate(fired),
         "operations": np.array([_operations(machine, number, used) for number in range(len(image.senders))]),
     }
+
+
+def _learning(machine: Machine) -> Mapping[str, Ints]:
+    """What a program that learns has counted of it."""
+    learner = machine.learner
+    if not learner.taught or learner.costs is None:
+        return {}
+    return {"learning": learner.counts.copy(), "learning_busy": busy(learner.counts, learner.costs)}
 
 
 def peaks(machine: Machine) -> Mapping[str, Ints]:

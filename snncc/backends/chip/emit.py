@@ -16,9 +16,9 @@ from snncc.backends.chip.layout import Place, places
 from snncc.backends.chip.overview import cores_text, readme
 from snncc.integers import Network, Output, Population, Source, Synapse, source_of
 from snncc.layers import size
-from snncc.linear import Conv, to_sparse
+from snncc.linear import Conv, Sparse, to_sparse, with_weight
 from snncc.mapping import HOST, cores_of
-from snncc.packing import Form, form_of, is_dense, stored_words, width_of
+from snncc.packing import Form, form_of, is_dense, stored_width, stored_words
 
 _INTS = (np.int8, np.int16, np.int32, np.int64)
 
@@ -90,7 +90,8 @@ def _group(job: Job, name: str, op: Synapse, names: list[str]) -> Group:
     kernel = op.map if isinstance(op.map, Conv) and form_of(op, job.chip).shared else None
     if kernel is not None:
         kernel = replace(kernel, weight=_narrow(kernel.weight))
-    return Group(name, names.index(source), names.index(target), op.exponent, width_of(op.map.weight), kernel)
+    ends = names.index(source), names.index(target)
+    return Group(name, *ends, op.exponent, stored_width(op), kernel, op.plasticity)
 
 
 def _inner(network: Network, at: Mapping[str, Place | None], host: int) -> dict[str, Array]:
@@ -134,14 +135,14 @@ def _axon_starts(senders: tuple[Sender, ...], inner: Mapping[str, Array], cores:
 
 
 def _stored(job: Job, name: str, op: Synapse, at: Mapping[str, Place | None], axons: Ints) -> Stored:
-    """The blocks of one group, sorted by core and sender."""
+    """The blocks of one group, sorted by core and sender; of one that learns, with what neurons see at first."""
     network, form, host = job.network, form_of(op, job.chip), len(axons) - 2
     source, delay = source_of(network, name)
     place = at[network.outgoing(name)[0].target]
     assert place is not None, "a population that lies nowhere"
     inner = _hosted(place, host)
     assert not inner or _hosted(at[source], host), "synapses from a core to the host"
-    part = _shared(job, name, op, form, host if inner else None) if form.shared else _listed(op, form, place)
+    part = _shared(job, name, op, form, host if inner else None) if form.shared else _listed(_flat(op), form, place)
     delays = np.full(len(part.sender), delay, np.int32)
     if op.axon_delays is not None:
         delays += op.axon_delays[part.sender].astype(np.int32)
@@ -173,9 +174,16 @@ def _shared(job: Job, name: str, op: Synapse, form: Form, host: int | None) -> S
     return Stored(core, sender, columns, zero[:0], np.zeros(0, np.int8))
 
 
-def _listed(op: Synapse, form: Form, place: Place) -> Stored:
+def _flat(op: Synapse) -> Sparse:
+    """The synapses of a group, one by one; all of one that learns, also those that begin with 0."""
+    if op.plasticity is None:
+        return to_sparse(op.map)
+    every = to_sparse(with_weight(op.map, np.ones(op.map.weight.shape, np.int8)))
+    return replace(every, weight=op.map.weight.T.reshape(-1))
+
+
+def _listed(flat: Sparse, form: Form, place: Place) -> Stored:
     """Blocks whose weights are listed: a dense one has a cell for every neuron of its span, a sparse one an entry."""
-    flat = to_sparse(op.map)
     senders = max(flat.in_size, 1)
     key = place.cores[flat.targets] * np.int64(senders) + np.repeat(np.arange(flat.in_size), np.diff(flat.indptr))
     order = np.argsort(key, kind="stable") if (np.diff(key) < 0).any() else slice(None)

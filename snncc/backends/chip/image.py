@@ -19,12 +19,12 @@ import numpy as np
 from snncc.arrays import Array
 from snncc.chip import Mesh
 from snncc.diagnostics import CompileError, fault
-from snncc.integers import Output, Population, Source
+from snncc.integers import Output, Plasticity, Population, Source
 from snncc.linear import Conv
 from snncc.mapping import cores_of
 from snncc.serial import Reader, Writer
 
-FORMAT = 1
+FORMAT = 2
 STRUCTURE, ARRAYS = "program.json", "program.bin"
 SPARSE, DENSE, SHARED = range(3)
 FORMS = ("sparse", "dense", "shared")
@@ -51,7 +51,8 @@ class Sender:
 class Group:
     """The synapses from one sender, `source`, to another, `target`; `kernel` if their weights are shared.
 
-    What they add is shifted left by `exponent`; `width` are the bits of a weight.
+    What they add is shifted left by `exponent`; `width` are the bits of a weight as it is stored. Of synapses that
+    learn, by `plasticity`, the weights here are those that neurons see before the first sample.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Group:
     exponent: int
     width: int
     kernel: Conv | None
+    plasticity: Plasticity | None = None
 
 
 @dataclass(frozen=True, eq=False)

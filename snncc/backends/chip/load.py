@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +66,16 @@ def load(image: Image, timing: Timing) -> Loaded:
     axons["first"], axons["last"] = image.starts[:-1], image.starts[1:]
     service, reads, useful = _costs(image, timing)
     start, routes = _routes(image, positions, axons, service)
-    tables = Tables(start, routes, axons, made.blocks, made.runs, made.lanes, made.weights, segments)
+    weights = made.weights.astype(_roomy(image, made.weights), copy=False)
+    tables = Tables(start, routes, axons, made.blocks, made.runs, made.lanes, weights, segments)
     return Loaded(tables, units, positions, own_lanes, planes, lines, width, service, reads, useful)
+
+
+def _roomy(image: Image, weights: Array) -> np.dtype[Any]:
+    """The type in which all weights are kept that may ever be learnt."""
+    rules = [each.plasticity for each in image.groups if each.plasticity]
+    ends = [end for rule in rules for end in (rule.lowest, rule.highest)]
+    return np.result_type(weights.dtype, *(np.min_scalar_type(min(end, -1 - end)) for end in ends))
 
 
 def _positions(image: Image, where: Sequence[Place | None]) -> tuple[Array, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
@@ -13,12 +14,13 @@ from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.backends.chip import kernel
 from snncc.backends.chip.image import Image, damaged
+from snncc.backends.chip.learner import Learner, learner_of
 from snncc.backends.chip.load import Loaded, load
 from snncc.backends.chip.records import DELIVERY, MOVE, Log, Numbers, State, Work
 from snncc.backends.chip.state import at_rest, numbers
 from snncc.backends.chip.tape import Tape
-from snncc.chip import Timing
-from snncc.integers import Population, Source
+from snncc.chip import Chip, Timing
+from snncc.integers import Network, Population, Source
 from snncc.mapping import tile_of
 from snncc.runner import State as Neurons
 from snncc.runner import Trace
@@ -53,6 +55,7 @@ class Machine:
     timing: Timing
     numbers: Numbers
     state: State
+    learner: Learner
     order: tuple[int, ...]
     updates: Ints
     cycles: Ints
@@ -70,12 +73,15 @@ class Machine:
         return max((row for row in self.timing.barrier if row[0] <= tiles), default=(0, 0))[1]
 
 
-def machine(image: Image, timing: Timing) -> Machine:
+def machine(image: Image, network: Network, chip: Chip) -> Machine:
     """A machine that is loaded with a program which `check` has passed. Raises CompileError (`damaged-artefact`)."""
+    timing = chip.timing
+    assert timing is not None, "a chip without cores"
     loaded = load(image, timing)
     counters = (np.zeros(len(image.senders), np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
     fixed = numbers(image.mesh, timing)
-    return Machine(image, loaded, timing, fixed, at_rest(loaded, image.mesh, timing), _order(image), *counters)
+    state, learner = at_rest(loaded, image.mesh, timing), learner_of(image, loaded, network, chip)
+    return Machine(image, loaded, timing, fixed, state, learner, _order(image), *counters)
 
 
 def _order(image: Image) -> tuple[int, ...]:
@@ -98,18 +104,27 @@ def run(chip: Machine, batch: Batch, record: bool, observer: Observer | None = N
     """Every sample from rest to its end; `record` keeps all spikes and membranes."""
     samples, steps, _ = batch.x.shape
     tape = Tape(chip.image, batch.lengths, steps, record)
-    at_once = max(1, _AT_ONCE // max(1, chip.loaded.width + len(chip.loaded.tables.start)))
+    chip.learner.begin(batch.learnt, frozen=batch.frozen)
+    at_once = (
+        1 if chip.learner.learns else max(1, _AT_ONCE // max(1, chip.loaded.width + len(chip.loaded.tables.start)))
+    )
     for first in range(0, samples, at_once):
         rows = slice(first, min(first + at_once, samples))
-        block = _Block(chip, batch.x[rows], batch.lengths[rows], rows, tape, observer)
+        block = _Block(chip, batch.x[rows], batch.lengths[rows], rows, tape, observer, batch.reward)
         for step in range(steps + chip.last_start):
             block.step(step)
-    return tape.trace()
+        if chip.learner.learns:
+            chip.learner.finish(int(batch.lengths[first]), block.neurons)
+    trace = tape.trace()
+    return replace(trace, learnt=chip.learner.known) if chip.learner.taught else trace
 
 
 @dataclass(eq=False)
 class _Block:
-    """Some samples on their way through the steps; private to `run`. `sums` (samples, width) are the delay lines."""
+    """Some samples on their way through the steps; private to `run`. `sums` (samples, width) are the delay lines.
+
+    `values` are what each sender sends in a step, (samples, size), and `read` what it sent in the step before.
+    """
 
     chip: Machine
     x: Array
@@ -117,9 +132,12 @@ class _Block:
     rows: slice
     tape: Tape
     observer: Observer | None
+    reward: Array | None
     sums: Array = field(init=False)
     sent: Array = field(init=False)
     neurons: dict[int, Neurons] = field(init=False)
+    read: list[Array] = field(init=False)
+    values: list[Array] = field(init=False)
 
     def __post_init__(self) -> None:
         loaded, samples = self.chip.loaded, len(self.lengths)
@@ -127,10 +145,13 @@ class _Block:
         self.sent = np.zeros((samples, len(loaded.tables.start) - 1), np.int32)
         senders = self.chip.image.senders
         self.neurons = {number: _rest(senders[number].op, samples) for number in self.chip.order}
+        self.chip.learner.start(self.neurons)
+        self.read = self.values = [np.zeros((samples, math.prod(each.op.shape)), np.int64) for each in senders]
 
     def step(self, now: int) -> None:
         """One step of the chip."""
         chip = self.chip
+        self.read, self.values = self.values, list(self.values)
         window = np.zeros((len(self.lengths), 1 + len(chip.image.senders)), np.bool_)
         window[:, 0] = now < self.lengths + chip.last_start
         lines = np.array([each.at(now) for each in chip.loaded.lines], np.int64)
@@ -144,13 +165,23 @@ class _Block:
                 )
         for number in chip.order:
             self._send(number, self._population(number, now, window[:, 1 + number]), lines)
-        self._travel(now, window, lines)
+        self._travel(now, window, lines, self._learning(now))
         chip.updates[:] += window[:, 1:].sum(axis=0)
+
+    def _learning(self, now: int) -> int:
+        """Learn from what the neurons have just done; returns the cycles that this takes."""
+        if not self.chip.learner.learns:
+            return 0
+        length, model_steps = int(self.lengths[0]), self.x.shape[1]
+        reward = [0] * model_steps if self.reward is None else self.reward[self.rows.start].tolist()
+        read, sent = ([each[0] for each in values] for values in (self.read, self.values))
+        return self.chip.learner.step(now, length, read, sent, self.neurons, reward)
 
     def _population(self, number: int, now: int, active: Array) -> Array:
         """What a population sends, (samples, size): only samples whose window is open update and fire."""
         op, plane = self.chip.image.senders[number].op, self.chip.loaded.planes[number]
         assert isinstance(op, Population)
+        op = self.chip.learner.stilled(op)
         state = self.neurons[number]
         acc = np.zeros((len(active), op.size), np.int64)
         if plane is not None:
@@ -169,20 +200,21 @@ class _Block:
     def _send(self, number: int, values: Array, lines: Ints) -> None:
         """Hand values (samples, size) to the unit that sends them, and to the host's own populations."""
         chip = self.chip
+        self.values[number] = values
         self.sent[:, chip.loaded.positions[number]] = values
         inner = chip.image.senders[number].inner
         if inner is not None and (inner >= 0).any():
             axons = np.where(inner >= 0, inner + chip.image.axons[-2], -1)
             kernel.feed(chip.loaded.tables, axons, np.ascontiguousarray(values, np.int32), lines, self.sums)
 
-    def _travel(self, now: int, window: Array, lines: Ints) -> None:
-        """What was sent reaches the sums of later steps."""
+    def _travel(self, now: int, window: Array, lines: Ints, learning: int) -> None:
+        """What was sent reaches the sums of later steps, after so many cycles of `learning`."""
         chip = self.chip
         cycles = np.zeros(len(self.lengths), np.int64)
         log = _log(chip, self.sent, on=self.observer is not None)
         work = Work(self.sent, window, lines, self.sums, cycles)
         kernel.step(chip.loaded.tables, chip.state, log, chip.numbers, work)
-        cycles += np.where(window[:, 0], chip.barrier, 0)
+        cycles += np.where(window[:, 0], chip.barrier + learning, 0)
         self.tape.cycles[self.rows, now] = cycles
         chip.cycles[0] += cycles.sum()
         chip.steps[0] += window[:, 0].sum()

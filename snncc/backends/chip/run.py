@@ -43,7 +43,7 @@ def load(folder: Path, network: Network, chip: Chip) -> machines.Machine:
         raise fault("no-cores", chip.name, "has no cores to run a program on", "choose a target with many cores")
     image = _image(stored.contents(folder))
     check(image, network, chip)
-    return machines.machine(image, chip.timing)
+    return machines.machine(image, network, chip)
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from snncc.chip import Chip
-from snncc.integers import Network, Population, Source
+from snncc.integers import Network, Population, Source, Synapse
 from snncc.mapping import HOST, Placement
-from tests.backends.chip.naive_layout import Sender, layout_of
+from tests.backends.chip.naive_layout import Block, Sender, layout_of
+from tests.backends.chip.naive_learning import Unit, cycles
 from tests.backends.chip.naive_mesh import EAST, FIRST_CORE, WEST, Done, Mesh, cycles_of
 from tests.backends.chip.naive_parts import Packet, Work
 from tests.reference.interpreter import sequence, wires_of
+from tests.reference.learner import Learner
 from tests.reference.neuron import Neuron
 
 Delivery = tuple[int, int, int]  # the cycle within the step, the core, the axon
@@ -70,10 +72,23 @@ class NaiveChip:
         self.neurons = {name: [Neuron(op, at) for at in range(op.size)] for name, op in self.populations.items()}
         self.order, self.wires = sequence(network), wires_of(network)
         self.last_start = max((op.start for op in self.populations.values()), default=0)
+        self.units = {
+            name: Unit(Learner(op.plasticity, _stored(op)), placement.cores[self.target(name)].tolist(), op, chip)
+            for name, op in network.of_kind(Synapse).items()
+            if op.plasticity
+        }
+        self.placement, self.taught = placement, 0
         self.tiles = len({core // chip.mesh.cores for core, own in enumerate(self.layout.neurons) if own})
 
-    def run(self, frames: Sequence[Sequence[int]]) -> Seen:
+    def target(self, group: str) -> str:
+        return self.network.outgoing(group)[0].target
+
+    def run(self, frames: Sequence[Sequence[int]], rewards: Sequence[int] = ()) -> Seen:
         """A sample that has as many steps of its own as it has frames."""
+        self.rewards = rewards
+        self.values: dict[str, list[int]] = {}
+        for unit in self.units.values():
+            unit.learner.start()
         self.boxes: dict[tuple[str, int], list[int]] = {}  # what neurons get in a later step
         self.seen = Seen({name: [] for name in self.populations}, {name: [] for name in self.populations})
         for neurons in self.neurons.values():
@@ -81,10 +96,17 @@ class NaiveChip:
                 neuron.start()
         for now in range(len(frames) + self.last_start):
             self.step(now, frames)
+        self.taught += len(frames)
+        for unit in self.units.values():
+            unit.learner.finish(self.taught)
+        for neurons in self.neurons.values():
+            for neuron in neurons:
+                neuron.finish()
         return self.seen
 
     def step(self, now: int, frames: Sequence[Sequence[int]]) -> None:
         """All neurons first: what they send in this step arrives in a later one, whenever in this step it does."""
+        self.before = self.values
         self.now, self.open, self.values = now, set[str](), dict[str, list[int]]()
         self.seen.sent.append(self.values)
         self.seen.deliveries.append([])
@@ -97,12 +119,13 @@ class NaiveChip:
                 self.values[name] = list(frames[now]) if now < len(frames) else []
             if name in self.layout.host or isinstance(self.network[name], Source):
                 self.tell_the_host(name)
+        learning = self.learn(now, len(frames))
         programmes = [self.neuron_programme(core, own) for core, own in enumerate(self.layout.neurons)]
         done = Mesh(self.chip, programmes, self.host_programme(), self.deliver).run()
         for _, tile, port in done.moves:
             if port < FIRST_CORE:
                 self.events["hop_horizontal" if port in (EAST, WEST) else "hop_vertical", tile] += 1
-        self.seen.cycles.append(done.end + self.barrier())
+        self.seen.cycles.append(learning + done.end + self.barrier())
         self.seen.steps.append(done)
 
     @property
@@ -123,6 +146,26 @@ class NaiveChip:
             for neuron in neurons:
                 neuron.sleep()
         self.values[name] = [neuron.s for neuron in neurons]
+
+    def learn(self, now: int, length: int) -> int:
+        """The learning phase of a step; returns its cycles."""
+        if self.chip.learning is None:
+            return 0
+        events: Counter[tuple[str, int]] = Counter()
+        for name, unit in self.units.items():
+            target, source = self.target(name), self.network.incoming(name)[0].source
+            step = now - self.populations[target].start
+            if 0 <= step < length:
+                x = self.before.get(source) or [0] * len(unit.learner.weights[0])
+                reward = self.rewards[step] if len(self.rewards) else 0
+                events += unit.step(x, self.values[target], self.taught + step, reward, step == length - 1)
+        for name, op in self.populations.items():
+            if op.adapt and op.adapt.learnt and now - op.start == length - 1 and op.adapt.decay.amount.any():
+                for neuron, core in zip(self.neurons[name], self.placement.cores[name].tolist(), strict=True):
+                    events["trace", core] += neuron.a != 0 and core != HOST
+        for (name, core), count in events.items():
+            self.events[f"learning {name}", core] += count
+        return cycles(self.chip, events)
 
     def tell_the_host(self, name: str) -> None:
         """What the populations of the host get from the input and from each other needs no packets."""
@@ -168,10 +211,16 @@ class NaiveChip:
             busy += block.synapses * cycles_of(self.timing, f"synapse_{block.form}")
             self.events[f"synapse_{block.form}", packet.axon.core] += block.synapses
             for touch in block.touches:
-                self.add(touch.population, touch.index, self.now + touch.delay, touch.weight * packet.value)
+                weight = self.weight(block, touch.index) if block.group in self.units else touch.weight
+                self.add(touch.population, touch.index, self.now + touch.delay, weight * packet.value)
         self.seen.deliveries[-1].append((cycle, packet.axon.core, packet.axon.number))
         self.seen.times[-1].append((packet.put, cycle + busy))
         return busy
+
+    def weight(self, block: Block, target: int) -> int:
+        """What a synapse that learns adds, as it is now."""
+        unit = self.units[block.group]
+        return unit.learner.visible(target, block.sender) * 2**unit.synapse.exponent
 
     def barrier(self) -> int:
         """The cycles that end a step."""
@@ -180,3 +229,9 @@ class NaiveChip:
             if tiles <= self.tiles:
                 cycles = own
         return cycles
+
+
+def _stored(op: Synapse) -> list[list[int]]:
+    """The weights of a group before it learns, as they are stored."""
+    assert op.plasticity
+    return [[int(weight) * 2**op.plasticity.guard for weight in row] for row in op.map.weight]

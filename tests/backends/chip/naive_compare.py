@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,11 +18,13 @@ from snncc.backends.chip.counts import counts, peaks
 from snncc.backends.chip.emit import emit
 from snncc.backends.chip.machine import Events, Machine, run
 from snncc.backends.chip.run import load
-from snncc.integers import Population, Source
+from snncc.chip import Chip
+from snncc.integers import Learnt, Population, Source, learns
 from snncc.mapping import cores_of
 from snncc.passes.route import route
 from snncc.runner import Trace
 from tests.backends.chip.naive import NaiveChip, Seen
+from tests.backends.chip.naive_learning import COUNTED
 from tests.backends.chip.naive_mesh import EAST, NORTH, SOUTH, WEST
 from tests.backends.chip.random_chips import Setup
 from tests.reference.interpreter import wires_of
@@ -43,35 +45,44 @@ class Fast:
 def first_difference(setup: Setup) -> tuple[str, list[Seen]]:
     """What differs first, if anything does, and what the naive chip has seen of every sample."""
     chip = NaiveChip(setup.network, setup.chip, setup.placement)
-    seen = [chip.run(x[:length].tolist()) for x, length in zip(setup.x, setup.lengths.tolist(), strict=True)]
+    rewards = [()] * len(setup.x) if setup.reward is None else setup.reward.tolist()
+    own = zip(setup.x, setup.lengths.tolist(), rewards, strict=True)
+    seen = [chip.run(x[:length].tolist(), reward) for x, length, reward in own]
     with TemporaryDirectory() as scratch:
         mapping = route(setup.network, setup.placement)
         files = emit(Job("random", setup.network, prove(setup.network), setup.chip, mapping))
         for name, content in files.items():
             (Path(scratch) / name).write_bytes(content)
         together, apart = (load(Path(scratch), setup.network, setup.chip) for _ in range(2))
-    everything = _watched(together, setup, setup.x, setup.lengths)
+    everything = _watched(together, setup, slice(None), setup.x.shape[1], None)
     found = [*_of_all(chip, seen, everything, setup)]
-    for sample, (x, length) in enumerate(zip(setup.x, setup.lengths.tolist(), strict=True)):
-        alone = _watched(apart, setup, x[None, :length], np.array([length]))
+    known: Learnt | None = None
+    for sample, length in enumerate(setup.lengths.tolist()):
+        alone = _watched(apart, setup, slice(sample, sample + 1), length, known)
+        known = alone.trace.learnt
         differences = [*_of_sample(chip, seen[sample], alone, 0), *_of_cycles(seen[sample : sample + 1], alone)]
         found += [f"sample {sample} alone: {each}" for each in differences]
     return (found[0] if found else ""), seen
 
 
-def _watched(machine: Machine, setup: Setup, x: np.ndarray, lengths: np.ndarray) -> Fast:
+def _watched(machine: Machine, setup: Setup, rows: slice, steps: int, known: Learnt | None) -> Fast:
+    """Run some samples, of at most so many steps, by a machine that knows something."""
+    lengths, reward = setup.lengths[rows], None if setup.reward is None else setup.reward[rows]
     moments: dict[tuple[int, int], list[Moment]] = {}
-    totals = [int(machine.cycles[0])]
+    totals, cycles = [int(machine.cycles[0])], Counter[int]()
+    at_once = 1 if machine.learner.taught else len(lengths)
 
     def watch(events: Events) -> None:
         totals.append(int(machine.cycles[0]))
-        for sample in range(len(lengths)):
+        cycles[events.step] += totals[-1] - totals[-2]
+        for sample in range(at_once):
             delivered = events.deliveries[events.deliveries["sample"] == sample]
             moved = events.moves[events.moves["sample"] == sample]
-            moments[sample, events.step] = sorted((*_deliveries(machine, delivered), *_moves(machine, moved)))
+            happened = sorted((*_deliveries(machine, delivered), *_moves(machine, moved)))
+            moments[events.first + sample, events.step] = happened
 
-    trace = run(machine, Batch(x, lengths), True, watch)
-    return Fast(machine, trace, moments, np.diff(totals).tolist())
+    trace = run(machine, Batch(setup.x[rows, :steps], lengths, known, reward), True, watch)
+    return Fast(machine, trace, moments, [cycles[step] for step in sorted(cycles)])
 
 
 def _deliveries(machine: Machine, records: np.ndarray) -> Iterator[Moment]:
@@ -110,6 +121,19 @@ def _of_all(chip: NaiveChip, seen: list[Seen], fast: Fast, setup: Setup) -> Iter
     yield from _of_counts(_naive_counts(chip, seen, setup), counts(fast.machine))
     yield from _of_counts(_naive_peaks(seen, setup), peaks(fast.machine))
     yield from _of_costs(seen, fast, setup)
+    yield from _of_lessons(chip, fast.trace.learnt)
+
+
+def _of_lessons(chip: NaiveChip, learnt: Learnt | None) -> Iterator[str]:
+    """What is known after all samples."""
+    for name, unit in chip.units.items():
+        if learnt is None or learnt.weights[name].tolist() != unit.learner.weights:
+            yield f"{name} has learnt other weights"
+    for name, op in chip.populations.items():
+        if op.adapt and op.adapt.learnt:
+            own = [neuron.a for neuron in chip.neurons[name]]
+            if learnt is None or learnt.adaptations[name].reshape(-1).tolist() != own:
+                yield f"{name} has learnt other thresholds"
 
 
 def _of_sample(chip: NaiveChip, seen: Seen, fast: Fast, sample: int) -> Iterator[str]:
@@ -168,9 +192,17 @@ def _of_costs(seen: list[Seen], fast: Fast, setup: Setup) -> Iterator[str]:
             yield "has energies, or shows them, but not both"
         return
     events = sum((each.counts() for each in seen), Counter())
-    picojoules = sum(count * getattr(chip.energy, name).value for name, count in events.items()) / samples
+    picojoules = sum(count * _cost(chip, name) for name, count in events.items()) / samples
     if not math.isclose(found.joules.value, picojoules * 1e-12, abs_tol=1e-18):
         yield f"takes {found.joules.value} J, naively {picojoules * 1e-12}"
+
+
+def _cost(chip: Chip, event: str) -> float:
+    """The energy of an event."""
+    if not event.startswith("learning "):
+        return getattr(chip.energy, event).value
+    assert chip.learning
+    return getattr(chip.learning.energy, event.removeprefix("learning ")).value
 
 
 def _naive_counts(chip: NaiveChip, seen: list[Seen], setup: Setup) -> dict[str, object]:
@@ -203,8 +235,18 @@ def _naive_counts(chip: NaiveChip, seen: list[Seen], setup: Setup) -> dict[str, 
         "synapse_busy": busy,
         "synapses": np.stack([by_core(f"synapse_{form}") for form in ("sparse", "dense", "shared")], axis=1),
         "hops": hops,
+        **(_naive_learning(chip, by_core) if learns(chip.network) and setup.chip.learning else {}),
         **_naive_firing(chip, seen),
     }
+
+
+def _naive_learning(chip: NaiveChip, by_core: Callable[[str], np.ndarray]) -> dict[str, object]:
+    """What was counted of learning, on cores only, and how long each core's unit worked."""
+    assert chip.chip.learning
+    counted = np.stack([by_core(f"learning {name}")[:-1] for name in COUNTED], axis=1)
+    costs = [getattr(chip.chip.learning.cycles, name).value for name in COUNTED]
+    busy = [sum(int(n * cost) for n, cost in zip(row[:-1], costs, strict=False)) for row in counted.tolist()]
+    return {"learning": counted, "learning_busy": busy}
 
 
 def _naive_firing(chip: NaiveChip, seen: list[Seen]) -> dict[str, object]:
@@ -219,7 +261,10 @@ def _naive_firing(chip: NaiveChip, seen: list[Seen]) -> dict[str, object]:
                 for index, value in enumerate(values):
                     own[index] += value != 0
             fired += own
-            fans = [sum(wire.weight != 0 for wire in each) for each in wires[name]]
+            plastic = sum(
+                len(unit.cores) for group, unit in chip.units.items() if chip.network.incoming(group)[0].source == name
+            )
+            fans = [plastic + sum(wire.weight != 0 for wire in each) for each in wires[name]]
             operations.append(sum(count * fan for count, fan in zip(own, fans, strict=True)))
     return {"fired": fired, "operations": operations}
 

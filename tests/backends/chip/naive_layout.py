@@ -31,6 +31,7 @@ class Block:
     """The synapses of one group from one sender to one core, and what reading them costs."""
 
     group: str
+    sender: int
     form: str
     words: int
     synapses: int
@@ -98,13 +99,13 @@ def groups_of(network: Network, name: str) -> list[str]:
 
 
 def _by_core(network: Network, placement: Placement, group: str, sender: Sender) -> dict[int, dict[int, int]]:
-    """The weights other than 0 of a sender in a group: by core, then by target."""
+    """The weights of a sender in a group, those that are 0 only if it learns: by core, then by target."""
     synapse, (out,) = network[group], network.outgoing(group)
     assert isinstance(synapse, Synapse)
     result: dict[int, dict[int, int]] = {}
     for target, weight in targets_of(synapse.map, sender[1]):
         core = int(placement.cores[out.target][target])
-        if weight != 0 and core != HOST:
+        if (weight != 0 or synapse.plasticity) and core != HOST:
             result.setdefault(core, {})[target] = weight
     return result
 
@@ -121,7 +122,12 @@ def _block(
     form, words, synapses = _form(chip, synapse, len(weights), width, span)
     gain = 2**synapse.exponent
     return Block(
-        group, form, words, synapses, tuple(Touch(out.target, to, weights[to] * gain, delay) for to in sorted(weights))
+        group,
+        sender[1],
+        form,
+        words,
+        synapses,
+        tuple(Touch(out.target, to, weights[to] * gain, delay) for to in sorted(weights)),
     )
 
 
@@ -131,8 +137,9 @@ def _form(chip: Chip, synapse: Synapse, n: int, w: int, s: int) -> tuple[str, in
     assert packing
     if isinstance(synapse.map, Conv) and "convolution" in chip.capabilities:
         return "shared", _words(packing, n * w), n
-    sparse = int(packing.header_bits.value) + n * (w + int(packing.index_bits.value))
-    dense = int(packing.header_bits.value) + s * w
+    header = int(packing.header_bits.value) + trace_bits(synapse)
+    sparse = header + n * (w + int(packing.index_bits.value))
+    dense = header + s * w
     if sparse < dense:
         return "sparse", _words(packing, sparse), n
     return "dense", _words(packing, dense), s
@@ -145,8 +152,15 @@ def _words(packing: Packing, bits: int) -> int:
     return words
 
 
+def trace_bits(synapse: Synapse) -> int:
+    """The bits of the traces of a source."""
+    return sum(each.highest.bit_length() for each in (synapse.plasticity.pre if synapse.plasticity else ()))
+
+
 def width_of(synapse: Synapse) -> int:
-    """The fewest bits that hold every weight of a group in two's complement."""
+    """The fewest bits that hold every weight of a group in two's complement; of one that learns, above its lowest."""
+    if synapse.plasticity:
+        return ((synapse.plasticity.highest - synapse.plasticity.lowest) * 2**synapse.plasticity.guard).bit_length()
     weights = [int(weight) for weight in synapse.map.weight.reshape(-1)]
     width = 1
     while not all(-(2 ** (width - 1)) <= weight < 2 ** (width - 1) for weight in weights):

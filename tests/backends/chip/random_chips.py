@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from snncc import chip as chips
 from snncc.arrays import Array, Shape
-from snncc.chip import Chip, Core, Delay, Energy, Figure, Mesh, Packing, Timing
+from snncc.chip import Chip, Core, Delay, Energy, Figure, Learning, Mesh, Packing, Timing
+from snncc.fabric import LearningCosts
 from snncc.graph import Edge, Graph
 from snncc.integers import (
     Decay,
@@ -31,6 +32,7 @@ from snncc.integers import (
 )
 from snncc.linear import Conv, Dense, LinearMap, Sparse
 from snncc.mapping import HOST, Placement, cores_of, frozen_cores
+from tests.lessons import lessons
 from tests.networks import cases
 
 PLENTY = Figure(1 << 30, assumed=True)
@@ -45,6 +47,7 @@ class Setup:
     placement: Placement
     x: Array
     lengths: Array
+    reward: Array | None = None
 
     def __repr__(self) -> str:
         timing = {key: getattr(each, "value", each) for key, each in vars(self.chip.timing).items()}
@@ -72,6 +75,20 @@ def setups(draw: Any) -> Setup:
     hosted = draw(_hosted(network))
     network = delayed(network, hosted)
     return Setup(network, chip, draw(placements(network, chip, hosted)), x.reshape(*x.shape[:2], -1), lengths)
+
+
+@st.composite
+def lessons_on_chips(draw: Any) -> Setup:
+    """Networks that learn, each on some cores of a chip."""
+    chip, lesson = draw(many_core_chips()), draw(lessons())
+    network = delayed(lesson.network, frozenset())
+    rules = {name for name, op in network.of_kind(Synapse).items() if op.plasticity}
+    edges = [replace(edge, delay=1) if edge.target in rules else edge for edge in network.edges]
+    network = Graph(network.ops, edges)
+    lengths = np.minimum(lesson.case.lengths[:2], 5)
+    x = lesson.case.x[:2, : lengths.max()]
+    places = draw(placements(network, chip, frozenset()))
+    return Setup(network, chip, places, x.reshape(*x.shape[:2], -1), lengths, lesson.reward[:2, : lengths.max()])
 
 
 def _generator(draw: Any) -> np.random.Generator:
@@ -111,6 +128,10 @@ def many_core_chips(draw: Any) -> Chip:
     host = chips.load("host")
     shares = draw(st.booleans())
     energies = {name: figure(0, 100) for name in Energy.__annotations__}
+    energy = Energy(**energies) if draw(st.booleans()) else None
+    cycles, picojoules = (
+        LearningCosts(**{name: figure(0, most) for name in LearningCosts.__annotations__}) for most in (3, 100)
+    )
     return replace(
         host,
         name="random",
@@ -120,7 +141,8 @@ def many_core_chips(draw: Any) -> Chip:
         core=Core(PLENTY, PLENTY, PLENTY, PLENTY),
         packing=packing,
         timing=timing,
-        energy=Energy(**energies) if draw(st.booleans()) else None,
+        energy=energy,
+        learning=Learning(PLENTY, cycles, picojoules if energy else None),
     )
 
 

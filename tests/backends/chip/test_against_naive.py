@@ -21,7 +21,8 @@ from snncc.linear import Sparse
 from snncc.mapping import cores_of, frozen_cores
 from tests.backends.chip.naive import Seen
 from tests.backends.chip.naive_compare import first_difference
-from tests.backends.chip.random_chips import Setup, setups
+from tests.backends.chip.naive_learning import COUNTED
+from tests.backends.chip.random_chips import Setup, lessons_on_chips, setups
 from tests.backends.chip.test_naive import chip, network, neurons, ones
 
 HARDSHIPS = (
@@ -78,6 +79,32 @@ def test_random_chips_agree_and_are_crowded() -> None:
 def assert_all(found: Counter[str], names: Iterable[str]) -> None:
     rare = {name for name in names if not found[name]}
     assert not rare, f"no example has {rare}"
+
+
+def learn_alike(examples: int) -> Counter[str]:
+    """How many examples there were (`all`), and how many of them had each event of learning."""
+    found: Counter[str] = Counter()
+
+    @settings(max_examples=examples)
+    @given(lessons_on_chips())
+    def same(setup: Setup) -> None:
+        difference, seen = first_difference(setup)
+        assert not difference, difference
+        found.update(["all", *(each for each in COUNTED if any(one.counts()[f"learning {each}"] for one in seen))])
+
+    same()
+    return found
+
+
+def test_random_chips_learn_alike() -> None:
+    found = learn_alike(40)
+    few = {name: found[name] for name in COUNTED if found[name] < 0.15 * found["all"]}
+    assert not few, f"of {found['all']} examples too few have {few}"
+
+
+@pytest.mark.slow
+def test_many_random_chips_learn_alike() -> None:
+    assert_all(learn_alike(600), COUNTED)
 
 
 @pytest.mark.slow

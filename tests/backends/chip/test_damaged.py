@@ -171,10 +171,10 @@ def test_a_byte_of_the_arrays_that_changes_is_noticed(sound: tuple[Setup, dict[s
 def test_a_program_of_another_format_or_chip_is_refused(sound: tuple[Setup, dict[str, bytes]]) -> None:
     setup, files = sound
     document = json.loads(files[STRUCTURE])
-    document["program"]["format"] = 2
-    with pytest.raises(CompileError, match="is of format 2; this snncc reads format 1"):
+    document["program"]["format"] = 3
+    with pytest.raises(CompileError, match="is of format 3; this snncc reads format 2"):
         parsed(Contents(json.dumps(document).encode(), files[ARRAYS]))
-    document["program"]["format"] = 1
+    document["program"]["format"] = 2
     document["program"]["mesh"]["rows"] += 1
     assert attempt(setup, {**files, STRUCTURE: json.dumps(document).encode()}) == "damaged-artefact"
 

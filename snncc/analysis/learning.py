@@ -1,0 +1,152 @@
+"""What learning takes of the cores of a chip: counted from spikes and traces, as `targets/README.md` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from snncc.arrays import Array, Ints
+from snncc.chip import Chip
+from snncc.fabric import LearningCosts
+from snncc.integers import Plasticity, SpikeTrace, Synapse, Term
+from snncc.packing import form_of
+from snncc.plasticity import Moment, Plastic, Traces
+
+EVENTS = ("trace", "axon", "word", "change", "row", "merge")
+TRACE, _AXON, _WORD, _CHANGE, _ROW, _MERGE = range(len(EVENTS))
+
+
+@dataclass(frozen=True, eq=False)
+class Home:
+    """Where a plastic group lies: the `cores` that hold targets, and which targets each holds, by index.
+
+    A block has `header` bits in front of its weights of `width` bits each, in words of `word_bits`.
+    """
+
+    rule: Plasticity
+    sources: int
+    cores: Ints
+    rows: tuple[Ints, ...]
+    width: int
+    header: int
+    word_bits: int
+
+
+def home_of(synapse: Synapse, chip: Chip, cores: Array) -> Home:
+    """Where a group that learns lies, from the core of each target."""
+    assert synapse.plasticity
+    form = form_of(synapse, chip)
+    used = np.unique(cores).astype(np.int64)
+    rows = tuple(np.flatnonzero(cores == core) for core in used)
+    return Home(synapse.plasticity, synapse.map.in_size, used, rows, form.width, form.header_bits, form.word_bits)
+
+
+def counted(home: Home, old: Plastic, moved: Traces, x: Ints, s: Ints, at: Moment, *, last: bool) -> Ints:
+    """The events of a step (cores of the group, EVENTS); `old` are the traces before it, `last` the sample's last."""
+    rule, found = home.rule, np.zeros((len(home.cores), len(EVENTS)), np.int64)
+    due = (at.now + 1) % rule.period == 0
+    found[:, TRACE] += sum(int(each.sum()) for each in _computed(rule.pre, old.pre, moved.pre, x, due=due))
+    for each in _computed(rule.post, old.post, moved.post, s, due=due):
+        found[:, TRACE] += [int(each[rows].sum()) for rows in home.rows]
+    if _asks_all(rule, due=due):
+        found[0, _MERGE] = len(home.cores) - 1
+    active = [term for term in rule.terms if (term.when != "period" or due) and not _idle(term, moved, at.reward)]
+    if active:
+        _looked_at(home, found, {term.when for term in active}, x, s)
+        sources = np.stack([_side(term, "pre", moved, x) for term in active])
+        targets = np.stack([_side(term, "post", moved, s) for term in active])
+        _changed(home, found, sources, targets)
+    whole = rule.normalisation
+    if whole and ((at.now + 1) % whole.every == 0 if whole.every else last):
+        for row, rows in zip(found, home.rows, strict=True):
+            words = home.sources * _words(home, np.ones(len(rows), bool))
+            row[[_AXON, _WORD, _CHANGE, _ROW]] += 2 * home.sources, 2 * words, home.sources * len(rows), len(rows)
+    return found
+
+
+def cycles(found: Ints, costs: LearningCosts) -> int:
+    """How long a step learns, from the events (cores, EVENTS) of all its groups."""
+    merging = int(found[:, _MERGE].sum()) * int(costs.merge.value)
+    return merging + int(busy(found, costs).max(initial=0))
+
+
+def busy(found: Ints, costs: LearningCosts) -> Ints:
+    """The cycles in which the learning unit of each core worked, (cores,), for events (cores, EVENTS)."""
+    each = np.array([int(getattr(costs, name).value) for name in EVENTS[:_MERGE]])
+    return found[:, :_MERGE] @ each
+
+
+def _computed(
+    traces: tuple[SpikeTrace, ...], before: tuple[Ints, ...], after: tuple[Ints, ...], spikes: Ints, *, due: bool
+) -> Iterator[Ints]:
+    """How often each neuron's traces are computed in a step, trace by trace: 0, 1, or 2 if they are cleared as well."""
+    for trace, old, new in zip(traces, before, after, strict=True):
+        fades = bool(trace.decay.amount)
+        yield ((spikes > 0) | ((old != 0) & fades)) + ((new != 0) & (due and trace.cleared)).astype(np.int64)
+
+
+def _asks_all(rule: Plasticity, *, due: bool) -> bool:
+    """Whether the greatest of all targets' traces is asked for in a step."""
+    return any(
+        each.variable == "most post"
+        for term in rule.terms
+        if term.when != "period" or due
+        for each in (*term.factors, *([term.per] if term.per else ()))
+    )
+
+
+def _idle(term: Term, moved: Traces, reward: int) -> bool:
+    """Whether a term is 0 for all synapses because of what they have in common."""
+    posts = moved.post if term.when == "period" else moved.faded
+    for factor in term.factors:
+        if factor.variable in ("most pre", "most post", "reward"):
+            sides = {"most pre": moved.pre, "most post": posts}
+            known = sides.get(factor.variable)
+            value = reward if known is None else int(known[factor.trace].max())
+            if factor.gain * -(-value // factor.divisor) + factor.offset == 0:
+                return True
+    return term.rate == 0
+
+
+def _side(term: Term, side: str, moved: Traces, spikes: Ints) -> Array:
+    """Which neurons of a side have a synapse that a term triggers, and no factor that is 0."""
+    posts = moved.post if term.when == "period" else moved.faded
+    known = moved.pre if side == "pre" else posts
+    found = spikes > 0 if term.when == side else np.ones(len(spikes), bool)
+    for factor in term.factors:
+        if factor.variable == side:
+            found &= factor.gain * -(-known[factor.trace] // factor.divisor) + factor.offset != 0
+    return found
+
+
+def _looked_at(home: Home, found: Ints, kinds: set[str], x: Ints, s: Ints) -> None:
+    """Count the axons that each core looks at; `found` is written."""
+    heard = int(np.count_nonzero(x)) if "pre" in kinds else 0
+    for row, rows in zip(found, home.rows, strict=True):
+        every = "period" in kinds or ("post" in kinds and bool((s[rows] > 0).any()))
+        row[_AXON] += home.sources if every else heard
+
+
+def _changed(home: Home, found: Ints, sources: Array, targets: Array) -> None:
+    """Count the weights that are computed, and their words, from the neurons that each term concerns.
+
+    `found` is written; `sources` and `targets` are (terms, neurons).
+    """
+    patterns, counts = np.unique(sources, axis=1, return_counts=True)
+    for pattern, count in zip(patterns.T, counts.tolist(), strict=True):
+        if not pattern.any():
+            continue
+        chosen = np.logical_or.reduce(targets[pattern], axis=0)
+        for row, rows in zip(found, home.rows, strict=True):
+            row[_CHANGE] += count * int(chosen[rows].sum())
+            row[_WORD] += count * _words(home, chosen[rows])
+
+
+def _words(home: Home, chosen: Array) -> int:
+    """How many words of a block hold a bit of the chosen weights."""
+    begin = home.header + np.flatnonzero(chosen) * home.width
+    first, last = begin // home.word_bits, (begin + home.width - 1) // home.word_bits
+    shared = np.count_nonzero(first[1:] == last[:-1])
+    return int((last - first + 1).sum()) - int(shared)
