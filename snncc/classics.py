@@ -100,7 +100,10 @@ def _direct(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
 
 
 def _by_population(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
-    """An inhibitory neuron for each excitatory one, which inhibits all others (Diehl and Cook, section 2.2)."""
+    """An inhibitory neuron for each excitatory one, which inhibits all others (Diehl and Cook, section 2.2).
+
+    A spike takes a step to reach it, and another to the others, as in their program, and as on chips of many cores.
+    """
     size = (shape.neurons,)
     inhibitory = Neuron(
         size,
@@ -118,7 +121,7 @@ def _by_population(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
     }
     edges = (
         *_FORWARD,
-        Edge("excitatory", "onward"),
+        Edge("excitatory", "onward", 1),
         Edge("onward", "inhibitory"),
         Edge("inhibitory", "lateral", 1),
         Edge("lateral", "excitatory"),
