@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -112,6 +113,18 @@ def _jumped(value: Ints, spikes: Ints, trace: SpikeTrace) -> Ints:
     return np.minimum(value + trace.jump * spikes, trace.highest)
 
 
+def trace_values(trace: SpikeTrace, spikes: Array, period: int) -> Ints:
+    """A trace after each step, before it is cleared, for spikes (samples, steps, neurons) of whole samples."""
+    found = np.zeros(spikes.shape, np.int64)
+    value = np.zeros((spikes.shape[0], spikes.shape[2]), np.int64)
+    for now in range(spikes.shape[1]):
+        value = _jumped(decayed(value, trace.decay), spikes[:, now].astype(np.int64), trace)
+        found[:, now] = value
+        if trace.cleared and (now + 1) % period == 0:
+            value = np.zeros_like(value)
+    return found
+
+
 def _cleared(traces: tuple[SpikeTrace, ...], values: tuple[Ints, ...]) -> tuple[Ints, ...]:
     return tuple(np.zeros_like(v) if trace.cleared else v for trace, v in zip(traces, values, strict=True))
 
@@ -181,6 +194,24 @@ def normalised(rule: Plasticity, weight: Ints, count: int) -> Ints:
     rest = draws(rule.seed, count, _NORMALISATION, index, FRACTION) if rule.stochastic else nearest
     low, high = rule.stored
     return np.where(sums > 0, np.clip((weight * factor + rest) >> FRACTION, low, high), weight)
+
+
+def stirrers(rule: Plasticity, side: Literal["pre", "post"]) -> tuple[int, ...] | None:
+    """Which traces of a side must all be 0 at a neuron for its synapses to stay as they are in a due step.
+
+    That is certain only in steps in which no spike triggers a term, too; None where it never is. A term is 0 where one
+    of its factors is: a trace without an offset.
+    """
+    found: list[int] = []
+    for term in rule.terms:
+        if term.when == "period":
+            own = [each.trace for each in term.factors if each.variable == side and not each.offset]
+            if not own:
+                return None
+            found.append(own[0])
+        elif term.when != side:
+            return None
+    return tuple(dict.fromkeys(found))
 
 
 def span(rule: Plasticity, factor: Factor) -> tuple[int, int]:

@@ -20,11 +20,12 @@ from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.data import Data, to_integers
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, source_of
+from snncc.integers import Learnt, Network, Output, Source, Synapse, learns
 from snncc.plasticity import draws, seen, untaught
 from snncc.program import CompiledModel, Program, no_progress
 from snncc.semantics import decode
 from snncc.serial import Reader, Writer
+from snncc.workload import Work, work_of
 
 CHECKPOINT = "checkpoint.json"
 _ENCODING = 2  # what draws are for, beside those of `plasticity`
@@ -70,25 +71,6 @@ class Exam:
     def earlier(self) -> float | None:
         """Over all classes but the newest."""
         return self.of([each for each in self.accuracy if each != self.newest])
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a target did, counted from its spikes: per kind, in single operations."""
-
-    synaptic_events: int = 0
-    neuron_steps: int = 0
-    weight_changes: int = 0
-    trace_steps: int = 0
-    samples: int = 0
-
-    def __add__(self, other: Work) -> Work:
-        mine, theirs = asdict(self), asdict(other)
-        return Work(**{key: mine[key] + theirs[key] for key in mine})
-
-    @property
-    def total(self) -> int:
-        return self.synaptic_events + self.neuron_steps + self.weight_changes + self.trace_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,43 +256,6 @@ def classified(scores: Ints, names: Ints, classes: Ints) -> Ints:
     silent = np.zeros(len(scores))
     votes = [scores[:, names == each].mean(axis=1) if (names == each).any() else silent for each in classes]
     return classes[np.stack(votes, axis=1).argmax(axis=1)]
-
-
-def work_of(network: Network, batch: Batch, spikes: Mapping[str, Array]) -> Work:
-    """What running a batch takes, counted from its spikes; learning too, unless the batch is frozen."""
-    sent = dict.fromkeys(network.of_kind(Source), batch.x) | dict(spikes)
-    steps, samples = int(batch.lengths.sum()), len(batch.x)
-    events = changes = traces = 0
-    for name, op in network.of_kind(Synapse).items():
-        source = np.count_nonzero(sent[source_of(network, name)[0]], axis=(0, 1))
-        fanout = np.count_nonzero(op.map.weight, axis=0) if op.plasticity is None else op.map.out_size
-        events += int((source * fanout).sum())
-        if op.plasticity and not batch.frozen:
-            own = _changes(network, name, op, batch, sent)
-            changes, traces = changes + own, traces + steps * _traces(op)
-    neurons = steps * sum(op.size for op in network.of_kind(Population).values())
-    return Work(events, neurons, changes, traces, samples)
-
-
-def _changes(network: Network, name: str, op: Synapse, batch: Batch, sent: Mapping[str, Array]) -> int:
-    """How many weights are computed anew: at events, periodically, and when they are normalised."""
-    rule = op.plasticity
-    assert rule
-    triggers = {term.when for term in rule.terms}
-    every = op.map.in_size * op.map.out_size
-    sources = np.count_nonzero(sent[source_of(network, name)[0]])
-    targets = np.count_nonzero(sent[network.outgoing(name)[0].target])
-    found = sources * op.map.out_size * ("pre" in triggers) + targets * op.map.in_size * ("post" in triggers)
-    found += int((batch.lengths // rule.period).sum()) * every * ("period" in triggers)
-    if rule.normalisation:
-        often = rule.normalisation.every
-        found += every * (int((batch.lengths // often).sum()) if often else len(batch.x))
-    return int(found)
-
-
-def _traces(op: Synapse) -> int:
-    assert op.plasticity
-    return op.map.in_size * len(op.plasticity.pre) + op.map.out_size * len(op.plasticity.post)
 
 
 def receptive_fields(network: Network, learnt: Learnt) -> Mapping[str, Ints]:

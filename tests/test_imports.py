@@ -27,6 +27,7 @@ ORDER = (
         "classics",
         "preparation",
         "compiler",
+        "workload",
         "training",
         "estimation",
         "allocation",

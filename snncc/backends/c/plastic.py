@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from snncc.backends.c.synapses import Compiled, Ends, Kernel
 from snncc.backends.c.tables import Table, table
 from snncc.backends.c.widths import INT32, INT64, CType, literal, narrowest_unsigned
 from snncc.integers import Factor, Plasticity, SpikeTrace, Synapse, Term
-from snncc.plasticity import largest_change
+from snncc.plasticity import largest_change, stirrers
 
 _BYTE = CType(8, signed=False)
 
@@ -157,23 +158,9 @@ class Lesson:
 
     @property
     def stirred(self) -> tuple[str, str]:
-        """C for whether a due step may change anything at source j, and at target n; empty where it always may.
-
-        A term is 0 where one of its factors is: a trace of that end without an offset, which is 0 there.
-        """
-        return self._stirred("pre", "post", "j"), self._stirred("post", "pre", "n")
-
-    def _stirred(self, side: str, other: str, place: str) -> str:
-        found: list[str] = []
-        for term in self.rule.terms:
-            own = [each.trace for each in term.factors if each.variable == side and not each.offset]
-            if term.when == other or (term.when == "period" and not own):
-                return ""
-            found.append("spiked" if term.when == side else f"s->{self.of(side)[own[0]].name}[{place}]")
-        spiked = {"pre": "x[j] > 0", "post": "spikes[n] > 0"}[side]
-        if side == "post":
-            found.append("spiked")  # traces of targets jump after they are looked at here
-        return " || ".join(dict.fromkeys(each.replace("spiked", spiked) for each in found))
+        """C for whether a due step may change anything at source j, and at target n; empty where it always may."""
+        by_source = _stirred(self, "pre", "j", ["x[j] > 0"] * bool(self.on("pre")))
+        return by_source, _stirred(self, "post", "n", ["spikes[n] > 0"])  # traces of targets jump afterwards
 
     def most(self, side: str) -> tuple[int, ...]:
         """The traces of a side of which the greatest value is asked for."""
@@ -221,6 +208,13 @@ def lesson(
         sent,
         start,
     )
+
+
+def _stirred(group: Lesson, side: Literal["pre", "post"], place: str, spiked: list[str]) -> str:
+    traces = stirrers(group.rule, side)
+    if traces is None:
+        return ""
+    return " || ".join([*(f"s->{group.of(side)[each].name}[{place}]" for each in traces), *spiked])
 
 
 def _index(place: str, layout: Layout) -> str:
