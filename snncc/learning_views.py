@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from rich.table import Table
 
+from snncc.analysis.costs import Estimate, Took
 from snncc.training import Exam, Progress
 from snncc.views import View
 
@@ -17,7 +20,7 @@ def learnt(at: Progress) -> View:
     table = Table("samples", *("accuracy", "newest class", "earlier classes")[:columns])
     for exam in at.exams:
         table.add_row(f"{exam.samples:,}", *(_share(each) for each in _three(exam)[:columns]))
-    plain = {
+    plain: dict[str, Any] = {
         "samples": at.position,
         "steps": at.learnt.steps,
         "tests": [
@@ -26,7 +29,29 @@ def learnt(at: Progress) -> View:
         ],
         "operations": {"learning": asdict(at.learning), "testing": asdict(at.testing)},
     }
-    return View(plain, (table,))
+    if not at.took[0].samples:
+        return View(plain, (table,))
+    plain["chip"] = {name: asdict(each) for name, each in zip(("learning", "testing"), at.took, strict=True)}
+    chip = Table("a sample takes", "learning", "testing")
+    for name, cells in taken_by_sample(at.took).items():
+        chip.add_row(name, *cells)
+    return View(plain, (table, chip))
+
+
+def taken_by_sample(took: tuple[Took, Took]) -> Mapping[str, tuple[str, str]]:
+    """What a sample took of a chip of many cores, to learn and to test, in words."""
+    rows = {"time": ("seconds", "s"), "energy": ("joules", "J")}
+    return {
+        name: (_mean(took[0], key, unit), _mean(took[1], key, unit))
+        for name, (key, unit) in rows.items()
+        if any(getattr(each, key) for each in took)
+    }
+
+
+def _mean(took: Took, key: str, unit: str) -> str:
+    if not took.samples:
+        return "none"
+    return Estimate(getattr(took, key) / took.samples, {}, 0, 0).quantity(unit)
 
 
 def _three(exam: Exam) -> tuple[float | None, float | None, float | None]:

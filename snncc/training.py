@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from snncc import files
+from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.data import Data, to_integers
@@ -23,6 +24,7 @@ from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Source, Synapse, learns
 from snncc.plasticity import draws, seen, untaught
 from snncc.program import CompiledModel, Program, no_progress
+from snncc.runner import Trace
 from snncc.semantics import decode
 from snncc.serial import Reader, Writer
 from snncc.workload import Work, work_of
@@ -82,6 +84,7 @@ class Progress:
     exams: tuple[Exam, ...] = ()
     learning: Work = field(default_factory=Work)
     testing: Work = field(default_factory=Work)
+    took: tuple[Took, Took] = (Took(), Took())  # by the target, to learn and to test
 
 
 Told = Callable[[int, int], None]
@@ -108,11 +111,13 @@ def learn(
         stops = _stops(train, order, course)
         while at.position < len(order):
             stop = min(at.position + course.batch, *(each for each in stops if each > at.position))
-            learnt, work = school.taught(order[at.position : stop], at.learnt)
+            learnt, work, took = school.taught(order[at.position : stop], at.learnt)
             at = replace(at, position=stop, learnt=learnt, learning=at.learning + work)
+            at = replace(at, took=(at.took[0] + took, at.took[1]))
             if stop in stops:
-                exam, tested = school.examined(at.learnt, order[:stop])
+                exam, tested, took = school.examined(at.learnt, order[:stop])
                 at = replace(at, exams=(*at.exams, exam), testing=at.testing + tested)
+                at = replace(at, took=(at.took[0], at.took[1] + took))
             save(at, folder, mark)
             told(at.position, len(order))
     return at
@@ -208,41 +213,47 @@ class _School:
             levels = np.broadcast_to(levels[:, None], (len(x), self.course.steps, *source.shape))
         return Batch(levels.reshape(*levels.shape[:2], -1), lengths)
 
-    def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work]:
-        batch = replace(self.batch(self.train, rows, 0), learnt=learnt)
-        trace = self.program.backend.run(self.artefact, self.program.network, self.program.chip, batch, True).trace
-        assert trace.learnt
-        return trace.learnt, work_of(self.program.network, batch, trace.spikes)
+    def run(self, batch: Batch) -> tuple[Trace, Work, Took]:
+        """What the target gives, with what it did and what it took."""
+        program = self.program
+        result = program.backend.run(self.artefact, program.network, program.chip, batch, True)
+        work = work_of(program.network, batch, result.trace.spikes)
+        return result.trace, work, taken(program.chip, result.counts, len(batch.x))
 
-    def scores(self, data: Data, rows: Ints, learnt: Learnt, offset: int) -> tuple[Ints, Work]:
+    def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work, Took]:
+        trace, work, took = self.run(replace(self.batch(self.train, rows, 0), learnt=learnt))
+        assert trace.learnt
+        return trace.learnt, work, took
+
+    def scores(self, data: Data, rows: Ints, learnt: Learnt, offset: int) -> tuple[Ints, Work, Took]:
         """The spikes of each neuron, (samples, neurons), when nothing is learnt."""
         found: list[Array] = []
-        work = Work()
+        work, took = Work(), Took()
         ((name, output),) = list(self.program.network.of_kind(Output).items())[:1]
         for start in range(0, len(rows), self.course.batch):
             part = rows[start : start + self.course.batch]
             batch = replace(self.batch(data, part, offset), learnt=learnt, frozen=True)
-            trace = self.program.backend.run(self.artefact, self.program.network, self.program.chip, batch, True).trace
+            trace, own, lasted = self.run(batch)
             found.append(decode(trace.outputs[name], output.decoder, batch.lengths))
-            work += work_of(self.program.network, batch, trace.spikes)
-        return np.concatenate(found), work
+            work, took = work + own, took + lasted
+        return np.concatenate(found), work, took
 
-    def examined(self, learnt: Learnt, past: Ints) -> tuple[Exam, Work]:
+    def examined(self, learnt: Learnt, past: Ints) -> tuple[Exam, Work, Took]:
         """Neurons are named by a few samples of those that were learnt; classes that were never shown are left out."""
         assert self.train.y is not None
         assert self.test.y is not None
         labels = self.train.y[past]
         shown = np.unique(labels)
         naming = np.concatenate([past[labels == each][-self.course.named :] for each in shown])
-        answers, named = self.scores(self.train, naming, learnt, 0)
+        answers, named, naming_took = self.scores(self.train, naming, learnt, 0)
         names = neuron_classes(answers, self.train.y[naming], shown)
         tested = np.flatnonzero(np.isin(self.test.y, shown))
-        scores, work = self.scores(self.test, tested, learnt, len(self.train.x))
+        scores, work, took = self.scores(self.test, tested, learnt, len(self.train.x))
         guesses, truth = classified(scores, names, shown), self.test.y[tested]
         right = {int(each): float((guesses[truth == each] == each).mean()) for each in shown if (truth == each).any()}
         counts = {each: int((truth == each).sum()) for each in right}
         newest = int(labels[-1]) if self.course.dynamic else None
-        return Exam(len(past), newest, right, counts), named + work
+        return Exam(len(past), newest, right, counts), named + work, naming_took + took
 
 
 def neuron_classes(answers: Ints, labels: Ints, classes: Ints) -> Ints:
@@ -285,6 +296,7 @@ def save(at: Progress, folder: Path, mark: int) -> None:
         "exams": exams,
         "learning": asdict(at.learning),
         "testing": asdict(at.testing),
+        "took": [asdict(each) for each in at.took],
     }
     body = bytes(writer.blob)
     text = json.dumps(plain)
@@ -325,7 +337,8 @@ def _progress(plain: Any, reader: Reader) -> tuple[Progress, int]:
     )
     learnt = Learnt(plain["steps"], weights, adaptations)
     work = Work(**plain["learning"]), Work(**plain["testing"])
-    return Progress(plain["position"], learnt, exams, *work), plain["mark"]
+    learning, testing = plain["took"]
+    return Progress(plain["position"], learnt, exams, *work, (Took(**learning), Took(**testing))), plain["mark"]
 
 
 def _form(learnt: Learnt) -> Mapping[str, tuple[int, ...]]:

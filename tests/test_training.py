@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from snncc import classics, compiler
+from snncc.analysis.costs import Took
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.integers import Network, Source
@@ -61,6 +62,22 @@ def test_it_learns_what_the_reference_learns(tmp_path: Path) -> None:
     assert expected
     np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
     np.testing.assert_array_equal(expected.adaptations["excitatory"], at.learnt.adaptations["excitatory"])
+
+
+def test_a_chip_of_many_cores_learns_the_same_and_says_what_it_takes(tmp_path: Path) -> None:
+    made, course = program(), replace(COURSE, dynamic=False)
+    at = learn(made, patterns(12, 1), patterns(4, 2), course, tmp_path / "host")
+    assert at.took == (Took(), Took())
+    chip = compiler.compile(classics.make("spikedyn", SHAPE), "mesh64")
+    whole = learn(chip, patterns(12, 1), patterns(4, 2), course, tmp_path / "chip")
+    np.testing.assert_array_equal(at.learnt.weights["synapses"], whole.learnt.weights["synapses"])
+    np.testing.assert_array_equal(at.learnt.adaptations["excitatory"], whole.learnt.adaptations["excitatory"])
+    assert (at.exams, at.learning.weight_changes) == (whole.exams, whole.learning.weight_changes)
+    learning, testing = whole.took
+    assert (learning.samples, testing.samples) == (12, whole.testing.samples)
+    assert learning.joules / 12 > 1.2 * testing.joules / testing.samples
+    assert learning.seconds / 12 > 1.1 * testing.seconds / testing.samples
+    assert learn(chip, patterns(12, 1), patterns(4, 2), course, tmp_path / "chip").took == whole.took
 
 
 SCRIPT = """

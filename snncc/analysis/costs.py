@@ -89,6 +89,27 @@ class Spent:
     bench: NeuroBench
 
 
+@dataclass(frozen=True)
+class Took:
+    """What some samples took together; nothing is counted where a target does not say it."""
+
+    seconds: float = 0.0
+    joules: float = 0.0
+    samples: int = 0
+
+    def __add__(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, self.joules + other.joules, self.samples + other.samples)
+
+
+def taken(chip: Chip, counts: Counts, samples: int) -> Took:
+    """What samples took of a chip of many cores, from its counters."""
+    fabric = chip.fabric
+    if fabric is None or not counts:
+        return Took()
+    energy = joules(_events(counts), fabric, 1).value if fabric.energy else 0.0
+    return Took(seconds(float(counts["cycles"].sum()), fabric.timing, 1).value, energy, samples)
+
+
 def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: int, model_steps: int) -> Spent:
     """What samples took, `samples` of them, which had `model_steps` steps in all.
 

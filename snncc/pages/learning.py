@@ -9,6 +9,7 @@ import numpy as np
 
 from snncc.arrays import Ints
 from snncc.integers import Population, Source, Synapse, source_of
+from snncc.learning_views import taken_by_sample
 from snncc.pages.figures import PALE, SEQUENCE, Figure, figure
 from snncc.pages.page import Section, Table, render
 from snncc.program import Program
@@ -16,6 +17,7 @@ from snncc.training import Exam, Progress, Work, receptive_fields
 
 _MOST_FIELDS = 400  # receptive fields on a page
 _BINS = 64
+_COUNTED = "Counted from spikes, a sample; testing includes naming the neurons. Energy, if any, is by the target's file."
 
 
 def page(program: Program, at: Progress) -> bytes:
@@ -47,7 +49,7 @@ def _sections(program: Program, at: Progress) -> Iterator[Section]:
         )
         yield Section(f"Receptive fields of {name}", note, _fields(weight, shape), True)
         yield Section(f"Weights of {name}", "How many synapses have which weight.", _histogram(weight))
-    yield Section("Operations", "Counted from spikes, a sample; testing includes naming the neurons.", _work(at))
+    yield Section("Operations", _COUNTED, _work(at))
 
 
 def _accuracy(exams: tuple[Exam, ...]) -> Figure:
@@ -111,7 +113,8 @@ def _work(at: Progress) -> Table:
         "total": "together",
     }
     cells = ((words, _each(at.learning, key), _each(at.testing, key)) for key, words in rows.items())
-    return Table(("operation", "learning", "testing"), tuple(cells))
+    chip = ((f"{name} on the chip", *each) for name, each in taken_by_sample(at.took).items())
+    return Table(("operation", "learning", "testing"), (*cells, *chip))
 
 
 def _each(work: Work, key: str) -> str:

@@ -109,14 +109,35 @@ def test_what_cannot_be_taught_is_named(learn: tuple[str, str], expected: str, t
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("target", ["mesh64", "loihi2"])
+@pytest.mark.parametrize("target", ["loihi1", "loihi2"])
 def test_targets_that_cannot_learn_say_so(target: str, tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         compile_model(made(tmp_path, "spikedyn", "--bits", "4"), target)
     text = str(caught.value)
     assert f"error[missing-capability]: synapses: needs learning, which {target} lacks" in text
     assert f"error[missing-capability]: excitatory: needs learning, which {target} lacks" in text
-    assert "error[cannot-learn]: synapses: its weights would have to be learnt on the device, which the " in text
+    assert "compile without --learn, or choose a target that learns, as host and mesh64 do" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_emulated_chip_learns_the_reference_s_bits(kind: str, tmp_path: Path) -> None:
+    x = (np.random.default_rng(3).random((3, 40, 25)) < np.linspace(0, 0.6, 25)).astype(np.uint8)
+    program = compile_model(made(tmp_path, kind), "mesh64").write(tmp_path / "build")
+    assert isinstance(program, Program)
+    verdict = program.verify(x)
+    assert verdict.equal, verdict.difference
+    assert verdict.values > 25 * 6  # weights among them
+    np.savez(tmp_path / "x.npz", x=x, y=np.array([0, 1, 1]))
+    files = "--input", str(tmp_path / "x.npz"), "--test", str(tmp_path / "x.npz"), "-o", str(tmp_path / "run")
+    status, said = called("learn", str(tmp_path / "build"), *files)
+    assert status == 0, said
+    assert "a sample takes" in said
+    assert " uJ" in said or " nJ" in said
+    assert b"energy on the chip" in (tmp_path / "run" / "report.html").read_bytes()
+    spent = program.simulate(x).spent
+    assert spent
+    assert spent.joules
+    assert spent.joules.parts["learning.change"] > 0
 
 
 def bars(path: Path, samples: int, seed: int, *, labels: bool = True) -> str:
@@ -147,6 +168,7 @@ def test_learn_reports_and_goes_on(tmp_path: Path) -> None:
     status, said = called(*learn, "--dynamic")
     assert status == 0, said
     assert "earlier classes" in said
+    assert "a sample takes" not in said
     assert kept == {name: (tmp_path / "run" / name).read_bytes() for name in kept}
     page = kept["report.html"].decode()
     for words in ("Receptive fields of synapses", "Weights of synapses", "newest class", "weights computed anew"):
