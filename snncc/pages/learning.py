@@ -17,7 +17,9 @@ from snncc.training import Exam, Progress, Work, receptive_fields
 
 _MOST_FIELDS = 400  # receptive fields on a page
 _BINS = 64
-_COUNTED = "Counted from spikes, a sample; testing includes naming the neurons. Energy, if any, is by the target's file."
+_COUNTED = (
+    "Counted from spikes, a sample; testing includes naming the neurons. Energy, if any, is by the target's file."
+)
 
 
 def page(program: Program, at: Progress) -> bytes:
