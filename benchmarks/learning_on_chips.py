@@ -1,7 +1,7 @@
 """Compares what networks that learn take of an emulated chip, and their bits with the reference and the C program's.
 
 MNIST's test images from a folder: the first are learnt, in their order, 100 steps each; then as many others are only
-answered. Per network and number of neurons: bits that differ after each part, and energy and time a sample. Prints JSON.
+answered. Per network: how many values differ, energy and time a sample. Prints JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import argparse
 import gzip
 import json
 import time
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 from snncc import classics, compiler
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array
-from snncc.backends.base import Batch, Result
+from snncc.backends.base import Batch
 from snncc.integers import Learnt, Population
 from snncc.program import Program
 from snncc.runner import Trace
@@ -43,59 +44,85 @@ def program(kind: str, shape: classics.Shape, target: str) -> Program:
     return made
 
 
-def result_of(made: Program, folder: Path, batch: Batch) -> Result:
-    return made.backend.run(folder, made.network, made.chip, batch, True)
+@dataclass
+class Runs:
+    """The same samples, learnt by the chip and, to compare, by the reference and the C program."""
+
+    chip: Program
+    host: Program
+    folders: dict[str, Path]
+    x: Array
+    steps: int
+    values: int = 0
+    differing: int = 0
+    learning: Took = field(default_factory=Took)
+    testing: Took = field(default_factory=Took)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c"), 0.0))
+    learnt: dict[str, Learnt | None] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c")))
+
+    def batch(self, rows: Array, known: Learnt | None, *, frozen: bool = False) -> Batch:
+        spikes = encoded(self.x[rows], rows, Course(steps=self.steps))
+        return Batch(spikes, np.full(len(rows), self.steps), known, frozen=frozen)
+
+    def learn(self, rows: Array, who: str) -> Trace:
+        """One of the three learns some samples."""
+        begun, batch = time.process_time(), self.batch(rows, self.learnt[who])
+        if who == "reference":
+            network = self.chip.network
+            trace = run(network, batch.x, None, batch.lengths, tuple(network.of_kind(Population)), batch.learnt)
+        else:
+            made = self.chip if who == "chip" else self.host
+            result = made.backend.run(self.folders[who], made.network, made.chip, batch, True)
+            trace = result.trace
+            self.learning += taken(made.chip, result.counts, len(rows))
+        self.seconds[who] += time.process_time() - begun
+        self.learnt[who] = trace.learnt
+        return trace
+
+    def compare(self, rows: Array, found: Trace) -> None:
+        """The reference and the C program learn what the chip has learnt; what differs is counted."""
+        expected, names = self.learn(rows, "reference"), tuple(self.chip.network.of_kind(Population))
+        for trace in (found, self.learn(rows, "c")):
+            verdict = compare(expected, trace, names, int(rows[0]))
+            self.values, self.differing = self.values + verdict.values, self.differing + verdict.differing
+
+    def test(self, rows: Array) -> None:
+        """Samples are answered only."""
+        batch = self.batch(rows, self.learnt["chip"], frozen=True)
+        result = self.chip.backend.run(self.folders["chip"], self.chip.network, self.chip.chip, batch, True)
+        self.testing += taken(self.chip.chip, result.counts, len(rows))
 
 
 def measured(kind: str, shape: classics.Shape, x: Array, options: argparse.Namespace) -> dict[str, Any]:
     """The figures of one network, after `options.samples` samples, `options.part` at a time."""
     chip, host = program(kind, shape, options.target), program(kind, shape, "host")
-    course = Course(steps=shape.steps)
-    names = tuple(chip.network.of_kind(Population))
-    values = differing = 0
-    learning, testing = Took(), Took()
-    seconds = dict.fromkeys(("reference", "c", "chip"), 0.0)
-    learnt: dict[str, Learnt | None] = dict.fromkeys(seconds)
     with TemporaryDirectory() as scratch:
-        on_chip, on_host = chip.write(Path(scratch, "chip")).folder, host.write(Path(scratch, "host")).folder
-        assert on_chip
-        assert on_host
-        for first in range(0, options.samples, options.part):
-            rows = np.arange(first, min(first + options.part, options.samples))
-            batch = Batch(encoded(x[rows], rows, course), np.full(len(rows), shape.steps))
-            found: dict[str, Trace] = {}
-            for name in seconds if options.compare else ("chip",):
-                begun, given = time.process_time(), replace(batch, learnt=learnt[name])
-                if name == "chip":
-                    result = result_of(chip, on_chip, given)
-                    learning += taken(chip.chip, result.counts, len(rows))
-                    found[name] = result.trace
-                elif name == "c":
-                    found[name] = result_of(host, on_host, given).trace
-                else:
-                    found[name] = run(chip.network, batch.x, lengths=batch.lengths, record=names, learnt=learnt[name])
-                seconds[name] += time.process_time() - begun
-                learnt[name] = found[name].learnt
-            for name in ("c", "chip") if options.compare else ():
-                verdict = compare(found["reference"], found[name], names, first)
-                values, differing = values + verdict.values, differing + verdict.differing
-        for first in range(0, options.tested, options.part):
-            rows = np.arange(first, min(first + options.part, options.tested))
-            spikes = encoded(x[options.samples + rows], options.samples + rows, course)
-            batch = Batch(spikes, np.full(len(rows), shape.steps), learnt["chip"], frozen=True)
-            testing += taken(chip.chip, result_of(chip, on_chip, batch).counts, len(rows))
-    excitatory = int(found["chip"].spikes["excitatory"].sum())
+        folders = {"chip": Path(scratch, "chip"), "c": Path(scratch, "c")}
+        chip.write(folders["chip"])
+        host.write(folders["c"])
+        runs = Runs(chip, host, folders, x, shape.steps)
+        for rows in parts(0, options.samples, options.part):
+            found = runs.learn(rows, "chip")
+            if options.compare:
+                runs.compare(rows, found)
+        for rows in parts(options.samples, options.samples + options.tested, options.part):
+            runs.test(rows)
     return {
         "kind": kind,
         "neurons": shape.neurons,
         "bits": shape.bits,
-        "values": values,
-        "differing": differing,
-        "learning": per_sample(learning),
-        "testing": per_sample(testing),
-        "spikes_of_the_last_part": excitatory,
-        "cpu_seconds": seconds,
+        "values": runs.values,
+        "differing": runs.differing,
+        "learning": per_sample(runs.learning),
+        "testing": per_sample(runs.testing),
+        "cpu_seconds": runs.seconds,
     }
+
+
+def parts(first: int, last: int, size: int) -> Iterator[Array]:
+    """The numbers from `first` to before `last`, so many at a time."""
+    for begin in range(first, last, size):
+        yield np.arange(begin, min(begin + size, last))
 
 
 def per_sample(took: Took) -> dict[str, float]:
