@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from snncc.diagnostics import fault
 
 _ROOM = 1 << 26  # bytes that a file may unpack to, however small it is
 _RATIO = 64  # and how many times its own size
+_CACHE = 1 << 20  # bytes that HDF5 keeps of a dataset that is read piece by piece
 _WORDS = 256  # bytes of a string that matters
 _FILTERS = {1, 2, 3, 4, 5, 6, 32000}  # HDF5's own ways to pack data, and h5py's LZF; others would load code
 
@@ -39,14 +40,36 @@ class Room:
         if not _packed_as_usual(item):
             raise fault(self.rule, where, "is packed in a way that needs a plugin of HDF5's", self.again)
 
+    def rows(self, where: str, item: Any) -> Iterator[Any]:
+        """The rows of a dataset of strings, one by one: each may be as long as the file, and several may share one."""
+        self.check(where, item)
+        size = max(math.prod(item.shape), _stored(item)) * max(1, item.dtype.itemsize)
+        self.take(where, size)
+        held = item[()] if item.dtype.kind == "S" else item  # other rows hold where their strings are
+        if item.chunks is not None and _chunk(item) * item.dtype.itemsize > _CACHE and held is item:
+            raise fault(self.rule, where, "is packed in larger pieces than HDF5 keeps unpacked", self.again)
+        yield from (held[row] for row in range(len(item)))
+
     def value(self, where: str, item: Any) -> Array | str | None:
         """A dataset: numbers as an array, one string as text; None for anything else."""
         self.check(where, item)
         size = math.prod(item.shape)
-        self.take(where, size * max(1, item.dtype.itemsize))
+        self.take(where, max(size, _stored(item)) * max(1, item.dtype.itemsize))
         if item.dtype.kind in "biuf":
             return np.asarray(item[()])
         return word(item[()]) if item.dtype.kind in "SO" and size == 1 else None
+
+
+def _chunk(item: Any) -> int:
+    """Values of a piece that is packed as a whole."""
+    return math.prod(item.chunks or ())
+
+
+def _stored(item: Any) -> int:
+    """Values of the pieces that reading unpacks: they may be far larger than what the dataset shows of them."""
+    if item.chunks is None:
+        return 0
+    return _chunk(item) * math.prod(-(-size // chunk) for size, chunk in zip(item.shape, item.chunks, strict=True))
 
 
 def _packed_as_usual(item: Any) -> bool:

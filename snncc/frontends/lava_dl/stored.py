@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,22 @@ def _layers(file: Any, room: Room) -> dict[str, Values]:
 
 
 def _layer(group: Any, room: Room) -> Values:
-    found: dict[str, Array | str] = {}
-
-    def keep(name: str, item: Any) -> None:
-        if hasattr(item, "shape") and item.shape is not None:
-            value = room.value(f"{group.name}/{name}", item)
-            if value is not None:
-                found[name] = value
-
-    if not hasattr(group, "visititems"):
+    """The datasets of a layer, and of the groups in it; links to elsewhere, and what lies deeper, are not looked at."""
+    if not hasattr(group, "keys"):
         raise fault("bad-net", group.name, "is no group of datasets", _AGAIN)
-    group.visititems(keep)
+    found: dict[str, Array | str] = {}
+    for name, item in _items(group):
+        inner = _items(item) if hasattr(item, "keys") else ()
+        for path, each in ((name, item), *((f"{name}/{below}", each) for below, each in inner)):
+            if hasattr(each, "shape") and each.shape is not None:
+                value = room.value(f"{group.name}/{path}", each)
+                if value is not None:
+                    found[path] = value
     return found
+
+
+def _items(group: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, group[name]) for name in group if is_own(group, name))
 
 
 def number(name: str, values: Values, key: str, start: int, low: int, high: int) -> int:

@@ -100,7 +100,7 @@ class _Reader:
         return found
 
     def _edges(self, name: str, group: Any) -> list[tuple[str, str]]:
-        """Pairs of names. Read one by one: each string may be as long as the file, and pairs may share one."""
+        """Pairs of names."""
         where = _inside(name, "edges")
         if not is_own(group, "edges"):
             raise fault(RULE, where, "is a link to somewhere else", "export the network into one file")
@@ -113,10 +113,9 @@ class _Reader:
         self.edges += shape[0]
         if self.edges > _MOST:
             raise fault(RULE, where, f"makes more than {_MOST:,} edges", "a node stands for a layer")
-        self.room.check(where, item)
         found: list[tuple[str, str]] = []
-        for row in range(shape[0]):
-            pair = [_name(item[row, column]) for column in (0, 1)]
+        for row in self.room.rows(where, item):
+            pair = [_name(each) for each in row]
             longest = max(map(len, pair))
             if longest > _LONGEST:
                 raise fault(RULE, where, f"gives a name of {longest:,} characters; read are {_LONGEST:,}")

@@ -199,6 +199,16 @@ def test_a_small_file_never_takes_much_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_groups_in_groups_are_not_followed_for_ever(tmp_path: Path) -> None:
+    path = write(tmp_path / "deep.net", dense(weights(2, 2)))
+    with h5py.File(path, "a") as file:
+        group = file["layer/0"]
+        for _ in range(2000):
+            group = group.create_group("inner")
+        file["layer/0/inner/back"] = file["layer/0"]
+    assert read_model(path).graph["layer0"].shape == (2,)
+
+
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.write(tmp_path / "a.net", dense(weights(2, 2)))
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +60,13 @@ def put(group: Any, key: str, value: Any) -> None:
         group.create_dataset(key, data=pairs, dtype=h5py.string_dtype())
     else:
         group[key] = value
+
+
+def packed_zeros(group: Any, key: str, shape: tuple[int, ...], chunk: tuple[int, ...], dtype: str) -> None:
+    """Write zeros as one packed piece that is far larger than the dataset that it is in."""
+    more = {"chunks": chunk, "maxshape": (None,) * len(shape), "compression": "gzip"}
+    packer, left, packed = zlib.compressobj(), math.prod(chunk) * np.dtype(dtype).itemsize, b""
+    while left > 0:
+        packed += packer.compress(bytes(min(left, 1 << 22)))
+        left -= 1 << 22
+    group.create_dataset(key, shape, dtype, **more).id.write_direct_chunk((0,) * len(shape), packed + packer.flush())

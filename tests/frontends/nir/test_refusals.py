@@ -12,7 +12,7 @@ import pytest
 
 from snncc.diagnostics import CompileError
 from snncc.frontends import read_model
-from tests.frontends.nir.files import DT, Nodes, chain, graph, lif, linear, node, put, write
+from tests.frontends.nir.files import DT, Nodes, chain, graph, lif, linear, node, packed_zeros, put, write
 
 
 def failure(path: Path, style: str | None = "lava", dt: float | None = DT) -> str:
@@ -231,6 +231,44 @@ def test_links_and_other_files_are_not_followed(tmp_path: Path) -> None:
     assert failure(path) == (
         "error[bad-nir]: lif.tau: lies in another file\n  = hint: export the network into one file"
     )
+
+
+def test_links_that_lead_to_each_other_are_not_followed(tmp_path: Path) -> None:
+    path = write(tmp_path / "link.nir", *chain(2, {"lif": lif(2)}, 2))
+    with h5py.File(path, "a") as file:
+        file["node/nodes/a"], file["node/nodes/b"] = h5py.SoftLink("/node/nodes/b"), h5py.SoftLink("/node/nodes/a")
+    assert failure(path).startswith("error[bad-nir]: a: is a link to somewhere else\n")
+
+
+def test_a_dataset_made_of_other_files_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "other.nir", *chain(2, {"lif": lif(2)}, 2))
+    path = write(tmp_path / "virtual.nir", *chain(2, {"lif": lif(2)}, 2))
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/lif/tau"]
+        layout = h5py.VirtualLayout((2,), "f8")
+        layout[:] = h5py.VirtualSource("other.nir", "node/nodes/lif/tau", (2,))
+        file["node/nodes/lif"].create_virtual_dataset("tau", layout)
+    assert failure(path).startswith("error[bad-nir]: lif.tau: lies in another file\n")
+
+
+def test_few_values_out_of_a_huge_packed_piece_are_refused(tmp_path: Path) -> None:
+    """HDF5 unpacks the whole piece for any value in it."""
+    path = write(tmp_path / "bomb.nir", *chain(2, {"lif": lif(2)}, 2))
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/lif/tau"]
+        packed_zeros(file["node/nodes/lif"], "tau", (2,), (9 << 20,), "f8")
+    said = "unpacks to more than a file of this size should hold\n  = hint: write it with nir.write"
+    assert failure(path) == f"error[bad-nir]: lif.tau: {said}"
+    for dtype, rule in (("S8", said), (h5py.string_dtype(), "is packed in larger pieces than HDF5 keeps unpacked\n")):
+        path = write(tmp_path / "edges.nir", *chain(2, {"lif": lif(2)}, 2))
+        with h5py.File(path, "a") as file:
+            del file["node/edges"]
+            if dtype == "S8":
+                packed_zeros(file["node"], "edges", (2000, 2), (5 << 20, 2), dtype)
+            else:
+                more = {"chunks": (1 << 17, 2), "maxshape": (None, 2), "compression": "gzip"}
+                file["node"].create_dataset("edges", (2000, 2), dtype, **more)
+        assert failure(path).startswith(f"error[bad-nir]: edges: {rule}")
 
 
 def test_code_is_not_loaded_to_unpack_data(tmp_path: Path) -> None:
