@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import norse.torch as norse
+import sinabs.activation as activation
 import sinabs.layers as sinabs
 import snntorch as snn
 import torch
+from norse.torch.module.lif_refrac import LIFRefracCell
+from spikingjelly.activation_based import layer
 from spikingjelly.activation_based import neuron as jelly
+from torch import nn
 
-from . import nets
+from . import idioms, nets
 from .nets import HIDDEN, SINGLE, spread
 
 BOTH = ("ts", "dyn")
@@ -191,3 +195,172 @@ add("plain", "recurrent", nets.PlainRecurrent, unrolled=BOTH, scan={"exporters":
 add("plain", "attention", nets.PlainAttention, step=["dyn"], unrolled=["dyn"])
 add("plain", "listed", nets.PlainListed, script=["ts"])
 add("plain", "refractory", nets.PlainRefractory, step=["dyn"], unrolled=["dyn"])
+
+# --- as tutorials write them
+OWN = {"init_hidden": True}
+DYN, TS = ["dyn"], ["ts"]
+
+
+def pair(first: Any, last: Any = None, **more: Any) -> Any:
+    """A case of two layers of snnTorch, the last of them a Leaky."""
+    return lambda: idioms.hidden_pair(first(), last() if last else snn.Leaky(0.9, **OWN, output=True), **more)
+
+
+add("snntorch", "tutorial", idioms.tutorial, whole=BOTH)
+add("snntorch", "lapicque", pair(lambda: snn.Lapicque(beta=0.9, **OWN), scale=20.0), whole=DYN)
+add("snntorch", "rsynaptic", pair(lambda: snn.RSynaptic(0.7, 0.9, linear_features=HIDDEN, **OWN)), whole=BOTH)
+add("snntorch", "diagonal", pair(lambda: snn.RLeaky(0.9, all_to_all=False, V=0.5, **OWN)), whole=TS)
+add("snntorch", "graded", pair(lambda: snn.Leaky(0.9, graded_spikes_factor=2.0, **OWN)), whole=DYN)
+add(
+    "snntorch",
+    "learnt",
+    pair(lambda: snn.Leaky(0.9, learn_beta=True, learn_threshold=True, threshold=spread(0.6, 1.4), **OWN)),
+    whole=DYN,
+)
+add("snntorch", "currents", pair(lambda: snn.Synaptic(spread(0.2, 0.9), spread(0.5, 0.95), **OWN)), whole=TS)
+add("snntorch", "recorded", idioms.Recorded, whole=BOTH)
+add("snntorch", "batch", lambda: idioms.Recorded(7), whole=DYN)
+for how in ("last", "max", "mean"):
+    for synaptic in (True, False):
+        name = f"{'synaptic' if synaptic else 'current'}_{how}"
+        add("snntorch", name, lambda h=how, s=synaptic: idioms.CurrentReadOut(h, synaptic=s), whole=DYN)
+add("snntorch", "current_sum", lambda: idioms.CurrentReadOut("sum", synaptic=False), whole=TS)
+add("snntorch", "leaky", lambda: nets.SnnTorch(leaky(), leaky(0.8)), modules=TS)
+
+
+def multi(first: Any, **more: Any) -> Any:
+    """A case of two layers of SpikingJelly, the last of them a LIF."""
+    return lambda: idioms.Multi(
+        layer.Linear(nets.IN, HIDDEN), first(), layer.Linear(HIDDEN, nets.OUT), jelly.LIFNode(), **more
+    )
+
+
+def image() -> idioms.Multi:
+    """SpikingJelly's convolutional classifier of its tutorials, much smaller."""
+    block = lambda maps: (  # noqa: E731
+        layer.Conv2d(maps, 3, 3, padding=1, bias=False), layer.BatchNorm2d(3), jelly.IFNode(), layer.MaxPool2d(2, 2)
+    )  # fmt: skip
+    dense = layer.Linear(12, 8, bias=False), jelly.IFNode(), layer.Linear(8, nets.OUT, bias=False), jelly.IFNode()
+    return idioms.Multi(
+        *block(1), *block(3), layer.Flatten(), *dense, shape=(1, 1, 8, 8), repeat=4, how="mean", scale=4.0
+    )
+
+
+add("jelly", "tutorial", image, whole=DYN)
+add("jelly", "klif", multi(jelly.KLIFNode, scale=6.0), whole=DYN)
+add("jelly", "cuba", multi(lambda: jelly.CUBALIFNode(0.5, 0.75)), whole=DYN)
+add("jelly", "dsr", multi(jelly.DSRIFNode), whole=DYN)
+add("jelly", "half", multi(jelly.HalfThresholdIFNode, scale=6.0), whole=DYN)
+add("jelly", "liaf", multi(lambda: jelly.LIAFNode(act=torch.relu, threshold_related=False), scale=6.0), whole=DYN)
+add(
+    "jelly",
+    "recurrent",
+    multi(lambda: layer.LinearRecurrentContainer(jelly.IFNode(), HIDDEN, HIDDEN), mode="s", scale=4.0),
+    whole=DYN,
+)
+add(
+    "jelly",
+    "feedback",
+    multi(lambda: layer.ElementWiseRecurrentContainer(jelly.IFNode(), torch.add), mode="s", scale=6.0),
+    whole=DYN,
+)
+add(
+    "jelly",
+    "current",
+    lambda: idioms.Multi(layer.Linear(nets.IN, HIDDEN), jelly.LIFNode(), layer.Linear(HIDDEN, nets.OUT), how="mean"),
+    whole=DYN,
+)
+add(
+    "jelly",
+    "voting",
+    lambda: idioms.Multi(
+        layer.Linear(nets.IN, 20), jelly.LIFNode(), layer.Linear(20, 20), jelly.LIFNode(), layer.VotingLayer(10),
+        how="mean", scale=5.0,
+    ),
+    whole=DYN,
+)  # fmt: skip
+add(
+    "jelly",
+    "containers",
+    lambda: idioms.Multi(
+        layer.SeqToANNContainer(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)), jelly.IFNode(),
+        layer.SeqToANNContainer(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, nets.OUT)), jelly.LIFNode(),
+        shape=(5, 1, 1, 8, 8), scale=5.0,
+    ),
+    whole=DYN,
+)  # fmt: skip
+add(
+    "jelly",
+    "normed",
+    lambda: idioms.Multi(
+        layer.Conv2d(1, 3, 3), layer.ThresholdDependentBatchNorm2d(1.0, 1.0, 3), jelly.IFNode(), layer.Flatten(),
+        layer.Linear(108, nets.OUT), jelly.LIFNode(), shape=(5, 1, 1, 8, 8),
+    ),
+    whole=DYN,
+)  # fmt: skip
+add(
+    "jelly",
+    "transformer",
+    lambda: idioms.Multi(layer.SpikeDrivenSelfAttention(8), shape=(4, 1, 8, 2, 2)),
+    whole=DYN,
+)
+
+own, out = norse.LIFParameters(tau_mem_inv=spread(50, 300), v_th=spread(0.5, 1.5)), norse.LIFParameters()
+add("norse", "box", lambda: idioms.Cells(norse.LIFBoxCell(), norse.LIBoxCell()), whole=BOTH)
+add(
+    "norse",
+    "weighted",
+    lambda: idioms.Cells(norse.LIFCell(), norse.LILinearCell(HIDDEN, nets.OUT), linear=False),
+    whole=TS,
+)
+add("norse", "resting", lambda: idioms.Cells(LIFRefracCell(), norse.LICell(), steps=8), whole=DYN)
+add(
+    "norse",
+    "neurons",
+    lambda: idioms.Modules(nn.Linear(nets.IN, HIDDEN), norse.LIF(own), nn.Linear(HIDDEN, nets.OUT), norse.LIF(out)),
+    whole=DYN,
+)
+add(
+    "norse",
+    "adaptive",
+    lambda: idioms.Modules(nn.Linear(nets.IN, HIDDEN), norse.LSNN(), nn.Linear(HIDDEN, nets.OUT), norse.LI()),
+    whole=DYN,
+)
+add(
+    "norse",
+    "iaf",
+    lambda: idioms.Modules(nn.Linear(nets.IN, HIDDEN), norse.IAF(), nn.Linear(HIDDEN, nets.OUT), norse.LIF()),
+    whole=DYN,
+)
+
+HARD = {**SINGLE, "reset_fn": activation.MembraneReset()}
+add(
+    "sinabs",
+    "hard",
+    lambda: idioms.Batched(
+        nn.Linear(nets.IN, HIDDEN),
+        sinabs.LIF(10.0, norm_input=False, **HARD),
+        nn.Linear(HIDDEN, nets.OUT),
+        sinabs.IAF(**HARD),
+    ),
+    whole=DYN,
+)
+add(
+    "sinabs",
+    "neurons",
+    lambda: idioms.Batched(
+        nn.Linear(nets.IN, HIDDEN),
+        sinabs.LIF(spread(3, 20), spike_threshold=spread(0.5, 1.5), norm_input=False, min_v_mem=-1.0),
+        nn.Linear(HIDDEN, nets.OUT),
+        sinabs.IAF(spike_fn=activation.MaxSpike(3)),
+    ),
+    whole=BOTH,
+)
+add("sinabs", "converted", idioms.converted, whole=TS)
+
+add("plain", "scanned", lambda: idioms.Scanned(hoisted=False), whole=DYN)
+add("plain", "hoisted", lambda: idioms.Scanned(hoisted=True), whole=DYN)
+add("plain", "hoisted_image", lambda: idioms.Scanned(hoisted=True, image=True), whole=DYN)
+add("plain", "hoisted_mean", lambda: idioms.Scanned(hoisted=True, mean=True, opened=False), whole=DYN)
+add("plain", "hoisted_loop", idioms.Scripted, whole=TS)
+add("plain", "custom", idioms.Custom, custom=DYN)

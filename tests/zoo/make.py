@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import snntorch as snn
 import torch
 from torch import Tensor, nn
 
 from . import cases
+from .idioms import Idiom, with_body
 from .nets import Net
 from .wrap import to_functions, to_loop, to_scan
 
@@ -58,7 +60,7 @@ class Whole(nn.Module):
 
 @dataclass(frozen=True)
 class Case:
-    """One file. `form`: step, unrolled, scan, loop, functions or script; `exporter`: ts or dyn."""
+    """One file. `form`: step, unrolled, scan, loop, functions, modules, custom, script, whole; `exporter`: ts, dyn."""
 
     framework: str
     name: str
@@ -121,12 +123,18 @@ def made(case: Case) -> onnx.ModelProto:
     net = case.make()
     if case.form in ("unrolled", "script"):
         return _sequence(case, net)
+    if isinstance(net, Idiom):
+        return _idiom(case, net)
     args = (torch.zeros(1, *net.x_shape), *(torch.zeros(1, *shape) for shape in net.state_shapes))
     names = {
         "input_names": ["x", *(f"s{i}" for i in range(len(net.state_shapes)))],
         "output_names": ["y", *(f"s{i}_next" for i in range(len(net.state_shapes)))],
     }
+    if case.form == "modules":  # the exporter itself makes a function of each
+        return export(Step(net), args, case.exporter, names, export_modules_as_functions={snn.Leaky})
     step = export(Step(net), args, case.exporter, names)
+    if case.form == "custom":
+        return with_body(step)
     if case.form == "scan":
         return to_scan(step, case.steps or "T")
     if case.form == "loop":
@@ -158,6 +166,18 @@ def _sequence(case: Case, net: Net) -> onnx.ModelProto:
     )
 
 
+def _idiom(case: Case, net: Idiom) -> onnx.ModelProto:
+    names = {"input_names": ["x"]}
+    if case.exporter == "ts":
+        opened: dict[str, Any] = {"dynamic_axes": {"x": {0: "T"}}} if net.open else {}
+        given = torch.jit.script(net) if net.scripted else net
+        return export(given, (net.example,), "ts", {**names, **opened})
+    more: dict[str, Any] = {}
+    if net.open:
+        more["dynamic_shapes"] = ({0: torch.export.Dim("T", min=2, max=1024)},)
+    return export(net, (net.example,), "dyn", names, **more)
+
+
 def is_active(model: onnx.ModelProto) -> bool:
     """Whether the output changes at all over random inputs, so that a test of it says something."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -167,7 +187,7 @@ def is_active(model: onnx.ModelProto) -> bool:
     states: dict[str, Any] = {name: np.zeros(shape, np.float32) for name, shape in list(feeds.items())[1:]}
     for _ in range(50):
         x = rng.normal(0.6, 1.1, next(iter(feeds.values()))).astype(np.float32)
-        y, *following = session.run(None, {"x": x, **states})
+        y, *following = session.run(None, {next(iter(feeds)): x, **states})
         states = dict(zip(states, following, strict=False))
         found.append(y)
     return bool(np.ptp(np.concatenate([each.ravel() for each in found])) > 0)
@@ -176,13 +196,13 @@ def is_active(model: onnx.ModelProto) -> bool:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=Path, default=FOLDER)
-    options.add_argument("--only", default="")
+    options.add_argument("--only", default="", help="files whose name has this in it, or one of these, by commas")
     given = options.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     logging.disable(logging.WARNING)
     failed: list[str] = []
     for case in all_cases():
-        if given.only not in case.file:
+        if not any(each in case.file for each in given.only.split(",")):
             continue
         try:
             model = without_traces(made(case))
