@@ -89,9 +89,10 @@ def _damage(one: dict[str, Any], rng: random.Random) -> None:
     elif key == "metadata":
         one[key] = {f"snncc_{rng.choice(['style', 'decoder', 'dt'])}": rng.choice([*_OTHERS, *STYLES])}
     elif isinstance(array, np.ndarray) and array.size and rng.random() < 0.7:
-        one[key] = rng.choice(
-            [array * 1e14, array * 1e-14, array * 1e30, array[:0], array.ravel(), array[..., None], -array, array.T]
-        )
+        with np.errstate(all="ignore"):  # twice 1e30 is too much for a float32
+            one[key] = rng.choice(
+                [array * 1e14, array * 1e-14, array * 1e30, array[:0], array.ravel(), array[..., None], -array, array.T]
+            )
     else:
         one[key] = rng.choice(_OTHERS)
 

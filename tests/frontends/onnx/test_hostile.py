@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from snncc.diagnostics import CompileError
 from snncc.frontends import read_model
@@ -313,6 +314,65 @@ def test_functions_that_call_themselves_are_refused(tmp_path: Path) -> None:
     graph.node("F", ["fc1"], "y", domain="my")
     graph.output("y")
     assert said(graph.save(tmp_path)) == "error[recursive-function]: F: calls itself, or nests too deeply"
+
+
+def test_functions_that_call_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    graph = two_layers()
+    graph.functions.append(function("A", helper.make_node("B", ["a"], ["b"], domain="my")))
+    graph.functions.append(function("B", helper.make_node("A", ["a"], ["b"], domain="my")))
+    graph.node("A", ["fc1"], "y", domain="my")
+    graph.output("y")
+    assert said(graph.save(tmp_path)) == "error[recursive-function]: A: calls itself, or nests too deeply"
+
+
+def test_a_long_chain_of_functions_is_refused(tmp_path: Path) -> None:
+    graph = two_layers()
+    for level in range(2000):
+        last = level == 1999
+        callee = helper.make_node("Neg" if last else f"F{level + 1}", ["a"], ["b"], domain="" if last else "my")
+        graph.functions.append(function(f"F{level}", callee))
+    graph.node("F0", ["fc1"], "y", domain="my")
+    graph.output("y")
+    assert said(graph.save(tmp_path)) == "error[recursive-function]: F32: calls itself, or nests too deeply"
+
+
+@pytest.mark.parametrize("depth", [3, 24])
+def test_loops_in_loops_are_refused(depth: int, tmp_path: Path) -> None:
+    """Deeper ones protobuf itself does not read."""
+    graph = two_layers()
+    graph.constant("go", True, np.bool_)
+    graph.constant("count", 3, np.int64)
+    value = helper.make_tensor_value_info
+    node = helper.make_node("Neg", ["fc1"], ["o"])
+    for level in range(depth):
+        still = helper.make_node("Identity", ["go"], [f"still{level}"])
+        ports = [value(f"now{level}", TensorProto.INT64, []), value(f"going{level}", TensorProto.BOOL, [])]
+        ends = [value(f"still{level}", TensorProto.BOOL, []), value(node.output[0], TensorProto.FLOAT, [1, 6])]
+        body = helper.make_graph([node, still], "body", ports, ends)
+        node = helper.make_node("Loop", ["count", "go"], [f"o{level}"], body=body)
+    graph.nodes.append(node)
+    graph.output(node.output[0])
+    assert said(graph.save(tmp_path)).startswith("error[")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
+    graph = two_layers()
+    weight = np.ones((6, 4), np.float32)
+    weight[2, 1] = value
+    graph.initializers[0] = numpy_helper.from_array(weight, "fc1.weight")
+    assert said(graph.save(tmp_path)) == (
+        "error[not-finite]: node_fc1: fc1.weight: 1 of 24 values are NaN or infinite\n"
+        "  = hint: the training has diverged, or the file is damaged"
+    )
+
+
+def test_a_pipe_is_no_data_file(tmp_path: Path) -> None:
+    """Opening one waits for ever."""
+    os.mkfifo(tmp_path / "pipe.bin")
+    assert said(external(tmp_path, location="pipe.bin")).startswith(
+        "error[external-data]: fc1.weight: pipe.bin is not a file\n"
+    )
 
 
 def test_functions_that_multiply_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
