@@ -40,7 +40,8 @@ _MOST_NEURONS = 1 << 28  # more would not fit any machine that runs the referenc
 class Manifest:
     """What a program is, besides its network: `steps` None leaves the number of steps to the data.
 
-    `fewer` says how it came to take fewer steps than the model, and how samples are read then.
+    `fewer` says how it came to take fewer steps than the model, and how samples are read then; with `early_exit` they
+    end as soon as they are decided.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Manifest:
     steps: int | None
     sha256: str
     fewer: FewerSteps | None = None
+    early_exit: bool = False
     format: int = FORMAT
 
 
@@ -65,7 +67,13 @@ AnyNetwork = Network | EventNetwork
 
 
 def reference_files(
-    title: str, backend: str, chip: Chip, steps: int | None, network: AnyNetwork, fewer: FewerSteps | None = None
+    title: str,
+    backend: str,
+    chip: Chip,
+    steps: int | None,
+    network: AnyNetwork,
+    fewer: FewerSteps | None = None,
+    early_exit: bool = False,
 ) -> Mapping[str, bytes]:
     """The files under `reference/`, by relative path."""
     writer = Writer()
@@ -74,7 +82,7 @@ def reference_files(
         "edges": [writer.plain(Link(edge.source, edge.target, edge.delay)) for edge in network.edges],
     }
     text, blob = _json(plain), bytes(writer.blob)
-    manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest(), fewer)
+    manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest(), fewer, early_exit)
     return {
         _MARK: _json(Writer().plain(manifest)),
         "reference/network.json": text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from snncc.data import Data
 from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
+from snncc.exits import refusals
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.importing import Path_, import_model
@@ -65,6 +66,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     prune: float | str | None = None,
     prune_neurons: float | str | None = None,
     learn: Sequence[tuple[str, str]] = (),
+    early_exit: bool = False,
     stage: Stage = no_stage,
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
@@ -78,6 +80,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
     refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
+    With `early_exit` samples end as soon as no step to come can change their class, where spikes are counted.
     `learn` pairs synapse groups with learning rules, names from `rules/` or paths, beside those that the model brings.
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
@@ -86,7 +89,9 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    return compiled(_imported(model, states), chip, Choices(*how, *less, tuple(learn), loss), samples, stage)
+    return compiled(
+        _imported(model, states), chip, Choices(*how, *less, tuple(learn), loss, early_exit), samples, stage
+    )
 
 
 def compiled(
@@ -138,6 +143,14 @@ class _Legal:
         return (*self.model.fidelity, *(self.found.stages() if self.found else ()))
 
 
+def _no_exits(backend: str, exits: bool, network: Network) -> Iterator[Diagnostic]:
+    """Why samples cannot end early."""
+    if not exits:
+        message = f"the {backend} backend runs every sample to its end"
+        yield Diagnostic("bad-option", "--early-exit", message, "leave it out, or choose another target or --backend")
+    yield from refusals(network)
+
+
 def _lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> Lessons:
     if given.found:
         message = "adapts a trained network to fewer steps; this one is still to learn"
@@ -166,6 +179,8 @@ def _machine(chip: Chip, name: str) -> Backend | EventBackend:
 
 def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgram:
     """For a chip that acts event by event."""
+    if given.choices.early_exit:
+        raise fault("bad-option", "--early-exit", f"{given.chip.name} runs every sample to its end", "leave it out")
     if given.lessons:
         message = f"would learn, which {given.chip.name} cannot do with its synapses"
         check(Diagnostic("cannot-learn", name, message, WAYS_OUT["learning"]) for name in given.lessons.rules)
@@ -197,6 +212,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     stage("prove")
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network)
+    faults += tuple(_no_exits(machine.name, machine.exits, network)) if choices.early_exit else ()
     faults += tuple(machine.validate(network, chip))
     faults += tuple(machine.notes(network, proof, chip, choices.stock_only)) if machine.notes else ()
     faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
@@ -210,7 +226,13 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
     base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
     made = Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
-    return replace(made, fidelity=given.fidelity, vectors=_vectors(network, chosen), fewer=given.fewer)
+    return replace(
+        made,
+        fidelity=given.fidelity,
+        vectors=_vectors(network, chosen),
+        fewer=given.fewer,
+        early_exit=choices.early_exit,
+    )
 
 
 def _vectors(network: Network, samples: Data | None) -> Ints | None:
@@ -312,6 +334,7 @@ def open_program(folder: Path_) -> Program | EventProgram:
         message = f"is a network of another kind than {manifest.backend} runs"
         raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
     proof = prove(network, manifest.steps)
-    check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network)))
+    exits = tuple(_no_exits(machine.name, machine.exits, network)) if manifest.early_exit else ()
+    check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network), *exits))
     opened = Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
-    return replace(opened, fewer=manifest.fewer)
+    return replace(opened, fewer=manifest.fewer, early_exit=manifest.early_exit)

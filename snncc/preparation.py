@@ -42,6 +42,7 @@ class Choices:
     prune_neurons: float | str | None = None
     learn: tuple[tuple[str, str], ...] = ()
     loss: float = LOSS
+    early_exit: bool = False
 
 
 @dataclass(frozen=True, eq=False)

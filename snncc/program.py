@@ -237,7 +237,8 @@ class Program(CompiledModel):
 
     `mapping` says where the network lies on a chip of many cores; an artefact that is opened keeps it to its target.
     `fidelity` is what was left of a converted network after each stage, on samples; `vectors` are the inputs among them
-    with which the target can test itself.
+    with which the target can test itself. With `early_exit`, `simulate` ends samples once they are decided, unless it
+    is to record everything.
     """
 
     network: Network
@@ -247,6 +248,7 @@ class Program(CompiledModel):
     fidelity: tuple[Fidelity, ...] = ()
     layout: str | None = None
     vectors: Ints | None = None
+    early_exit: bool = False
 
     @property
     def source(self) -> Source:
@@ -267,7 +269,8 @@ class Program(CompiledModel):
     @property
     def job(self) -> Job:
         """What the backend emits."""
-        return Job(self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors, self.fewer)
+        given = self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors
+        return Job(*given, self.fewer, self.early_exit)
 
     def laid_out(self, layout: str) -> Program:
         return replace(self, layout=layout) if layout in self.backend.layouts else super().laid_out(layout)
@@ -290,7 +293,7 @@ class Program(CompiledModel):
 
     def files(self) -> Mapping[str, bytes]:
         reference = artefact.reference_files(
-            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer
+            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, self.early_exit
         )
         return {**self.backend.emit(self.job), **reference}
 
@@ -311,7 +314,12 @@ class Program(CompiledModel):
         return self.backend.timeline(folder, self.network, self.chip, batch)
 
     def readings(self, results: Sequence[Result], samples: int) -> tuple[Reading, ...]:
-        return self.backend.readings(results, self.chip, samples) if self.backend.readings else ()
+        own = self.backend.readings(results, self.chip, samples) if self.backend.readings else ()
+        ended = [each.taken for each in results if each.taken is not None]
+        if not ended:
+            return own
+        mean = float(np.concatenate(ended).mean())
+        return (Reading("steps_taken", mean, "steps until decided", f"{mean:.2f} a sample"), *own)
 
     def whole(self, trace: Trace) -> Trace:
         kept = {name: op.kept for name, op in self.network.of_kind(Population).items()}
@@ -329,13 +337,15 @@ class Program(CompiledModel):
         return replace(verdict, difference=replace(first, neuron=own_number(first.neuron, population.kept)))
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
-        return self.backend.run(folder, self.network, self.chip, batch, record)
+        early = self.early_exit and not record
+        return self.backend.run(folder, self.network, self.chip, replace(batch, early=early), record)
 
     def spent(self, results: Sequence[Result], data: Data) -> Spent | None:
         if not results[0].counts or self.chip.fabric is None:
             return None
         counts, peaks = added([each.counts for each in results]), greatest([each.peaks for each in results])
-        return spent(self.network, self.chip, counts, peaks, len(data.x), int(data.lengths.sum()))
+        taken = sum(int(each.taken.sum()) for each in results if each.taken is not None)
+        return spent(self.network, self.chip, counts, peaks, len(data.x), taken or int(data.lengths.sum()))
 
 
 def as_data(

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     *("diagnostics", "files", "arithmetic", "arrays", "graph", "linear", "layers", "describe", "integers"),
     *("records", "fabric", "device", "chip", "rules"),
-    *("jit", "runner", "events", "states", "plasticity", "semantics"),
+    *("jit", "runner", "events", "states", "plasticity", "semantics", "exits"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial"),
     *("pace", "data", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),

@@ -30,7 +30,8 @@ class Job:
 
     `mapping` says where the network lies, for a backend that is `mapped`; `layout` is one of those that it knows
     besides its usual one. `vectors` are real inputs for a test of the target, (samples, frames, size) integers; of one
-    frame where the input is static. `fewer` says how samples are read where the model has more steps.
+    frame where the input is static. `fewer` says how samples are read where the model has more steps; with `early_exit`
+    the code says when a sample is decided.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Job:
     layout: str | None = None
     vectors: Ints | None = None
     fewer: FewerSteps | None = None
+    early_exit: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,8 @@ class Batch:
     """What to run: integer `x` (samples, steps, size), and each sample's own number of steps (samples,).
 
     A network that learns goes on from `learnt`; `reward` (samples, steps) is for rules that take one. If `frozen`, it
-    learns nothing more.
+    learns nothing more. If `early`, a sample may end as soon as its class is decided (`snncc.exits`): outputs are 0
+    from there on.
     """
 
     x: Array
@@ -56,19 +59,22 @@ class Batch:
     learnt: Learnt | None = None
     reward: Array | None = None
     frozen: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """What the target gave. With `record`, the trace holds the spikes and membranes of every population.
 
-    Over batches `figures` and `counts` add up, and of `peaks` the greatest stay.
+    Over batches `figures` and `counts` add up, and of `peaks` the greatest stay. `taken` (samples,) are the steps of
+    the model that were taken, if samples could end early.
     """
 
     trace: Trace
     figures: Mapping[str, float] = field(default_factory=dict[str, float])
     counts: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
     peaks: Mapping[str, Ints] = field(default_factory=dict[str, Ints])
+    taken: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +140,7 @@ class Backend:
     yields those that are too small, `profile(job, results, sent, folder, samples)` says where a run's
     instructions went.
     `layouts` are other ways to lay out the artefact. Only one that `learns` gets networks with plastic synapses or
-    learnt thresholds.
+    learnt thresholds. Only one that `exits` can end samples early.
     """
 
     name: str
@@ -153,6 +159,7 @@ class Backend:
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
     layouts: tuple[str, ...] = ()
     learns: bool = False
+    exits: bool = False
 
 
 def unteachable(backend: Backend, network: Network) -> Iterator[Diagnostic]:

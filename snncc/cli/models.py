@@ -17,6 +17,7 @@ from snncc.cli.options import (
     Convert,
     DecoderName,
     Dt,
+    EarlyExit,
     FewerSteps,
     Json,
     Learn,
@@ -99,6 +100,7 @@ def compile(  # noqa: A001  the word of the field
     steps: FewerSteps = None,
     loss: Loss = LOSS,
     decoder: DecoderName = None,
+    early_exit: EarlyExit = False,
     convert: Convert = None,
     target_accuracy: TargetAccuracy = None,
     state: States = None,
@@ -122,9 +124,9 @@ def compile(  # noqa: A001  the word of the field
         artefact.place_for(output)
         with screen.progress("compile") as shown:
             how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
-            own, chip = steps if how is None else None, _chip(target)
+            own, chip, less = steps if how is None else None, _chip(target), (prune, prune_neurons)
             rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
-            choices = compiler.Choices(weight_bits, own, *rest, seed, prune, prune_neurons, _taught(learn), loss)
+            choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), loss, early_exit)
             imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             if weight_bytes is not None:
                 given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)

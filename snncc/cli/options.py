@@ -40,6 +40,9 @@ FewerSteps = Annotated[
 Loss = Annotated[
     float, typer.Option("--loss", metavar="POINTS", help="With --steps auto: points of accuracy that may be lost.")
 ]
+EarlyExit = Annotated[
+    bool, typer.Option("--early-exit", help="End a sample once no step can change its class, by counted spikes.")
+]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", metavar="count|last|max|mean", help="How outputs over time become scores.")
 ]

@@ -137,7 +137,7 @@ def assert_conforms(
     """Emit, run and compare; the message of a failure names the first value that differs, and its neuron's kind."""
     expected = expected or expect(network, x, lengths)
     own = np.full(len(x), x.shape[1], np.int64) if lengths is None else lengths
-    found = _run(candidate, network, Batch(x.reshape(*x.shape[:2], -1), own))
+    found = result_of(candidate, network, Batch(x.reshape(*x.shape[:2], -1), own)).trace
     for kind in ("outputs", "spikes", "membranes"):
         ours, theirs = getattr(expected, kind), getattr(found, kind)
         assert set(ours) == set(theirs), f"{candidate.label} gives other {kind}"
@@ -151,19 +151,20 @@ def assert_conforms(
         pytest.fail("\n".join([f"{candidate.label}: {difference}", *about]), pytrace=False)
 
 
-def _run(candidate: Candidate, network: Network, batch: Batch) -> Trace:
+def result_of(candidate: Candidate, network: Network, batch: Batch) -> Result:
+    """What the backend gives: everything, or only what is needed to decide where samples may end `early`."""
     backend, chip = candidate.backend, candidate.chip
     network = retime(network, chip)
     refused = list(backend.validate(network, chip))
     assert not refused, refused
     mapping = dealt(network, chip) if backend.mapped else None
-    files = backend.emit(Job("conformance", network, prove(network), chip, mapping))
+    files = backend.emit(Job("conformance", network, prove(network), chip, mapping, early_exit=batch.early))
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        return backend.run(folder, network, chip, batch, True).trace
+        return backend.run(folder, network, chip, batch, not batch.early)
 
 
 def dealt(network: Network, chip: Chip) -> Mapping:

@@ -8,4 +8,4 @@ from snncc.backends.c.memory import footprint
 from snncc.backends.c.run import run
 from snncc.backends.c.validate import validate
 
-BACKEND = Backend(name="c", validate=validate, emit=emit, run=run, footprint=footprint, learns=True)
+BACKEND = Backend(name="c", validate=validate, emit=emit, run=run, footprint=footprint, learns=True, exits=True)

@@ -16,6 +16,7 @@ from snncc.backends.c.plan import Link, Plan, Step, ring_fields, state_fields
 from snncc.backends.c.tables import Storage, blob, store
 from snncc.backends.c.widths import CType
 from snncc.backends.templates import fill, tidy
+from snncc.exits import rhythm
 from snncc.integers import Output, Source
 from snncc.pace import Pace
 
@@ -74,6 +75,7 @@ def context_of(job: Job, plan: Plan, storage: Storage, calls: Callable[[Plan], C
         "learnt_initial": [_initial(each) for each in begun(plan) if each.learnt],
         **learning(plan),
         "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
+        "decides": _decides(plan) if job.early_exit else {},
         "records": list(_records(plan)),
         "written": _unique(each["type"] for each in _records(plan)),
         "text": storage.text,
@@ -228,6 +230,25 @@ def _output(plan: Plan, name: str, op: Output) -> Mapping[str, Any]:
         "comment": comment,
         "step": step,
         "due": op.latency,
+    }
+
+
+def _decides(plan: Plan) -> Mapping[str, Any]:
+    """What tells when a sample is decided by the spikes of the first output."""
+    name = next(iter(plan.outputs))
+    step = plan.target_of(name)
+    most, of = rhythm(step.op)
+    layout = step.neurons.layout
+    positions = layout.size // layout.channels
+    place = f"n % {positions}u * {layout.channels}u + n / {positions}u" if layout.moved else "n"
+    return {
+        "ident": plan.ident[name],
+        "name": text(name),
+        "classes": step.op.size,
+        "type": step.sender.type.name,
+        "most": most,
+        "of": of,
+        "place": place,
     }
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from snncc.arrays import Array
+from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.backends.c.widths import CType
 from snncc.diagnostics import CompileError, fault
@@ -60,14 +60,18 @@ def write_input(file: BinaryIO, batch: Batch, kind: CType, *, rewarded: bool = F
         file.write(flat.data)
 
 
-def read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
-    """The trace, sample by sample, so that only one sample's bytes are alive beside it."""
+def read_output(file: BinaryIO, network: Network, batch: Batch) -> tuple[Trace, Ints | None]:
+    """The trace, sample by sample, so that only one sample's bytes are alive beside it.
+
+    If samples could end early, also how many of the model's steps (samples,) each of them took.
+    """
     samples, steps = batch.x.shape[:2]
     records = _records(file, network)
     kept = [np.zeros((samples, steps, each.size), np.int64) for each in records]
     frame = records[-1].last if records else 0
     tail = max([0, *(op.start for op in network.of_kind(Population).values()), *_latencies(network)])
     last_start = max([0, *(op.start for op in network.of_kind(Population).values())])
+    taken = batch.lengths.astype(np.int64)
     for sample, length in enumerate(batch.lengths.tolist()):
         total = min(length + tail, steps + last_start)
         raw = np.frombuffer(file.read(total * frame), np.uint8)
@@ -77,7 +81,12 @@ def read_output(file: BinaryIO, network: Network, batch: Batch) -> Trace:
         for each, values in zip(records, kept, strict=True):
             part = np.ascontiguousarray(frames[each.due : each.due + length, each.first : each.last])
             values[sample, : len(part)] = part.view(each.type.numpy)
-    return _trace(records, kept, network)
+        if batch.early:
+            counted = file.read(4)
+            if len(counted) != 4:
+                raise failed("the C program's output ends too early")
+            taken[sample] = np.clip(struct.unpack("<I", counted)[0] - records[0].due, 1, length)
+    return _trace(records, kept, network), taken if batch.early else None
 
 
 def _latencies(network: Network) -> list[int]:

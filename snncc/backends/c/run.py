@@ -35,7 +35,7 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
         build = compiled(chip, ("-o", "network", *sources), files)
         with TemporaryDirectory(prefix="snncc-c-") as scratch:
             weights = Path(folder, "weights.bin").resolve()
-            options = [*["-w", str(weights)] * weights.exists(), *["-r"] * record]
+            options = [*["-w", str(weights)] * weights.exists(), *["-r"] * record, *["-e"] * batch.early]
             return _execute([str(build.folder / "network"), *options], Path(scratch), network, batch)
     except OSError as error:
         raise no_room(error) from error
@@ -67,10 +67,10 @@ def _execute(command: Sequence[str], scratch: Path, network: Network, batch: Bat
     if not taken.is_file():
         raise failed("the C program wrote no output")
     with taken.open("rb") as file:
-        trace = read_output(file, network, batch)
+        trace, taken = read_output(file, network, batch)
     if learns(network):
         trace = replace(trace, learnt=read_learnt(network, saved.read_bytes(), saved.name))
-    return Result(trace, {"seconds": seconds})
+    return Result(trace, {"seconds": seconds}, taken=taken)
 
 
 def work(network: Network) -> float:

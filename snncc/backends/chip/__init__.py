@@ -19,4 +19,5 @@ BACKEND = Backend(
     timeline=timeline,
     footprint=footprint,
     learns=True,
+    exits=True,
 )

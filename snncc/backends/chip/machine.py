@@ -20,13 +20,16 @@ from snncc.backends.chip.records import DELIVERY, MOVE, Log, Numbers, State, Wor
 from snncc.backends.chip.state import at_rest, numbers
 from snncc.backends.chip.tape import Tape
 from snncc.chip import Chip, Timing
+from snncc.exits import decided
 from snncc.integers import Network, Population, Source
+from snncc.layers import size
 from snncc.mapping import tile_of
 from snncc.runner import State as Neurons
 from snncc.runner import Trace
 from snncc.semantics import rest
 from snncc.semantics import step as neurons_step
 
+_NEVER = np.iinfo(np.int64).max
 _AT_ONCE = 1 << 18  # sums and neurons of the samples that are run at once
 
 
@@ -102,21 +105,36 @@ def _order(image: Image) -> tuple[int, ...]:
 
 def run(chip: Machine, batch: Batch, record: bool, observer: Observer | None = None) -> Trace:
     """Every sample from rest to its end; `record` keeps all spikes and membranes."""
+    return _run(chip, batch, record, observer)[0]
+
+
+def run_until_decided(chip: Machine, batch: Batch) -> tuple[Trace, Ints]:
+    """Every sample from rest until no step to come can change its class, and the steps (samples,) that it took."""
+    return _run(chip, batch, False, None, early=True)
+
+
+def _run(
+    chip: Machine, batch: Batch, record: bool, observer: Observer | None, *, early: bool = False
+) -> tuple[Trace, Ints]:
     samples, steps, _ = batch.x.shape
     tape = Tape(chip.image, batch.lengths, steps, record)
     chip.learner.begin(batch.learnt, frozen=batch.frozen)
     at_once = (
         1 if chip.learner.learns else max(1, _AT_ONCE // max(1, chip.loaded.width + len(chip.loaded.tables.start)))
     )
+    taken = batch.lengths.copy()
     for first in range(0, samples, at_once):
         rows = slice(first, min(first + at_once, samples))
         block = _Block(chip, batch.x[rows], batch.lengths[rows], rows, tape, observer, batch.reward)
         for step in range(steps + chip.last_start):
             block.step(step)
+            if early and block.decided(step):
+                break
+        taken[rows] = np.minimum(taken[rows], block.ended)
         if chip.learner.learns:
             chip.learner.finish(int(batch.lengths[first]), block.neurons)
     trace = tape.trace()
-    return replace(trace, learnt=chip.learner.known) if chip.learner.taught else trace
+    return replace(trace, learnt=chip.learner.known) if chip.learner.taught else trace, taken
 
 
 @dataclass(eq=False)
@@ -138,6 +156,8 @@ class _Block:
     neurons: dict[int, Neurons] = field(init=False)
     read: list[Array] = field(init=False)
     values: list[Array] = field(init=False)
+    ended: Ints = field(init=False)  # the model's steps after which samples were decided
+    counts: Ints = field(init=False)
 
     def __post_init__(self) -> None:
         loaded, samples = self.chip.loaded, len(self.lengths)
@@ -147,17 +167,20 @@ class _Block:
         self.neurons = {number: _rest(senders[number].op, samples) for number in self.chip.order}
         self.chip.learner.start(self.neurons)
         self.read = self.values = [np.zeros((samples, math.prod(each.op.shape)), np.int64) for each in senders]
+        self.ended = np.full(samples, _NEVER)
+        self.counts = np.zeros((samples, size(senders[self.chip.image.readouts[0].reads].op.shape)), np.int64)
 
     def step(self, now: int) -> None:
         """One step of the chip."""
         chip = self.chip
         self.read, self.values = self.values, list(self.values)
         window = np.zeros((len(self.lengths), 1 + len(chip.image.senders)), np.bool_)
-        window[:, 0] = now < self.lengths + chip.last_start
+        going = self.ended == _NEVER
+        window[:, 0] = (now < self.lengths + chip.last_start) & going
         lines = np.array([each.at(now) for each in chip.loaded.lines], np.int64)
         for number, sender in enumerate(chip.image.senders):
             model_step = now - sender.op.start if isinstance(sender.op, Population) else now
-            window[:, 1 + number] = (model_step >= 0) & (model_step < self.lengths)
+            window[:, 1 + number] = (model_step >= 0) & (model_step < self.lengths) & going
             if isinstance(sender.op, Source):
                 live = window[:, 1 + number, None]
                 self._send(
@@ -176,6 +199,20 @@ class _Block:
         reward = [0] * model_steps if self.reward is None else self.reward[self.rows.start].tolist()
         read, sent = ([each[0] for each in values] for values in (self.read, self.values))
         return self.chip.learner.step(now, length, read, sent, self.neurons, reward)
+
+    def decided(self, now: int) -> bool:
+        """End the samples whose class no step to come can change, and say whether all have ended.
+
+        The host does that when the chip has done a step: what is still on its way is left where it is.
+        """
+        readout = self.chip.image.readouts[0]
+        op = self.chip.image.senders[readout.reads].op
+        assert isinstance(op, Population)
+        done = np.clip(now + 1 - readout.op.latency, 0, self.lengths)
+        self.counts += self.values[readout.reads]
+        over = decided(self.counts, self.lengths - done, op) & (self.ended == _NEVER) & (done > 0)
+        self.ended[over] = np.maximum(done, 1)[over]
+        return bool((self.ended < _NEVER).all())
 
     def _population(self, number: int, now: int, active: Array) -> Array:
         """What a population sends, (samples, size): only samples whose window is open update and fire."""

@@ -25,8 +25,9 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
     Raises CompileError: `damaged-artefact`, `no-cores`.
     """
     machine = load(folder, network, chip)
-    trace = machines.run(machine, batch, record)
-    return Result(trace, counts=counts(machine), peaks=peaks(machine))
+    early = batch.early and not record
+    trace, taken = machines.run_until_decided(machine, batch) if early else (machines.run(machine, batch, record), None)
+    return Result(trace, counts=counts(machine), peaks=peaks(machine), taken=taken)
 
 
 def placed(folder: Path) -> Placement:

@@ -21,4 +21,5 @@ BACKEND = Backend(
     profile=profile,
     layouts=("arduino",),
     learns=True,
+    exits=True,
 )

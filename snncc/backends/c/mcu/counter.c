@@ -5,6 +5,7 @@
  * A line of `regions` is a function: its address and size (hexadecimal), a letter, a number.
  *     t  a step begins       p  population `number` begins       k  the next synapse of the population begins
  *     n  its neurons begin   x  the step is over                  o  any other function
+ *     d  what comes after a step, and belongs to it
  * `counts` gets the lines "steps N", "total N", "worst N" (of one step) and "at POPULATION SLOT N", slot 0 being what
  * comes before a population's first synapse, 1, 2, ... the synapses, and 31 the neurons.
  *
@@ -72,6 +73,8 @@ static void enter(const region *at)
         slot = synapse < NEURONS - 1 ? ++synapse : synapse;
     } else if (at->kind == 'n') {
         slot = NEURONS;
+    } else if (at->kind == 'd') {
+        inside = 1, population = 0, slot = 0;
     }
 }
 

@@ -23,9 +23,10 @@ _KINDS = (
     (re.compile(r"snn_step|snn_drain"), "t"),
     (re.compile(r"add_(rows|targets|walk|each|lateral|plastic)_.*(?<!_span)(?<!_batch)"), "k"),
     (re.compile(r"update_.*"), "n"),
+    (re.compile(r"snn_decide"), "d"),
 )
 _OUTSIDE = re.compile(
-    r"main|fail|take|number|flush|put\w*|read_frame|measured|step|all_active|drain|run_sample|board_\w+|call"
+    r"main|fail|take|number|flush|put\w*|read_frame|measured|step|all_active|drain|is_decided|run_sample|board_\w+|call"
 )
 
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from snncc.analysis.proof import Proof
-from snncc.arrays import Array
+from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.building import Build, built, compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
@@ -45,6 +45,7 @@ class _Ran:
     trace: Trace
     stack: int
     counted: Counted
+    taken: Ints | None
 
 
 def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) -> Result:
@@ -115,6 +116,7 @@ def _parts(batch: Batch, device: Device, network: Network, files: Sequence[tuple
     source = next(iter(network.of_kind(Source).values()))
     kind = wire((source.lowest, source.highest))
     room = device.flash.value / 2 - _constants(files)
+
     first, taken = 0, 0
     for at in range(len(batch.x)):
         size = len(_compact(_rows(batch, at, at + 1), kind, network))
@@ -173,7 +175,7 @@ def _run_part(
     serial = device.emulator.channel == "serial"
     if serial:
         files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind, network))))
-    build = _program(chip, _arguments(files, device, record, worst), files)
+    build = _program(chip, _arguments(files, device, record, worst, early=batch.early), files)
     with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
         folder = Path(scratch)
         if not serial:
@@ -183,8 +185,8 @@ def _run_part(
         said = _execute(emulator, device, build, options, folder, network, batch)
         output = _unhexed(said) if serial else _content(folder / "output.bin")
         stream = BytesIO(output)
-        trace = read_output(stream, network, batch)
-        return _finished(stream.read(), trace, device, network, folder, batch)
+        trace, taken = read_output(stream, network, batch)
+        return _finished(stream.read(), trace, device, network, folder, batch, taken)
 
 
 def _program(chip: Chip, arguments: tuple[str, ...], files: tuple[tuple[str, bytes], ...]) -> Build:
@@ -196,7 +198,9 @@ def _program(chip: Chip, arguments: tuple[str, ...], files: tuple[tuple[str, byt
     return compiled(chip, arguments, files)
 
 
-def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folder: Path, batch: Batch) -> _Ran:
+def _finished(
+    rest: bytes, trace: Trace, device: Device, network: Network, folder: Path, batch: Batch, taken: Ints | None
+) -> _Ran:
     """The trace with what stands behind it in the output, and what the emulator counted."""
     clocks = 1 + len(network.of_kind(Population)) if device.emulator.counts == "cycles" else 0
     if learns(network):
@@ -205,7 +209,8 @@ def _finished(rest: bytes, trace: Trace, device: Device, network: Network, folde
     if len(rest) != 4 * (1 + clocks):
         raise failed("the program's output has no end, or that of another network")
     stack, *cycles = struct.unpack(f"<{1 + clocks}I", rest)
-    return _Ran(trace, stack, count(folder, cycles, int(batch.lengths.sum())))
+    steps = int((batch.lengths if taken is None else taken).sum())
+    return _Ran(trace, stack, count(folder, cycles, steps), taken)
 
 
 def _learnt(network: Network, rest: bytes, tail: int) -> tuple[Learnt, bytes]:
@@ -215,10 +220,11 @@ def _learnt(network: Network, rest: bytes, tail: int) -> tuple[Learnt, bytes]:
 
 
 def _arguments(
-    files: Sequence[tuple[str, bytes]], device: Device, record: bool, worst: bool = False
+    files: Sequence[tuple[str, bytes]], device: Device, record: bool, worst: bool = False, early: bool = False
 ) -> tuple[str, ...]:
     """What follows the compiler's own flags."""
     defines = ["-DSNN_RUN", "-DSNN_STACK", *["-DSNN_RECORD"] * record, *["-DSNN_WORST"] * worst]
+    defines += ["-DSNN_EARLY"] * early
     linking = ["-Wl,--gc-sections", "-I."]
     if device.emulator.channel == "semihosting":
         linking += ["-nostartfiles", "-T", "bare_metal/link.ld"]
@@ -287,7 +293,8 @@ def _joined(parts: Sequence[_Ran]) -> Result:
         "worst": np.array([max(each.counted.worst for each in parts)], np.int64),
         "stack": np.array([max(each.stack for each in parts)], np.int64),
     }
-    return Result(trace, figures, {"at": total.reshape(-1)}, peaks)
+    ended = [each.taken for each in parts if each.taken is not None]
+    return Result(trace, figures, {"at": total.reshape(-1)}, peaks, np.concatenate(ended) if ended else None)
 
 
 def _stacked(arrays: Sequence[Array], longest: int) -> Array:
