@@ -135,9 +135,8 @@ def compile(  # noqa: A001  the word of the field
             _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     except CompileError as error:
         screen.fail(error, 2)
-    _wrote(screen, views.compiled(program, output), output)
-    if weight_bytes is not None:
-        screen.say(f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}")
+    chosen = weight_bytes and f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}"
+    _wrote(screen, views.compiled(program, output), output, chosen)
 
 
 def _chip(target: str) -> Chip:
@@ -185,9 +184,11 @@ def targets(json_: Json = False) -> None:
     Screen(json_).show(views.targets([chip.load(name) for name in chip.known()]))
 
 
-def _wrote(screen: Screen, view: View, output: Path) -> None:
+def _wrote(screen: Screen, view: View, output: Path, chosen: str | None) -> None:
     screen.show(view)
     screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
+    if chosen:
+        screen.say(chosen)
 
 
 def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:
