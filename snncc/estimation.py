@@ -11,18 +11,21 @@ from snncc import data as datasets
 from snncc.analysis import costs
 from snncc.analysis.costs import Estimate
 from snncc.analysis.events import Events, events, paths
+from snncc.analysis.learning import lessons
 from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.usage import cores_used
+from snncc.arrays import Array
 from snncc.backends.base import Footprint
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
 from snncc.data import Data
 from snncc.diagnostics import CompileError, fault
 from snncc.event_program import EventProgram
-from snncc.integers import Source
+from snncc.integers import Learnt, Source, learns
 from snncc.layers import size
 from snncc.mapping import Mapping as Placed
 from snncc.mapping import cores_of
+from snncc.plasticity import untaught
 from snncc.program import CompiledModel, DataLike, Program, Progress, no_progress
 from snncc.runner import Trace
 
@@ -118,22 +121,36 @@ def _on_samples(
     found = None if mapping is None else paths(program.network, program.chip, mapping)
     traces: list[Trace] = []
     total: Events | None = None
-    done, spikes = 0, dict.fromkeys(program.sizes, 0)
+    done, spikes, learnt = 0, dict.fromkeys(program.sizes, 0), None
     per_step = size(program.source.shape) + 2 * sum(program.sizes.values())
     for part in datasets.parts(data, per_step):
         x = _frames(program.source, part)
-        trace = program.expected(x, part.lengths)
+        trace = program.expected(x, part.lengths, learnt)
         sent = {next(iter(program.network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
         spikes = {name: count + int(np.count_nonzero(trace.spikes[name])) for name, count in spikes.items()}
         if found:
             here = events(program.network, program.chip, found, sent, part.lengths)
+            here = _with_lessons(program, mapping, sent, part, learnt, here)
             total = here if total is None else total + here
+        learnt = trace.learnt
         traces.append(Trace(trace.outputs, {}, {}))
         done += len(part.x)
         progress(done, len(data.x))
     run = summarise(traces, data.lengths, data.y, program.decoders, 0.0)
     rates = {name: count / (program.sizes[name] * int(data.lengths.sum())) for name, count in spikes.items()}
     return _priced(program, replace(empty, samples=run.samples, accuracy=run.accuracy, rates=rates), run, total)
+
+
+def _with_lessons(
+    program: Program, mapping: Placed | None, sent: Mapping[str, Array], part: Data, learnt: Learnt | None, here: Events
+) -> Events:
+    """What happens on a chip, with what it takes that the samples are learnt."""
+    if mapping is None or not learns(program.network):
+        return here
+    known = (learnt or untaught(program.network)).adaptations
+    found = lessons(program.network, program.chip, mapping.placement.cores, sent, part.lengths, known)
+    counts = {f"{costs.LEARNING}{name}": count for name, count in found.counts.items()}
+    return Events({**here.counts, **counts}, here.cycles + found.cycles)
 
 
 def _priced(program: Program, found: Estimation, run: Run, total: Events | None) -> Estimation:

@@ -33,7 +33,8 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
         for name, part in sorted(found.joules.parts.items(), key=lambda each: -each[1]):
             if part:
                 count = f"{found.events[name]:,.1f} a sample"
-                add_row(table, f"  of that, {name.replace('_', ', ')}", f"{part / found.joules.value:.1%}, {count}")
+                what = name.replace("_", ", ").replace(".", ", ")
+                add_row(table, f"  of that, {what}", f"{part / found.joules.value:.1%}, {count}")
     if found.seconds:
         add_row(table, "time a sample", f"{found.seconds.quantity('s')} ({found.seconds.origin})")
     for name, rate in found.rates.items():

@@ -87,13 +87,17 @@ def draws(seed: int, count: int | Ints, purpose: int, index: Array, bits: int) -
 def learnt_step(rule: Plasticity, old: Plastic, x: Ints, s: Ints, at: Moment) -> Plastic:
     """The synapse after a step in which it read x (in_size,) and its targets sent s (out_size,)."""
     moved = traced(rule, old, x, s)
-    pre, post = moved.pre, moved.post
-    weight = _changed(rule, Plastic(old.weight, pre, moved.faded), post, x, s, at)
+    weight = _changed(rule, Plastic(old.weight, moved.pre, moved.faded), moved.post, x, s, at)
     if rule.normalisation and rule.normalisation.every and (at.now + 1) % rule.normalisation.every == 0:
         weight = normalised(rule, weight, at.count)
-    if (at.now + 1) % rule.period == 0:
-        pre, post = _cleared(rule.pre, pre), _cleared(rule.post, post)
-    return Plastic(weight, pre, post)
+    return left(rule, weight, moved, at)
+
+
+def left(rule: Plasticity, weight: Ints, moved: Traces, at: Moment) -> Plastic:
+    """What a step leaves: traces that are due are cleared."""
+    if (at.now + 1) % rule.period:
+        return Plastic(weight, moved.pre, moved.post)
+    return Plastic(weight, _cleared(rule.pre, moved.pre), _cleared(rule.post, moved.post))
 
 
 def traced(rule: Plasticity, old: Plastic, x: Ints, s: Ints) -> Traces:

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import snncc
+from snncc import classics
 from snncc.analysis.proof import prove
 from snncc.backends.base import Job
 from snncc.backends.c.memory import footprint
@@ -37,6 +38,23 @@ def test_energy_is_what_the_emulated_chip_counts(target: str) -> None:
     assert found.accuracy == run.accuracy
     assert found.seconds
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
+
+
+@pytest.mark.parametrize("kind", ["spikedyn", "diehl-cook"])
+def test_learning_is_estimated_as_the_emulated_chip_counts_it(kind: str) -> None:
+    program = snncc.compile(classics.make(kind, classics.Shape(30, 9, steps=40)), "mesh64")
+    data = program.data(np.random.default_rng(1).random((5, 40, 30)) < 0.3, lengths=[40, 30, 40, 5, 40])
+    found, run = estimate(program, data), program.simulate(data)
+    assert run.spent
+    assert run.spent.joules
+    assert found.joules
+    assert found.joules.parts == pytest.approx(run.spent.joules.parts, rel=1e-12)
+    assert found.events["learning.change"] > 1000
+    assert found.seconds
+    assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
+    sections = {each.name: each.bytes for each in found.footprint.sections}
+    assert sections["synapses"] >= 30 * 9
+    assert sections.get("traces of synapses", 0) == (-(-(12 + 1 + 8) * 9 // 8) if kind == "spikedyn" else 0)
 
 
 def test_an_opened_program_is_estimated_like_the_one_that_was_written(tmp_path: Path) -> None:

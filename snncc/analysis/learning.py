@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,11 @@ import numpy as np
 from snncc.arrays import Array, Ints
 from snncc.chip import Chip
 from snncc.fabric import LearningCosts
-from snncc.integers import Plasticity, SpikeTrace, Synapse, Term
+from snncc.integers import Network, Plasticity, Population, SpikeTrace, Synapse, Term, source_of
+from snncc.mapping import cores_of
 from snncc.packing import form_of
-from snncc.plasticity import Moment, Plastic, Traces
+from snncc.plasticity import Moment, Plastic, Traces, begun, left, traced
+from snncc.states import decayed, fit
 
 EVENTS = ("trace", "axon", "word", "change", "row", "merge")
 TRACE, _AXON, _WORD, _CHANGE, _ROW, _MERGE = range(len(EVENTS))
@@ -150,3 +152,73 @@ def _words(home: Home, chosen: Array) -> int:
     first, last = begin // home.word_bits, (begin + home.width - 1) // home.word_bits
     shared = np.count_nonzero(first[1:] == last[:-1])
     return int((last - first + 1).sum()) - int(shared)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What samples take that are learnt: events by name, and the cycles of all their learning phases."""
+
+    counts: Mapping[str, float]
+    cycles: float
+
+
+def lessons(
+    network: Network,
+    chip: Chip,
+    cores: Mapping[str, Array],
+    sent: Mapping[str, Array],
+    lengths: Ints,
+    before: Mapping[str, Array],
+) -> Lessons:
+    """What learning takes of samples whose senders sent `sent` (samples, steps, size); without rewards.
+
+    `cores` are those of each population's neurons; `before` what the thresholds had learnt before the first sample.
+    """
+    assert chip.learning is not None, "a chip that does not learn"
+    assert chip.mesh is not None
+    starts = {name: op.start for name, op in network.of_kind(Population).items()}
+    groups = {name: op for name, op in network.of_kind(Synapse).items() if op.plasticity}
+    targets = {name: network.outgoing(name)[0].target for name in groups}
+    homes = {name: home_of(op, chip, cores[targets[name]]) for name, op in groups.items()}
+    total, spent, known = np.zeros(len(EVENTS), np.int64), 0, dict(before)
+    for sample, length in enumerate(lengths.tolist()):
+        found = np.zeros((length + max(starts.values()), cores_of(chip.mesh), len(EVENTS)), np.int64)
+        for name, home in homes.items():
+            source, delay = source_of(network, name)
+            late = starts[targets[name]] - starts.get(source, 0) - delay
+            own = found[starts[targets[name]] :, home.cores]
+            own[:length] += _sample(home, sent[source][sample], late, sent[targets[name]][sample], length)
+            found[starts[targets[name]] :, home.cores] = own
+        for name, a in known.items():
+            known[name], fading = _thresholds(network, name, a, sent[name][sample, :length])
+            last = starts[name] + length - 1
+            found[last, :, TRACE] += np.bincount(cores[name][fading], minlength=found.shape[1])
+        total += found.sum(axis=(0, 1))
+        spent += sum(cycles(step, chip.learning.cycles) for step in found)
+    return Lessons({name: float(count) for name, count in zip(EVENTS, total.tolist(), strict=True)}, float(spent))
+
+
+def _sample(home: Home, x: Array, late: int, s: Array, length: int) -> Ints:
+    """The events of each step of a sample, (steps, cores of the group, EVENTS); weights are not looked at.
+
+    In step t targets learn from what was sent in step t + `late` of the source's own.
+    """
+    still = np.zeros((len(s[0]), home.sources), np.int64)
+    state, events = begun(home.rule, still), []
+    for now in range(length):
+        heard = x[now + late] if 0 <= now + late < length else np.zeros(home.sources)
+        step, at = (heard.astype(np.int64), s[now].astype(np.int64)), Moment(now, 0)
+        moved = traced(home.rule, state, *step)
+        events.append(counted(home, state, moved, *step, at, last=now == length - 1))
+        state = left(home.rule, still, moved, at)
+    return np.stack(events)
+
+
+def _thresholds(network: Network, name: str, a: Array, spikes: Array) -> tuple[Array, Array]:
+    """What a population's thresholds know after a sample, and which of its neurons forget some of it."""
+    op = network[name]
+    assert isinstance(op, Population)
+    assert op.adapt
+    for s in spikes:
+        a = fit(a + op.adapt.jump * s.reshape(op.shape), op.adapt.register)
+    return decayed(a, op.adapt.decay), (a.reshape(-1) != 0) & bool(op.adapt.decay.amount.any())

@@ -12,6 +12,7 @@ from snncc.analysis.proof import Proof, Span, Verdict
 from snncc.arrays import Shape
 from snncc.integers import HardReset, Network, Population, SoftReset, Source, Synapse, source_of
 from snncc.linear import Conv, Dense, Lateral, synapse_count
+from snncc.packing import stored_width
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,9 @@ def _worst(verdicts: list[Verdict]) -> str:
 def _synapse_row(network: Network, name: str, op: Synapse) -> SynapseRow:
     source, delay = source_of(network, name)
     target = network.outgoing(name)[0].target
-    weights = int(op.map.weight.size)
-    bits = width((int(op.map.weight.min(initial=0)), int(op.map.weight.max(initial=0))))
-    return SynapseRow(name, source, target, _form(op), synapse_count(op.map), weights, bits, delay, weights)
+    weights, bits = int(op.map.weight.size), stored_width(op)
+    size = -(-weights * bits // 8) if op.plasticity else weights
+    return SynapseRow(name, source, target, _form(op), synapse_count(op.map), weights, bits, delay, size)
 
 
 def _form(op: Synapse) -> str:

@@ -13,6 +13,7 @@ from snncc.cli.options import (
     DecoderName,
     Dt,
     Json,
+    Learn,
     Limit,
     Model,
     NirStyle,
@@ -46,9 +47,11 @@ def estimate(
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
+    learn: Learn = None,
     json_: Json = False,
 ) -> None:
     """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
+    from snncc import chip as chips
     from snncc import compiler, estimation, files, fit_views, importing
 
     screen = Screen(json_)
@@ -57,23 +60,15 @@ def estimate(
             if files.kind(what) == "folder":
                 only_for_models({"--backend": backend, "--weight-bits": weight_bits, "--decoder": decoder})
                 only_for_models({"--convert": convert, "--target-accuracy": target_accuracy, "--state": state})
-                only_for_models({"--nir-style": nir_style, "--dt": dt})
-                program = compiler.open_program(what)
-                own = steps
+                only_for_models({"--nir-style": nir_style, "--dt": dt, "--learn": learn})
+                program, own = compiler.open_program(what), steps
             else:
                 how = conversion(convert, samples, steps, target_accuracy)
                 model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-                own = None
-                program = compiler.compile(
-                    model,
-                    target,
-                    samples=samples,
-                    weight_bits=weight_bits,
-                    steps=steps if how is None else None,
-                    decoder=decoder_of(decoder),
-                    backend=backend,
-                    stage=shown.stage,
-                )
+                own, taught = None, tuple(pairs(learn, "--learn", "LAYER=RULE"))
+                count = steps if how is None else None
+                choices = compiler.Choices(weight_bits, count, decoder_of(decoder), backend, learn=taught)
+                program = compiler.compiled(model, chips.load(target), choices, samples, shown.stage)
             data = None if samples is None else program.data(samples, steps=own, limit=limit)
             shown.stage("estimate")
             found = estimation.estimate(program, data, shown.count)

@@ -19,6 +19,7 @@ from snncc.exploring.front import Front, front, impossible
 from snncc.exploring.space import Point, dimensions, starts, words_of
 from snncc.exploring.study import BATCH, Found, Study, opened
 from snncc.exploring.workers import pool
+from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.importing import Path_, simulate_float
 from snncc.layers import Input, Layer, Neuron, size
@@ -78,12 +79,14 @@ def explore(
     `trials` points are evaluated, those in the folder among them, on so many `workers` of this machine (as many as it
     has cores if None) or on the cluster of a Dask `scheduler`. The result depends on neither.
 
-    Raises CompileError: `budget`, `bad-data`, `another-study`, `changed-file`, `damaged-study`, `cannot-write`,
-    `missing-package`, `no-scheduler`, `workers-lost`, `no-point`, and what is wrong with the model or the target.
+    Raises CompileError: `budget`, `bad-data`, `cannot-explore`, `another-study`, `changed-file`, `damaged-study`,
+    `cannot-write`, `missing-package`, `no-scheduler`, `workers-lost`, `no-point`, and what is wrong with the model or
+    the target.
     """
     limits = known_limits(search.budget, quantities_of(chips.load(search.target)), search.target)
     task = _task(search, limits)
     model, data = model_of(task), _labelled(search, data_of(task))
+    _taught_before(search, model)
     graph = legalise(model.graph)
     static = data.x.shape[1:] == next(iter(graph.of_kind(Input).values())).shape
     space = dimensions(graph, chips.load(task.target), model.steps or data.steps, static=static)
@@ -111,6 +114,14 @@ def _task(search: Search, limits: tuple[Limit, ...]) -> Task:
     model, data, samples = (named(each) for each in files_)
     base = Choices(backend=search.backend)
     return Task(model, target, data, samples, limits, (), base, search.states, search.nir_style, search.dt)
+
+
+def _taught_before(search: Search, model: Model) -> None:
+    """A search compares programs by their accuracy, as they are compiled."""
+    if model.learn:
+        message = f"learns {', '.join(model.learn)} on the device; how accurate it is, is known only once it has learnt"
+        hint = "see what it takes with `snncc estimate`, and what it learns with `snncc learn`"
+        raise fault("cannot-explore", str(search.model), message, hint)
 
 
 def _labelled(search: Search, data: Data) -> Data:

@@ -140,6 +140,27 @@ def test_an_emulated_chip_learns_the_reference_s_bits(kind: str, tmp_path: Path)
     assert spent.joules.parts["learning.change"] > 0
 
 
+def test_what_learning_takes_is_estimated_and_not_explored(tmp_path: Path) -> None:
+    model = made(tmp_path, "spikedyn")
+    x = (np.random.default_rng(3).random((3, 40, 25)) < 0.3).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.array([0, 1, 1]))
+    data = str(tmp_path / "x.npz")
+    how = "-t", "mesh64", "--samples", data, "--learn", "synapses=diehl-cook"
+    status, said = called("estimate", str(model), *how)
+    assert status == 0, said
+    assert "of that, learning, change" in said
+    assert called("compile", str(model), "-t", "mesh64", "-o", str(tmp_path / "build"))[0] == 0
+    status, said = called("estimate", str(tmp_path / "build"), "--learn", "synapses=diehl-cook")
+    assert status == 2
+    assert "--learn" in said
+    budget = "--budget", "energy<=9uJ", "-d", data, "-o", str(tmp_path / "study")
+    status, said = called("explore", str(model), "-t", "mesh64", *budget)
+    assert status == 2
+    assert "error[cannot-explore]" in said
+    assert "learns synapses on the device; how accurate it is, is known only once it has learnt" in said
+    assert not (tmp_path / "study").exists()
+
+
 def bars(path: Path, samples: int, seed: int, *, labels: bool = True) -> str:
     """Pictures of 5 x 5 with one bright row: the upper or the lowest."""
     y = np.random.default_rng(seed).integers(0, 2, samples)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from snncc.analysis.reports import report
 from snncc.analysis.usage import words_of
 from snncc.backends.base import Footprint, Job, Section
 from snncc.chip import Chip
-from snncc.integers import Synapse
+from snncc.integers import Network, Synapse
 from snncc.mapping import cores_of
 
 
@@ -26,7 +28,16 @@ def footprint(job: Job) -> Footprint:
         for name in job.network.of_kind(Synapse)
     )
     state = report(job.network, job.proof).state_bytes
-    return Footprint((*groups, Section("state", "registers", state, "exact")), {"synapses": there})
+    registers = Section("state", "registers", state, "exact"), *_traces(job.network)
+    return Footprint((*groups, *registers), {"synapses": there})
+
+
+def _traces(network: Network) -> Iterator[Section]:
+    """The traces of targets; those of sources are stored in front of weights."""
+    for name, op in network.of_kind(Synapse).items():
+        bits = sum(each.highest.bit_length() for each in (op.plasticity.post if op.plasticity else ()))
+        if bits:
+            yield Section("state", f"traces of {name}", -(-bits * op.map.out_size // 8), "exact")
 
 
 def _bytes(words: int, chip: Chip) -> int:
