@@ -20,6 +20,8 @@ _INHIBITORY_LEAK = math.exp(-1 / 10)
 _REFRACTORY = 5  # steps
 _INITIAL = 0.3  # weights begin evenly spread from 0 to this, of at most 1
 _MOST = 1 << 26  # synapses of a group
+_DIRECT = 3.0  # thresholds that a spike takes from others; found with benchmarks/learning.py
+_BY_POPULATION = 1.35  # 17.5 mV of the 13 mV from rest to threshold: the `DiehlAndCook2015` of BindsNET 0.3.4
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Shape:
     """How large a network is, how many bits its weights have, and what its random weights begin with.
 
     A neuron's threshold is `threshold` for 784 inputs, and goes with their number; `inhibition` is what a spike takes
-    from the others' membranes, in thresholds. `steps` is for how long a sample is shown.
+    from the others' membranes, in thresholds, None for what is usual. `steps` is for how long a sample is shown.
     """
 
     inputs: int
@@ -36,7 +38,7 @@ class Shape:
     seed: int = 0
     steps: int = 100
     threshold: float = 40.0
-    inhibition: float = 1.0
+    inhibition: float | None = None
 
 
 def make(kind: str, shape: Shape) -> Model:
@@ -84,9 +86,9 @@ def _excitatory(shape: Shape) -> dict[str, Layer]:
     }
 
 
-def _from_others(shape: Shape) -> Affine:
+def _from_others(shape: Shape, usual: float) -> Affine:
     """What each neuron takes from all others."""
-    amount = shape.inhibition * shape.threshold * shape.inputs / 784
+    amount = (usual if shape.inhibition is None else shape.inhibition) * shape.threshold * shape.inputs / 784
     return Affine(-amount * (1 - np.eye(shape.neurons)), (shape.neurons,))
 
 
@@ -96,7 +98,7 @@ _FORWARD = (Edge("input", "synapses"), Edge("synapses", "excitatory"), Edge("exc
 def _direct(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
     """Direct lateral inhibition (SpikeDyn, FSpiNN): a spike inhibits the other excitatory neurons a step later."""
     edges = *_FORWARD, Edge("excitatory", "lateral", 1), Edge("lateral", "excitatory")
-    return {**_excitatory(shape), "lateral": _from_others(shape)}, edges
+    return {**_excitatory(shape), "lateral": _from_others(shape, _DIRECT)}, edges
 
 
 def _by_population(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
@@ -117,7 +119,7 @@ def _by_population(shape: Shape) -> tuple[dict[str, Layer], tuple[Edge, ...]]:
         **_excitatory(shape),
         "onward": Affine(np.eye(shape.neurons), size),
         "inhibitory": inhibitory,
-        "lateral": _from_others(shape),
+        "lateral": _from_others(shape, _BY_POPULATION),
     }
     edges = (
         *_FORWARD,

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from snncc import files
+from snncc import files, jit
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.data import Data, to_integers
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Source, Synapse, learns
-from snncc.plasticity import draws, seen, untaught
+from snncc.plasticity import seen, untaught
 from snncc.program import CompiledModel, Program, no_progress
 from snncc.runner import Trace
 from snncc.semantics import decode
@@ -181,13 +181,34 @@ def encoded(x: Array, first: Ints, course: Course) -> Array:
     A value spikes in a step with its own probability times the rate, by draws that depend on nothing but the seed,
     the sample's number, the step and the channel.
     """
-    index = np.arange(x.shape[1])
     limit = np.rint(x * course.rate * (1 << 24)).astype(np.int64)
     spikes = np.empty((len(x), course.steps, x.shape[1]), np.uint8)
-    for row, number in enumerate(first.tolist()):
-        counts = number * course.steps + np.arange(course.steps)[:, None]
-        spikes[row] = draws(course.seed, counts, _ENCODING, index, 24) < limit[row]
+    _encode(limit, first * course.steps, course.seed, spikes)
     return spikes
+
+
+@jit.inlined
+def _mixed(x: Any) -> Any:
+    """`plasticity.mixed` of one number."""
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
+
+
+@jit.compiled
+def _encode(limit: Any, first: Any, seed: Any, spikes: Any) -> None:
+    """Fills `spikes` (samples, steps, size): 1 where `plasticity.draws`, of 24 bits, is below `limit` (samples, size).
+
+    `first` is the count of each sample's first step.
+    """
+    samples, steps, size = spikes.shape
+    for row in range(samples):
+        for now in range(steps):
+            moment = np.uint32(2 * (first[row] + now) + _ENCODING)
+            key = _mixed(np.uint32(seed) ^ _mixed(moment))
+            for at in range(size):
+                draw = _mixed(np.uint32(np.uint32(at) * np.uint32(0x9E3779B9) + key)) >> np.uint32(8)
+                spikes[row, now, at] = draw < limit[row, at]
 
 
 @dataclass(eq=False)

@@ -98,7 +98,7 @@ def test_any_layer_can_learn_another_rule(tmp_path: Path) -> None:
         (
             ("synapses", "rewards"),
             "error[unknown-rule]: rewards: there is no such rule\n"
-            "  = hint: did you mean reward? known: diehl-cook, fspinn, reward, spikedyn; "
+            "  = hint: did you mean reward? known: diehl-cook, fspinn, pair-stdp, reward, spikedyn; "
             "or give the path of a .toml file",
         ),
     ],
