@@ -38,7 +38,8 @@ from snncc.passes.precision import parsed, stored_width
 from snncc.passes.prune import NEURONS, SYNAPSES, pruned, recorded, shares
 from snncc.passes.quantise import Options, Samples, quantise
 from snncc.passes.retime import retime
-from snncc.passes.shrink import shrunk
+from snncc.passes.savings import Gone, between, populations_gone, total
+from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import LOSS, OPTION, Found
 from snncc.passes.teach import Lessons, lessons, taught, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
@@ -89,9 +90,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    return compiled(
-        _imported(model, states), chip, Choices(*how, *less, tuple(learn), loss, early_exit), samples, stage
-    )
+    choices = Choices(*how, *less, tuple(learn), loss, early_exit)
+    return compiled(_imported(model, states), chip, choices, samples, stage)
 
 
 def compiled(
@@ -103,14 +103,16 @@ def compiled(
     legal, chosen = begun.graph, begun.samples
     less = shares(choices.prune, SYNAPSES), shares(choices.prune_neurons, NEURONS)
     kept: Mapping[str, Kept] | None = None
+    gone = populations_gone("relays, or is read by no output", model.graph, legal)
     if any(each.any for each in less):
         stage("prune")
         less_ = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
+        gone += between("was pruned", legal, less_.graph)
         legal, kept = less_.graph, less_.kept
     options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=begun.decoder, steps=begun.steps)
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
     learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
-    given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found)
+    given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone)
     given = replace(given, lessons=_lessons(given, learn)) if learn else given
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
@@ -133,6 +135,7 @@ class _Legal:
     kept: Mapping[str, Kept] | None = None  # of a pruned one
     found: Found | None = None  # of one that takes fewer steps
     lessons: Lessons | None = None
+    gone: tuple[Gone, ...] = ()
 
     @property
     def fewer(self) -> FewerSteps | None:
@@ -194,7 +197,7 @@ def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgr
     texts = _texts(given.model.graph, given.graph, network)
     base = given.model.name, given.chip, given.options.steps, warnings, texts
     made = EventProgram(*base, network=network, backend=machine, fidelity=(*given.fidelity, *fidelity))
-    return replace(made, fewer=given.fewer)
+    return replace(made, fewer=given.fewer, gone=given.gone)
 
 
 def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
@@ -204,9 +207,9 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
     changed = given.lessons or given.kept is not None or given.fewer
-    network = None if changed else _own(given.model, chip, options)
+    network, gone = (None, ()) if changed else _own(given.model, chip, options)
     if network is None:
-        network = _quantised(given, tuned)
+        network, gone = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
 
     stage("prove")
@@ -232,6 +235,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
         vectors=_vectors(network, chosen),
         fewer=given.fewer,
         early_exit=choices.early_exit,
+        gone=total(given.gone + gone),
     )
 
 
@@ -246,31 +250,32 @@ def _vectors(network: Network, samples: Data | None) -> Ints | None:
     return x[:, : min(_TESTED[1], int(samples.lengths[: len(x)].min()))].reshape(len(x), -1, size(source.shape))
 
 
-def _quantised(given: _Legal, chip: Chip) -> Network:
-    """The network in integers, and plastic where it is to learn."""
+def _quantised(given: _Legal, chip: Chip) -> tuple[Network, tuple[Gone, ...]]:
+    """The network in integers, and plastic where it is to learn; and what went by the way."""
     samples = given.samples and Samples(given.samples.x, given.samples.lengths)
     if given.lessons is None:
         network = quantise(given.graph, chip, given.options, samples)
-        return shrunk(network if given.kept is None else recorded(network, given.kept))
+        return shrunk_by(network if given.kept is None else recorded(network, given.kept))
     options = replace(given.options, learnt=given.lessons.widths)
     network = quantise(widened(given.graph, given.lessons), chip, options, samples)
     network = taught(network, given.lessons, chip, given.choices.seed)
-    return network if given.kept is None else recorded(network, given.kept)
+    return (network if given.kept is None else recorded(network, given.kept)), ()
 
 
-def _own(model: Model, chip: Chip, options: Options) -> Network | None:
+def _own(model: Model, chip: Chip, options: Options) -> tuple[Network | None, tuple[Gone, ...]]:
     """The model's own integer network, where it has one, the chip its arithmetic, and no fewer bits are asked for."""
     if model.network is None or options.own_bits or stored_width(options.weight_bits) < chip.weight.bits:
-        return None
-    network = express(retime(shrunk(model.network), chip), chip)
+        return None, ()
+    network, gone = shrunk_by(model.network)
+    network = express(retime(network, chip), chip)
     if errors(contracts.quantised(network, chip, prove(network, options.steps))):
-        return None
+        return None, ()
     decoder = options.decoder
     ops = {
         name: replace(op, decoder=decoder) if decoder and isinstance(op, IntOutput) else op
         for name, op in network.ops.items()
     }
-    return Graph(ops, network.edges)
+    return Graph(ops, network.edges), gone
 
 
 def _margins(network: Network, samples: Data) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What a person and a machine see of what fits: what a program takes of its target, as views. Prints nothing."""
+"""What a person and a machine see of what fits: what a program takes of its target, what it loses. Prints nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from rich.text import Text
 from snncc.diagnostics import printable
 from snncc.exploring.budget import MORE
 from snncc.exploring.budget import shown as quantity
-from snncc.views import View, add_row, memory, new_table
+from snncc.views import View, add_row, left, memory, new_table
 
 if TYPE_CHECKING:
     from snncc.estimation import Estimation
+    from snncc.explanation import Explanation
     from snncc.exploring.search import Searched
     from snncc.exploring.study import Found
     from snncc.program import CompiledModel
@@ -84,3 +85,16 @@ _STAGES = {
     "estimated": "given up by the analytical models",
     "refused": "refused by the compiler",
 }
+
+
+def explained(found: Explanation) -> View:
+    """Where accuracy went, stage by stage and population by population."""
+    stages = new_table("with one population after the other as compiled", "", "#accuracy", "#classes changed")
+    for row in found.stages:
+        add_row(stages, row.stage, *left(row))
+    columns = "#trained", "#compiled", "#error of\na rate", "#differing\nspikes", "#classes changed\nby it alone"
+    table = new_table("spikes a neuron and step", "population", *columns)
+    for row in found.populations:
+        rates = f"{row.trained:.4f}", f"{row.compiled:.4f}", f"{row.error:.4f}"
+        add_row(table, row.name, *rates, f"{row.differing:.2%}", "" if row.alone is None else f"{row.alone:.2%}")
+    return View(dataclasses.asdict(found), [stages, "", table])

@@ -262,12 +262,8 @@ def largest_sum(linear: LinearMap) -> float:
 def synapse_count(linear: LinearMap) -> int:
     """How many synapses there are, a shared weight counted once per use; zero weights count in Dense and Conv."""
     if isinstance(linear, Conv):
-        _, height, width = linear.in_shape
-        top, left, _, _ = linear.padding
-        _, out_height, out_width = linear.out_shape
-        rows = _uses(height, out_height, linear.weight.shape[2], linear.stride[0], linear.dilation[0], top)
-        columns = _uses(width, out_width, linear.weight.shape[3], linear.stride[1], linear.dilation[1], left)
-        return linear.weight.shape[0] * linear.weight.shape[1] * rows * columns
+        rows, columns = _conv_uses(linear)
+        return linear.weight.shape[0] * linear.weight.shape[1] * int(rows.sum()) * int(columns.sum())
     return linear.size * (linear.size - 1) if isinstance(linear, Lateral) else int(linear.weight.size)
 
 
@@ -277,10 +273,27 @@ def nonzero_count(linear: LinearMap) -> int:
     return int(np.count_nonzero(linear.weight)) if listed else synapse_count(linear)
 
 
-def _uses(size: int, out: int, taps: int, stride: int, gap: int, before: int) -> int:
-    """How often the taps of all outputs along one axis read a value, not padding."""
+def effective_count(linear: LinearMap) -> int:
+    """As `synapse_count`, without those whose weight is 0, in whatever form."""
+    if not isinstance(linear, Conv):
+        return synapse_count(linear) if isinstance(linear, Lateral) else int(np.count_nonzero(linear.weight))
+    rows, columns = _conv_uses(linear)
+    return int((np.count_nonzero(linear.weight, axis=(0, 1)) * np.outer(rows, columns)).sum())
+
+
+def _conv_uses(conv: Conv) -> tuple[Array, Array]:
+    """How often each tap along each axis reads a value, not padding."""
+    _, height, width = conv.in_shape
+    top, left, _, _ = conv.padding
+    _, out_height, out_width = conv.out_shape
+    rows = _uses(height, out_height, conv.weight.shape[2], conv.stride[0], conv.dilation[0], top)
+    return rows, _uses(width, out_width, conv.weight.shape[3], conv.stride[1], conv.dilation[1], left)
+
+
+def _uses(size: int, out: int, taps: int, stride: int, gap: int, before: int) -> Array:
+    """How often each tap of all outputs along one axis reads a value, not padding."""
     read = np.arange(out)[:, None] * stride + np.arange(taps) * gap - before
-    return int(np.count_nonzero((read >= 0) & (read < size)))
+    return np.count_nonzero((read >= 0) & (read < size), axis=0)
 
 
 def malformed(linear: LinearMap) -> str | None:

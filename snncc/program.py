@@ -28,6 +28,7 @@ from snncc.integers import Learnt, Network, Output, Population, Source, own_numb
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.pace import FewerSteps
+from snncc.passes.savings import Gone
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -46,7 +47,8 @@ class CompiledModel(ABC):
 
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
     text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read. `fewer` is
-    set where it takes fewer steps than the model: samples with steps of their own are then read at its pace.
+    set where it takes fewer steps than the model: samples with steps of their own are then read at its pace. `gone` is
+    what compiling has taken out, if it was just compiled.
     """
 
     title: str
@@ -56,6 +58,7 @@ class CompiledModel(ABC):
     stages: Mapping[str, str] = field(default_factory=dict[str, str])
     folder: Path | None = None
     fewer: FewerSteps | None = None
+    gone: tuple[Gone, ...] = ()
 
     @property
     @abstractmethod

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from snncc.backends.base import Footprint
     from snncc.chip import Chip
     from snncc.event_program import EventProgram
-    from snncc.explanation import Explanation
     from snncc.frontends import Finding
     from snncc.mapping import Mapping as Placed
     from snncc.program import Program
@@ -155,11 +154,17 @@ def compiled(program: Program | EventProgram, folder: Path | None) -> View:
         **dataclasses.asdict(result),
     }
     tables = [_populations(result), "", _synapses(result), "", Text(f"{size}; {steps}")]
-    left, cores, memory = _fidelity(program), _cores(program), _memory(program)
-    return View(
-        {**plain, **left.plain, **cores.plain, **memory.plain},
-        [*tables, *cores.shown, *memory.shown, *left.shown, *_shown(program.warnings)],
-    )
+    for each in (_gone(program), _cores(program), _memory(program), _fidelity(program)):
+        plain, tables = {**plain, **each.plain}, [*tables, *each.shown]
+    return View(plain, [*tables, *_shown(program.warnings)])
+
+
+def _gone(program: Program | EventProgram) -> View:
+    """What was taken out of the model, and why."""
+    table = new_table("left out", "what", "#neurons", "#synapses")
+    for row in program.gone:
+        add_row(table, row.why, f"{row.neurons:,}", f"{row.synapses:,}")
+    return View({"gone": [dataclasses.asdict(row) for row in program.gone]}, ["", table] if program.gone else [])
 
 
 def _cores(program: Program | EventProgram) -> View:
@@ -243,24 +248,11 @@ def _fidelity(program: Program | EventProgram) -> View:
         return View({}, [])
     table = new_table("on the samples, after each stage", "stage", "#accuracy", "#classes changed")
     for row in rows:
-        add_row(table, row.stage, *_left(row))
+        add_row(table, row.stage, *left(row))
     return View({"fidelity": [dataclasses.asdict(row) for row in rows]}, ["", table])
 
 
-def explained(found: Explanation) -> View:
-    """Where accuracy went, stage by stage and population by population."""
-    stages = new_table("with one population after the other as compiled", "", "#accuracy", "#classes changed")
-    for row in found.stages:
-        add_row(stages, row.stage, *_left(row))
-    columns = "#trained", "#compiled", "#error of\na rate", "#differing\nspikes", "#classes changed\nby it alone"
-    table = new_table("spikes a neuron and step", "population", *columns)
-    for row in found.populations:
-        rates = f"{row.trained:.4f}", f"{row.compiled:.4f}", f"{row.error:.4f}"
-        add_row(table, row.name, *rates, f"{row.differing:.2%}", "" if row.alone is None else f"{row.alone:.2%}")
-    return View(dataclasses.asdict(found), [stages, "", table])
-
-
-def _left(row: Fidelity) -> tuple[str, str]:
+def left(row: Fidelity) -> tuple[str, str]:
     return "" if row.accuracy is None else f"{row.accuracy:.2%}", f"{row.changed:.2%}"
 
 

@@ -136,7 +136,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Say where accuracy went: after each population that is compiled, and how far its spikes are off."""
-    from snncc import explanation, views
+    from snncc import explanation, fit_views
     from snncc.compiler import open_program
     from snncc.importing import import_model, model_data
 
@@ -150,7 +150,7 @@ def explain(
             found = explanation.explain(program, imported, samples, whole=whole, progress=shown.count)
     except CompileError as error:
         screen.fail(error, 2)
-    screen.show(views.explained(found))
+    screen.show(fit_views.explained(found))
 
 
 def deploy(

@@ -17,6 +17,7 @@ from snncc.graph import Graph
 from snncc.integers import Kept, Network, Output, Population, Synapse, synapses_of
 from snncc.linear import Conv, Dense, Lateral, LinearMap, Sparse, from_triples, to_sparse, with_weight
 from snncc.packing import width_of
+from snncc.passes.savings import Gone, between, total
 from snncc.passes.slices import Unit, keeping, outputs_read, units_of, without
 
 
@@ -26,10 +27,18 @@ def shrunk(network: Network) -> Network:
     Populations that an output reads stay whole, so that values keep their places; `Population.kept` says of the others
     where their neurons went.
     """
+    return shrunk_by(network)[0]
+
+
+def shrunk_by(network: Network) -> tuple[Network, tuple[Gone, ...]]:
+    """As `shrunk`, with how much went because it never fires, and because it does what another neuron does."""
+    gone: tuple[Gone, ...] = ()
     while True:
-        fewer = _without_duplicates(_without_silent(network))
+        firing = _without_silent(network)
+        fewer = _without_duplicates(firing)
         if fewer is network:
-            return network
+            return network, total(gone)
+        gone += between("never fires", network, firing) + between("does what another does", firing, fewer)
         network = fewer
 
 
