@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from snncc.cli.options import (
+    Backend,
     Bits,
     Convert,
     DecoderName,
@@ -28,7 +29,7 @@ from snncc.cli.options import (
     pairs,
 )
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError, printable
+from snncc.diagnostics import CompileError
 
 
 def estimate(
@@ -36,7 +37,7 @@ def estimate(
         Path, typer.Argument(help="A trained network, or a compiled folder.", metavar="MODEL|DIR", show_default=False)
     ],
     target: Target = "host",
-    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    backend: Backend = None,
     samples: Samples = None,
     limit: Limit = None,
     weight_bits: Bits = None,
@@ -55,25 +56,22 @@ def estimate(
     from snncc import compiler, estimation, files, fit_views, importing
 
     screen = Screen(json_)
-    try:
-        with screen.progress("estimate") as shown:
-            if files.kind(what) == "folder":
-                only_for_models({"--backend": backend, "--weight-bits": weight_bits, "--decoder": decoder})
-                only_for_models({"--convert": convert, "--target-accuracy": target_accuracy, "--state": state})
-                only_for_models({"--nir-style": nir_style, "--dt": dt, "--learn": learn})
-                program, own = compiler.open_program(what), steps
-            else:
-                how = conversion(convert, samples, steps, target_accuracy)
-                model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-                own, taught = None, tuple(pairs(learn, "--learn", "LAYER=RULE"))
-                count = steps if how is None else None
-                choices = compiler.Choices(weight_bits, count, decoder_of(decoder), backend, learn=taught)
-                program = compiler.compiled(model, chips.load(target), choices, samples, shown.stage)
-            data = None if samples is None else program.data(samples, steps=own, limit=limit)
-            shown.stage("estimate")
-            found = estimation.estimate(program, data, shown.count)
-    except CompileError as error:
-        screen.fail(error, 2)
+    with screen.doing("estimate") as shown:
+        if files.kind(what) == "folder":
+            only_for_models({"--backend": backend, "--weight-bits": weight_bits, "--decoder": decoder})
+            only_for_models({"--convert": convert, "--target-accuracy": target_accuracy, "--state": state})
+            only_for_models({"--nir-style": nir_style, "--dt": dt, "--learn": learn})
+            program, own = compiler.open_program(what), steps
+        else:
+            how = conversion(convert, samples, steps, target_accuracy)
+            model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+            own, taught = None, tuple(pairs(learn, "--learn", "LAYER=RULE"))
+            count = steps if how is None else None
+            choices = compiler.Choices(weight_bits, count, decoder_of(decoder), backend, learn=taught)
+            program = compiler.compiled(model, chips.load(target), choices, samples, shown.stage)
+        data = None if samples is None else program.data(samples, steps=own, limit=limit)
+        shown.stage("estimate")
+        found = estimation.estimate(program, data, shown.count)
     screen.show(fit_views.estimated(program, found))
 
 
@@ -86,7 +84,7 @@ def explore(
         typer.Option("--output", "-o", help="The folder of the study; one that is there goes on.", metavar="STUDY"),
     ],
     target: Target = "host",
-    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    backend: Backend = None,
     samples: Samples = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="How many points to evaluate.")] = 64,
     workers: Annotated[
@@ -108,18 +106,15 @@ def explore(
     from snncc.pages import front
 
     screen = Screen(json_)
-    try:
-        with screen.progress("explore") as shown:
-            what = searching.Search(
-                *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed)
-            )
-            found = searching.explore(
-                what, output, trials=trials, workers=workers, scheduler=scheduler, progress=shown.points
-            )
-            files.replace_file(output / PAGE, front.page(found))
-    except CompileError as error:
-        screen.fail(error, 2)
+    with screen.doing("explore") as shown:
+        what = searching.Search(
+            *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed)
+        )
+        found = searching.explore(
+            what, output, trials=trials, workers=workers, scheduler=scheduler, progress=shown.points
+        )
+        files.replace_file(output / PAGE, front.page(found))
     if found.faults:
         screen.fail(CompileError(found.faults), 1, fit_views.searched(found))
     screen.show(fit_views.searched(found))
-    screen.say(f"wrote {printable(str(output / PAGE))}")
+    screen.wrote(output / PAGE)

@@ -9,7 +9,6 @@ import typer
 
 from snncc.cli.options import Json
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError, printable
 
 
 def new(
@@ -27,12 +26,10 @@ def new(
     from snncc.frontends.onnx.dialect.write import onnx_bytes
 
     screen = Screen(json_)
-    try:
+    with screen.doing("new"):
         model = classics.make(kind, classics.Shape(inputs, neurons, bits, seed, steps))
         files.replace_file(output, onnx_bytes(model))
-    except CompileError as error:
-        screen.fail(error, 2)
-    screen.say("wrote {0}; next: snncc compile {0} -o DIR".format(printable(str(output))))
+    screen.wrote(output, "snncc compile {} -o DIR")
 
 
 def learn(
@@ -61,19 +58,16 @@ def learn(
     from snncc.program import Program
 
     screen = Screen(json_)
-    try:
-        with screen.progress("learn") as shown:
-            program = open_program(folder)
-            length = steps or program.steps or training.Course.steps
-            train, tested = (
-                program.data(path, steps=None if program.steps and steps is None else steps, limit=limit)
-                for path in (input_, test)
-            )
-            course = training.Course(length, rate, dynamic, every, named, batch, seed)
-            at = training.learn(program, train, tested, course, output, shown.count)
-            assert isinstance(program, Program)
-            files.replace_file(output / "report.html", page(program, at))
-    except CompileError as error:
-        screen.fail(error, 2)
+    with screen.doing("learn") as shown:
+        program = open_program(folder)
+        length = steps or program.steps or training.Course.steps
+        train, tested = (
+            program.data(path, steps=None if program.steps and steps is None else steps, limit=limit)
+            for path in (input_, test)
+        )
+        course = training.Course(length, rate, dynamic, every, named, batch, seed)
+        at = training.learn(program, train, tested, course, output, shown.count)
+        assert isinstance(program, Program)
+        files.replace_file(output / "report.html", page(program, at))
     screen.show(learning_views.learnt(at))
-    screen.say(f"wrote {printable(str(output / 'report.html'))}")
+    screen.wrote(output / "report.html")

@@ -13,6 +13,7 @@ from snncc.cli.options import (
     LOSS,
     AllowHardReset,
     Arduino,
+    Backend,
     Bits,
     Convert,
     DecoderName,
@@ -91,7 +92,7 @@ def compile(  # noqa: A001  the word of the field
     model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
     target: Target = "host",
-    backend: Annotated[str | None, typer.Option(help="Another backend than the target's own.")] = None,
+    backend: Backend = None,
     samples: Samples = None,
     weight_bits: Bits = None,
     weight_bytes: WeightBytes = None,
@@ -120,21 +121,18 @@ def compile(  # noqa: A001  the word of the field
     from snncc import allocation, artefact, compiler, importing, views
 
     screen = Screen(json_)
-    try:
+    with screen.doing("compile") as shown:
         artefact.place_for(output)
-        with screen.progress("compile") as shown:
-            how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
-            own, chip, less = steps if how is None else None, _chip(target), (prune, prune_neurons)
-            rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
-            choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), loss, early_exit)
-            imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-            if weight_bytes is not None:
-                given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)
-                choices = replace(choices, weight_bits=allocation.weight_bits(*given, shown.stage))
-            program = compiler.compiled(imported, chip, choices, samples, shown.stage)
-            _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
-    except CompileError as error:
-        screen.fail(error, 2)
+        how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
+        own, chip, less = steps if how is None else None, _chip(target), (prune, prune_neurons)
+        rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
+        choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), loss, early_exit)
+        imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+        if weight_bytes is not None:
+            given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)
+            choices = replace(choices, weight_bits=allocation.weight_bits(*given, shown.stage))
+        program = compiler.compiled(imported, chip, choices, samples, shown.stage)
+        _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
     chosen = weight_bytes and f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}"
     _wrote(screen, views.compiled(program, output), output, chosen)
 
@@ -165,16 +163,13 @@ def convert(
     from snncc import importing, views
 
     screen = Screen(json_)
-    try:
+    with screen.doing("convert"):
         if rate is None and (samples or steps):
             raise typer.BadParameter("needs --convert rate", param_hint="--samples" if samples else "--steps")
         how = conversion(rate, samples, steps, target_accuracy)
-        with screen.progress("convert"):
-            warnings = importing.convert(model, output, states=pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-    except CompileError as error:
-        screen.fail(error, 2)
+        warnings = importing.convert(model, output, states=pairs(state), conversion=how, nir_style=nir_style, dt=dt)
     screen.show(views.diagnostics(warnings))
-    screen.say(f"wrote {printable(str(output))}")
+    screen.wrote(output)
 
 
 def targets(json_: Json = False) -> None:
@@ -186,7 +181,7 @@ def targets(json_: Json = False) -> None:
 
 def _wrote(screen: Screen, view: View, output: Path, chosen: str | None) -> None:
     screen.show(view)
-    screen.say("wrote {0}; next: snncc simulate {0} --input DATA.npz".format(printable(str(output))))
+    screen.wrote(output, "snncc simulate {} --input DATA.npz")
     if chosen:
         screen.say(chosen)
 

@@ -18,6 +18,7 @@ Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir o
 Target = Annotated[
     str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
 ]
+Backend = Annotated[str | None, typer.Option(help="Another backend than the target's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Folder = Annotated[Path, typer.Argument(help="A folder that `snncc compile` wrote.", show_default=False)]
 DataFile = Annotated[
@@ -110,6 +111,7 @@ AllowHardReset = Annotated[
 Partition = Annotated[
     str, typer.Option(metavar="auto|sequential", help="How to cut a network into the cores of a chip that has many.")
 ]
+Record = Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")]
 RecordAll = Annotated[bool, typer.Option("--record-all", help="Save every population's spikes and membranes as well.")]
 Arduino = Annotated[bool, typer.Option("--arduino", help="Lay the folder out as a library for the Arduino IDE.")]
 Explained = Annotated[

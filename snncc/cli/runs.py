@@ -21,6 +21,7 @@ from snncc.cli.options import (
     Limit,
     NirStyle,
     Profile,
+    Record,
     RecordAll,
     Samples,
     States,
@@ -34,7 +35,6 @@ from snncc.cli.options import (
     pairs,
 )
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError
 
 if TYPE_CHECKING:
     from snncc.analysis.metrics import Run
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def simulate(
     what: Annotated[Path, typer.Argument(help="A compiled folder; or a model, run in floats.", metavar="DIR|MODEL")],
     input_: DataFile,
-    record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
+    record: Record = None,
     record_all: RecordAll = False,
     report: Annotated[Path | None, typer.Option(help="Write a page on the run to this .html file.")] = None,
     model: Explained = None,
@@ -73,26 +73,23 @@ def simulate(
     from snncc.importing import import_model, model_data, simulate_float
 
     screen = Screen(json_)
-    try:
+    with screen.doing("simulate") as shown:
         _places_for(record, report, trace, record_all, model)
-        with screen.progress("simulate") as shown:
-            if files.kind(what) == "folder":
-                only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
-                only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
-                program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
-                data = program.data(input_, steps=steps, limit=limit)
-                run = program.simulate(data, record=record_all, progress=shown.count)
-                run = replace(run, profile=program.profile(data)) if profile else run
-                _pages(program, data, run, report, trace, shown.stage, (model, input_, steps, limit))
-            else:
-                only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
-                how = conversion(convert, samples, steps, target_accuracy)
-                net = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-                data = model_data(net, input_, steps=None if how else steps, limit=limit)
-                run = simulate_float(net, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
-            _save_record(record, run, shown.stage)
-    except CompileError as error:
-        screen.fail(error, 2)
+        if files.kind(what) == "folder":
+            only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
+            only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
+            program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
+            data = program.data(input_, steps=steps, limit=limit)
+            run = program.simulate(data, record=record_all, progress=shown.count)
+            run = replace(run, profile=program.profile(data)) if profile else run
+            _pages(program, data, run, report, trace, shown.stage, (model, input_, steps, limit))
+        else:
+            only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
+            how = conversion(convert, samples, steps, target_accuracy)
+            net = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
+            data = model_data(net, input_, steps=None if how else steps, limit=limit)
+            run = simulate_float(net, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
+        _save_record(record, run, shown.stage)
     screen.show(views.simulated(what, run))
 
 
@@ -111,13 +108,10 @@ def verify(
     from snncc.deploy import prepared
 
     screen = Screen(json_)
-    try:
-        with screen.progress("verify") as shown:
-            program = prepared(open_program(folder), Setting(lava_python, notice=shown.stage))
-            data = program.data(input_, steps=steps, limit=limit)
-            verdict = program.verify(data, progress=shown.count)
-    except CompileError as error:
-        screen.fail(error, 2)
+    with screen.doing("verify") as shown:
+        program = prepared(open_program(folder), Setting(lava_python, notice=shown.stage))
+        data = program.data(input_, steps=steps, limit=limit)
+        verdict = program.verify(data, progress=shown.count)
     screen.show(views.verified(verdict))
     raise typer.Exit(0 if verdict.equal else 1)
 
@@ -141,22 +135,19 @@ def explain(
     from snncc.importing import import_model, model_data
 
     screen = Screen(json_)
-    try:
-        with screen.progress("explain") as shown:
-            program = open_program(folder)
-            samples = program.data(data, steps=steps, limit=limit)
-            imported = import_model(model, pairs(state), nir_style=nir_style, dt=dt)
-            whole = model_data(imported, data, steps=steps, limit=limit)
-            found = explanation.explain(program, imported, samples, whole=whole, progress=shown.count)
-    except CompileError as error:
-        screen.fail(error, 2)
+    with screen.doing("explain") as shown:
+        program = open_program(folder)
+        samples = program.data(data, steps=steps, limit=limit)
+        imported = import_model(model, pairs(state), nir_style=nir_style, dt=dt)
+        whole = model_data(imported, data, steps=steps, limit=limit)
+        found = explanation.explain(program, imported, samples, whole=whole, progress=shown.count)
     screen.show(fit_views.explained(found))
 
 
 def deploy(
     folder: Folder,
     input_: DataFile,
-    record: Annotated[Path | None, typer.Option(help="Save the outputs of every step to this .npz file.")] = None,
+    record: Record = None,
     limit: Limit = None,
     steps: Steps = None,
     lava_python: LavaPython = None,
@@ -170,15 +161,12 @@ def deploy(
 
     screen = Screen(json_)
     machines: list[str] = []
-    try:
+    with screen.doing("deploy") as shown:
         if record is not None:
             files.place_for_file(record)
-        with screen.progress("deploy") as shown:
-            program = prepared(open_program(folder), Setting(lava_python, True, shown.stage, machines.append))
-            run = program.simulate(program.data(input_, steps=steps, limit=limit), progress=shown.count)
-            _save_record(record, run, shown.stage)
-    except CompileError as error:
-        screen.fail(error, 2)
+        program = prepared(open_program(folder), Setting(lava_python, True, shown.stage, machines.append))
+        run = program.simulate(program.data(input_, steps=steps, limit=limit), progress=shown.count)
+        _save_record(record, run, shown.stage)
     screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from threading import Lock, Timer
 from typing import Any, NoReturn
 
@@ -25,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from snncc.diagnostics import CompileError
+from snncc.diagnostics import CompileError, printable
 
 _WIDE = 400  # columns of a table that no person reads on a terminal: it is not folded
 _PATIENCE = 1.0  # seconds after which whatever is going on shows a progress bar
@@ -69,6 +70,20 @@ class Screen:
             for each in found.shown:
                 _print_wrapped(console, each)
         raise typer.Exit(status) from error
+
+    def wrote(self, path: Path, then: str = "") -> None:
+        """Say which file or folder was written, and which command comes next: {} in it is the path."""
+        name = printable(str(path))
+        self.say(f"wrote {name}; next: {then.format(name)}" if then else f"wrote {name}")
+
+    @contextmanager
+    def doing(self, name: str) -> Generator[Shown]:
+        """Show what is going on; what is wrong ends the command with exit status 2."""
+        try:
+            with self.progress(name) as shown:
+                yield shown
+        except CompileError as error:
+            self.fail(error, 2)
 
     @contextmanager
     def progress(self, name: str) -> Generator[Shown]:
