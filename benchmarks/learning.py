@@ -1,0 +1,244 @@
+"""Measures learning without labels: accuracy, classes one after another, operations, and speed beside BindsNET.
+
+    python benchmarks/learning.py static ../shared/data/mnist
+    python benchmarks/learning.py static FOLDER                      with train-*.gz and t10k-*.gz of Fashion-MNIST
+    python benchmarks/learning.py dynamic ../shared/data/mnist      the two rules, at 8 and at 4 bits
+    python benchmarks/learning.py mechanisms ../shared/data/mnist   from the baseline to SpikeDyn, one change a row
+    python benchmarks/learning.py emulated ../shared/data/mnist     instructions on a Cortex-M4, in QEMU
+    python benchmarks/learning.py speed ../shared/data/mnist --bindsnet PYTHON
+
+Each prints one line of JSON a row. The ten thousand test images of MNIST are shuffled by the seed; training samples are
+taken from their beginning, test samples from their end. Programs run as C on this computer. `speed` runs both in turn,
+and divides samples by CPU seconds, those of child processes included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import resource
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from snncc import classics, compiler, rules
+from snncc.arrays import Array
+from snncc.backends.base import Batch
+from snncc.data import Data
+from snncc.plasticity import untaught
+from snncc.program import Program
+from snncc.training import Course, Progress, encoded, learn
+from snncc.workload import Work
+
+STEPS = 100
+BINDSNET = Path(__file__).with_name("learning_bindsnet.py")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What learns: a kind of network, its rule's text, and the strength of its inhibition if it is not the usual."""
+
+    label: str
+    kind: str
+    rule: str
+    inhibition: float | None = None
+
+
+def text_of(name: str, *changes: tuple[str, str]) -> str:
+    """A shipped rule with parts of its text replaced."""
+    text = rules.text_of(name)
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+BASELINE = Row("Diehl and Cook", "diehl-cook", text_of("diehl-cook"))
+PAIRS = Row("Diehl and Cook, pair STDP at every spike", "diehl-cook", text_of("pair-stdp"))
+SPIKEDYN = Row("SpikeDyn's arrangement", "spikedyn", text_of("spikedyn"))
+PLAIN_RATE = (("up = 0.03", "up = 0.05"), (', "ceil(most posts / 8)"', ""))
+FORGET = ("decay = 0.00005", "decay = 0.002")
+FADE = ("[threshold]", '[term.fade]\non = "period"\ndown = 0.0005\nfactors = ["w"]\n\n[threshold]')
+DEPRESS = (
+    "[threshold]",
+    '[trace.y]\nof = "post"\nkind = "latest"\ntime_constant = 20.0\n\n'
+    '[trace.pres]\nof = "pre"\nkind = "count"\n\n'
+    '[term.depression]\non = "period"\ndown = 0.002\nfactors = ["y", "1 - fired", "most posts"]\nper = "most pres"\n\n'
+    "[threshold]",
+)
+MECHANISMS = (
+    BASELINE,
+    replace(BASELINE, label="direct lateral inhibition, as strong", kind="spikedyn", inhibition=1.35),
+    replace(BASELINE, label="and of 3 thresholds", kind="spikedyn", inhibition=3.0),
+    Row("and an update every 10 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE)),
+    replace(SPIKEDYN, label="and rates that follow the activity: as shipped"),
+    Row("as shipped, thresholds lose 0.2 % a sample", "spikedyn", text_of("spikedyn", FORGET)),
+    Row("as shipped, all weights decay every 10 steps", "spikedyn", text_of("spikedyn", FADE)),
+    Row("as shipped, depression of silent targets", "spikedyn", text_of("spikedyn", DEPRESS)),
+    replace(BASELINE, label="baseline with inhibition of 3 thresholds", inhibition=3.0),
+    PAIRS,
+)
+
+
+def images(folder: Path, part: str) -> tuple[Array, Array]:
+    """Pictures (samples, 784) and labels of the files as Yann LeCun has them."""
+    x, y = (
+        gzip.decompress((folder / f"{part}-{kind}-ubyte.gz").read_bytes()) for kind in ("images-idx3", "labels-idx1")
+    )
+    return np.frombuffer(x, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(y, np.uint8, offset=8).astype(np.int64)
+
+
+def split(folder: Path, train: int, test: int, seed: int) -> tuple[Data, Data]:
+    """Of one file's samples both parts, or of two files each its own."""
+    x, y = images(folder, "t10k")
+    order = np.random.default_rng(seed).permutation(len(x))
+    tested = _data(x, y, order[len(x) - test :])
+    if not (folder / "train-images-idx3-ubyte.gz").exists():
+        assert train + test <= len(x)
+        return _data(x, y, order[:train]), tested
+    x, y = images(folder, "train")
+    return _data(x, y, np.random.default_rng(seed).permutation(len(x))[:train]), tested
+
+
+def _data(x: Array, y: Array, rows: Array) -> Data:
+    return Data(x[rows], np.full(len(rows), STEPS), y[rows])
+
+
+def program_of(row: Row, neurons: int, bits: int, seed: int, target: str = "host") -> Program:
+    shape = classics.Shape(784, neurons, bits, seed, STEPS, inhibition=row.inhibition)
+    text = re.sub(r"(?m)^bits = 8$", f"bits = {bits}", row.rule, count=1)
+    made = compiler.compile(replace(classics.make(row.kind, shape), learn={"synapses": text}), target)
+    assert isinstance(made, Program)
+    return made
+
+
+def learnt(row: Row, bits: int, given: argparse.Namespace, dynamic: bool) -> Progress:
+    train, test = split(given.folder, given.train, given.test, given.seed)
+    course = Course(STEPS, dynamic=dynamic, seed=given.seed)
+    with TemporaryDirectory() as scratch:
+        return learn(program_of(row, given.neurons, bits, given.seed), train, test, course, Path(scratch))
+
+
+def static(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for row in (SPIKEDYN, BASELINE):
+        for bits in (8, 4):
+            at = learnt(row, bits, given, dynamic=False)
+            yield {"network": row.label, "bits": bits, "accuracy": at.exams[-1].overall, **operations(at)}
+
+
+def dynamic(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for row in (SPIKEDYN, BASELINE):
+        for bits in (8, 4):
+            yield {"network": row.label, "bits": bits, **one_after_another(learnt(row, bits, given, dynamic=True))}
+
+
+def mechanisms(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    for number in given.rows or range(len(MECHANISMS)):
+        row = MECHANISMS[number]
+        yield {"network": row.label, "bits": 8, **one_after_another(learnt(row, 8, given, dynamic=True))}
+
+
+def one_after_another(at: Progress) -> dict[str, Any]:
+    """Accuracy of the newest class and of all earlier ones, means over the tests after each class, and in the end."""
+    newest = [exam.accuracy[exam.newest] for exam in at.exams if exam.newest is not None]
+    earlier = [exam.earlier for exam in at.exams[1:] if exam.earlier is not None]
+    found = {"newest": float(np.mean(newest)), "earlier": float(np.mean(earlier)), "all": at.exams[-1].overall}
+    return {**found, "newest of each": newest, "earlier of each": earlier, **operations(at)}
+
+
+def operations(at: Progress) -> dict[str, Any]:
+    """Per sample, by kind."""
+    return {"learning": per_sample(at.learning), "testing": per_sample(at.testing)}
+
+
+def per_sample(work: Work) -> dict[str, float]:
+    kinds = {key: value / work.samples for key, value in asdict(work).items() if key != "samples"}
+    return {**kinds, "total": work.total / work.samples}
+
+
+def emulated(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Instructions of a sample on a Cortex-M4, to learn it and to answer, after the host has learnt `train` samples."""
+    for row in (SPIKEDYN, BASELINE, PAIRS):
+        known = learnt(row, 4, given, dynamic=False).learnt
+        program = program_of(row, given.neurons, 4, given.seed, "cortex-m4")
+        _, test = split(given.folder, given.train, given.test, given.seed)
+        x = encoded(test.x[: given.emulated] / 255.0, np.arange(given.emulated), Course(STEPS))
+        counts: dict[str, float] = {}
+        with program.placed() as artefact:
+            for name, frozen in (("learning", False), ("answering", True)):
+                batch = Batch(x, np.full(len(x), STEPS), known, frozen=frozen)
+                result = program.backend.run(artefact, program.network, program.chip, batch, False)
+                counts[name] = result.figures["counted"] / len(x)
+        yield {"network": row.label, "neurons": given.neurons, **counts}
+
+
+def speed(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Samples learnt in a CPU second: by these programs and by BindsNET, in turns."""
+    programs = {row.label: program_of(row, given.neurons, 8, given.seed) for row in (SPIKEDYN, BASELINE, PAIRS)}
+    train, _ = split(given.folder, given.train, given.test, given.seed)
+    spent: dict[str, float] = dict.fromkeys([*programs, "BindsNET"], 0.0)
+    counts = dict.fromkeys(spent, 0)
+    for turn in range(given.turns):
+        for label, program in programs.items():
+            seconds, samples = own_turn(program, train, 500, turn)
+            spent[label], counts[label] = spent[label] + seconds, counts[label] + samples
+        seconds, samples = their_turn(given, train, 40)
+        spent["BindsNET"], counts["BindsNET"] = spent["BindsNET"] + seconds, counts["BindsNET"] + samples
+    for label, seconds in spent.items():
+        yield {"network": label, "neurons": given.neurons, "samples a CPU second": counts[label] / seconds}
+
+
+def cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def own_turn(program: Program, train: Data, samples: int, turn: int) -> tuple[float, int]:
+    """Encoding, and a run of the program, which is built before."""
+    rows = np.arange(samples) + turn * samples
+    known = untaught(program.network)
+    with program.placed() as artefact:
+        for timed in (slice(0, 1), slice(0, samples)):
+            begun = cpu_seconds()
+            x = encoded(train.x[rows[timed]] / 255.0, rows[timed], Course(STEPS))
+            batch = Batch(x, np.full(len(x), STEPS), known)
+            program.backend.run(artefact, program.network, program.chip, batch, False)
+    return cpu_seconds() - begun, samples
+
+
+def their_turn(given: argparse.Namespace, train: Data, samples: int) -> tuple[float, int]:
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch, "x.npy")
+        np.save(path, train.x[:samples])
+        command = [given.bindsnet, str(BINDSNET), str(path), str(given.neurons), str(STEPS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1]), samples
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    measures = {each.__name__: each for each in (static, dynamic, mechanisms, emulated, speed)}
+    parser.add_argument("measure", choices=measures)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--neurons", type=int, default=400)
+    parser.add_argument("--train", type=int, default=4000)
+    parser.add_argument("--test", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--emulated", type=int, default=5, help="samples in the emulator")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="*", help="of mechanisms, from 0 on")
+    parser.add_argument("--bindsnet", help="a Python that has BindsNET")
+    given = parser.parse_args()
+    for row in measures[given.measure](given):
+        print(json.dumps({"measure": given.measure, "data": given.folder.name, **row}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
