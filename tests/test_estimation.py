@@ -54,7 +54,7 @@ def test_learning_is_estimated_as_the_emulated_chip_counts_it(kind: str) -> None
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
     sections = {each.name: each.bytes for each in found.footprint.sections}
     assert sections["synapses"] >= 30 * 9
-    assert sections.get("traces of synapses", 0) == (-(-(12 + 1 + 8) * 9 // 8) if kind == "spikedyn" else 0)
+    assert sections.get("traces of synapses", 0) == (-(-(1 + 8) * 9 // 8) if kind == "spikedyn" else 0)
 
 
 def test_an_opened_program_is_estimated_like_the_one_that_was_written(tmp_path: Path) -> None:
