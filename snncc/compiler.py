@@ -113,7 +113,7 @@ def compiled(
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
     learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
     given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone)
-    given = replace(given, lessons=_lessons(given, learn)) if learn else given
+    given = _with_lessons(given, learn) if learn else given
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
     if choices.stock_only and machine.notes is None:
@@ -154,11 +154,12 @@ def _no_exits(backend: str, exits: bool, network: Network) -> Iterator[Diagnosti
     yield from refusals(network)
 
 
-def _lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> Lessons:
+def _with_lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> _Legal:
     if given.found:
         message = "adapts a trained network to fewer steps; this one is still to learn"
         raise fault("bad-option", OPTION, message, "give a number of steps")
-    return lessons(given.graph, learn)
+    found = lessons(given.graph, learn)
+    return replace(given, lessons=found, warnings=(*given.warnings, *found.warnings))
 
 
 def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:

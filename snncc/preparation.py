@@ -65,7 +65,7 @@ def prepared(model: Model, choices: Choices, samples: DataLike | None, stage: St
     decoder, asked = choices.decoder or model.decoder, wanted(choices.steps)
     steps = asked if isinstance(asked, int) else model.steps
     stage("legalise")
-    legal = legalise(model.graph)
+    legal = legalise(model.graph, {*model.learn, *(layer for layer, _ in choices.learn)})
     warnings = (*model.warnings, *check(contracts.legal(legal)))
     chosen = None if samples is None else _samples(samples, legal, steps)
     if choices.allow_hard_reset and softly_reset(legal):

@@ -149,8 +149,11 @@ def plain_grid(given: Problem) -> Grid:
 
 
 def exact_grid(given: Problem) -> Grid | None:
-    """The grid that the weights lie on, if they were trained on one that the bits and the chip hold."""
-    if len(given.incoming) != 1:
+    """The grid that the weights lie on, if they were trained on one that the bits and the chip hold.
+
+    Weights that learn leave every grid that they begin on.
+    """
+    if len(given.incoming) != 1 or given.anchor is not None:
         return None
     (only,) = given.incoming
     step = exact_step(only.map.weight, only.levels.high)

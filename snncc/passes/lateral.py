@@ -7,6 +7,7 @@ R. Putra and M. Shafique (SpikeDyn, 2021) call direct lateral inhibition. All de
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -44,10 +45,14 @@ def compact(linear: LinearMap) -> LinearMap:
     return Lateral(listed.weight[:1], count)
 
 
-def relays_are_bypassed(graph: Graph[Layer]) -> Graph[Layer]:
-    """Whatever a relay feeds reads the relay's source instead, as many steps later as before."""
+def relays_are_bypassed(graph: Graph[Layer], learnt: Collection[str] = ()) -> Graph[Layer]:
+    """Whatever a relay feeds reads the relay's source instead, as many steps later as before.
+
+    One with a synapse group that is `learnt`, into it or out of it, stays: its weights will not be what they are.
+    """
     for name in graph.of_kind(Neuron):
-        taps = _taps(graph, name)
+        groups = {edge.source for edge in graph.incoming(name)} | {edge.target for edge in graph.outgoing(name)}
+        taps = None if groups & {*learnt} or name in learnt else _taps(graph, name)
         if taps is not None:
             graph = _without(graph, name, taps) or graph
     return graph

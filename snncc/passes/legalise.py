@@ -7,7 +7,7 @@ the same spikes and the same outputs. Each rule below is a function from graph t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import replace
 
 import networkx as nx
@@ -23,8 +23,8 @@ from snncc.passes.lateral import all_but_self_maps_become_lateral, relays_are_by
 from snncc.passes.paths import Path, population_inputs, stateless
 
 
-def legalise(graph: Graph[Layer]) -> Graph[Layer]:
-    """`graph` keeps the contract `imported`.
+def legalise(graph: Graph[Layer], learnt: Collection[str] = ()) -> Graph[Layer]:
+    """`graph` keeps the contract `imported`; `learnt` are the synapse groups that will learn, or what they feed.
 
     Raises CompileError: `too-many-synapses`, `delayed-bias`, `bias-into-perfect-current`, once per fault.
     """
@@ -32,7 +32,7 @@ def legalise(graph: Graph[Layer]) -> Graph[Layer]:
     graph = outputs_of_sums_end_in_a_silent_population(graph)
     graph = delayed_resets_become_plain_ones(graph)
     graph = what_lies_between_populations_becomes_linear_maps(graph)
-    return relays_are_bypassed(all_but_self_maps_become_lateral(graph))
+    return relays_are_bypassed(all_but_self_maps_become_lateral(graph), learnt)
 
 
 def layers_that_no_output_reads_are_removed(graph: Graph[Layer]) -> Graph[Layer]:

@@ -47,16 +47,19 @@ _MOST_CHANGE = 1 << 60
 _MOST_DENSE = 1 << 26  # synapses of a group that learns
 _TRACE_DECAY = 12  # bits
 _COUNT = 255  # where counts of spikes end
-_EDGE = 0.75  # of the greatest weight: what one synapse is set to, so that the group lies on no coarser grid by chance
 
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one."""
+    """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one.
+
+    `warnings` are about weights that cannot begin where they were trained.
+    """
 
     rules: Mapping[str, Rule]
     weights: Mapping[str, Floats]
     greatest: Mapping[str, float]
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def widths(self) -> Mapping[str, Width]:
@@ -80,7 +83,21 @@ def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
     greatest = {
         name: rule.weight.maximum or float(np.abs(weights[name]).max(initial=0.0)) for name, rule in rules.items()
     }
-    return Lessons(rules, weights, greatest)
+    moved = [fault for name, rule in rules.items() for fault in _moved(name, rule, weights[name], greatest[name])]
+    return Lessons(rules, weights, greatest, tuple(moved))
+
+
+def _moved(name: str, rule: Rule, weight: Floats, greatest: float) -> Iterator[Diagnostic]:
+    """Warns of weights that lie outside the rule's range, and so begin at its ends."""
+    least = greatest * rule.weight.lowest / rule.weight.highest
+    for out, end, hint in (
+        (weight < least, f"below {least:g}", "take a rule whose weights have a sign: [weight] signed = true"),
+        (weight > greatest, f"above {greatest:g}", "raise the rule's maximum, or leave it out: [weight] maximum"),
+    ):
+        if out.any():
+            count = f"{np.count_nonzero(out):,} of its {out.size:,} weights"
+            message = f"{count} are {end}, where the rule's end: they begin there"
+            yield Diagnostic("clipped-weights", name, message, hint, "warning")
 
 
 def _unknown(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Iterator[Diagnostic]:
@@ -138,7 +155,6 @@ def widened(graph: Graph[Layer], given: Lessons) -> Graph[Layer]:
         weight = np.full(given.weights[name].shape, given.greatest[name])
         if rule.weight.lowest < 0:
             weight[:, 1::2] *= -1
-        weight.flat[0] = given.greatest[name] * _EDGE if weight.size > 1 else given.greatest[name]
         ops[name] = replace(op, map=Dense(weight))
     return Graph(ops, graph.edges)
 

@@ -18,6 +18,7 @@ from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.rules import known
 
+MODELS = Path(__file__).parents[2] / "models"
 KINDS = ("spikedyn", "fspinn", "diehl-cook")
 
 
@@ -159,6 +160,31 @@ def test_what_learning_takes_is_estimated_and_not_explored(tmp_path: Path) -> No
     assert "error[cannot-explore]" in said
     assert "learns synapses on the device; how accurate it is, is known only once it has learnt" in said
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize("target", ["host", "mesh64"])
+@pytest.mark.parametrize("fewer", [{}, {"prune": 0.5}, {"prune_neurons": 0.25}])
+def test_the_last_layer_of_a_trained_network_learns(target: str, fewer: dict[str, float]) -> None:
+    samples = MODELS / "digits_dense.samples.npz"
+    how = {"samples": samples, "learn": [("fc2", "reward")], **fewer}
+    program = compile_model(MODELS / "digits_dense.onnx", target, **how)
+    assert isinstance(program, Program)
+    assert not any(each.rule == "clipped-weights" for each in program.warnings)
+    synapse = program.network["fc2"]
+    assert isinstance(synapse, Synapse)
+    assert synapse.plasticity
+    assert (np.abs(synapse.map.weight).max(), synapse.plasticity.highest) == (127, 127)
+    verdict = program.verify(program.data(samples, limit=6))
+    assert verdict.equal, verdict.difference
+    assert (program.simulate(program.data(samples, limit=40)).accuracy or 0) > 0.8
+
+
+def test_weights_that_a_rule_does_not_reach_are_counted() -> None:
+    program = compile_model(MODELS / "digits_dense.onnx", learn=[("fc2", "diehl-cook")])
+    assert [str(each) for each in program.warnings if each.rule == "clipped-weights"] == [
+        "warning[clipped-weights]: fc2: 665 of its 1,280 weights are below 0, where the rule's end: they begin there\n"
+        "  = hint: take a rule whose weights have a sign: [weight] signed = true"
+    ]
 
 
 def bars(path: Path, samples: int, seed: int, *, labels: bool = True) -> str:

@@ -117,6 +117,12 @@ def test_a_population_that_does_more_than_repeat_stays(options: Any) -> None:
     assert "inh" in legalise(arrangement(12, 9, **options)).ops
 
 
+@pytest.mark.parametrize("learnt", ["relay", "inh", "inhibit"])
+def test_a_population_stays_whose_synapses_are_to_learn(learnt: str) -> None:
+    assert "inh" in legalise(arrangement(12, 9), {learnt}).ops
+    assert "inh" not in legalise(arrangement(12, 9), {"excite"}).ops
+
+
 def test_a_population_that_an_output_reads_stays() -> None:
     plain = arrangement(12, 9)
     read = Graph({**plain.ops, "z": Output((9,))}, [*plain.edges, Edge("inh", "z")])
