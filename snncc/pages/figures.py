@@ -80,7 +80,7 @@ def network(graph: Network) -> Figure:
     hidden = {"visible": False, "fixedrange": True}
     xaxis = {**hidden, "range": [-0.6, max(x for x, _ in places.values()) + 0.6]}
     heights = [y for line in lines for y in line["y"]] + [y for _, y in places.values()]
-    low, high = min(heights) - 0.7, max(heights) + 0.4
+    low, high = min(heights) - 0.5, max(heights) + 0.35
     return figure(
         [*lines, points],
         int(np.clip(120 * (high - low), 140, 600)),
@@ -170,7 +170,7 @@ def cores(mesh: Mesh, fill: Floats, hover: Sequence[str]) -> Figure:
         at = row * (mesh.cores // wide) + place // wide, column * wide + place % wide
         z[at], text[at] = 100 * value, words
     height = _grid_height((2 * mesh.rows - 1, 2 * mesh.columns - 1))  # as `traffic` beside it
-    return figure([_heat(z, text, "%", (0, 100))], height, **_grid_axes())
+    return figure([_heat(z, text, "%", (0, 100))], height, **_grid())
 
 
 def _split(count: int) -> int:
@@ -200,7 +200,7 @@ def traffic(mesh: Mesh, tiles: Ints, east: Ints, south: Ints) -> Figure:
                     south[row, column],
                     f"({column}, {row}) to ({column}, {row + 1})",
                 )
-    return figure([_heat(z, text, "packets", None)], _grid_height(shape), **_grid_axes())
+    return figure([_heat(z, text, "packets", None)], _grid_height(shape), **_grid())
 
 
 def _put(z: Array, text: Array, at: tuple[int, int], value: int, words: str) -> None:
@@ -229,10 +229,12 @@ def _whole(most: float) -> dict[str, Any]:
     return {"dtick": 1} if most <= _FEW else {}
 
 
-def _grid_axes() -> Mapping[str, Any]:
+def _grid() -> Mapping[str, Any]:
+    """Squares without axes."""
     hidden = {"visible": False, "fixedrange": True}
     yaxis = {**hidden, "autorange": "reversed", "scaleanchor": "x", "constrain": "domain"}
-    return {"xaxis": {**hidden, "constrain": "domain"}, "yaxis": yaxis}
+    margin = {"l": 10, "r": 10, "t": 10, "b": 10}
+    return {"xaxis": {**hidden, "constrain": "domain"}, "yaxis": yaxis, "margin": margin}
 
 
 def _grid_height(shape: tuple[int, ...]) -> int:
@@ -262,7 +264,7 @@ def raster(spikes: Mapping[str, Array]) -> Figure:
         base += spread * len(shown) + max(2, len(shown) // 20)
     note = f"neuron (every {_ordinal(every)})" if every > 1 else "neuron"
     yaxis = {"tickvals": [at for at, _ in ticks], "ticktext": [name for _, name in ticks], "zeroline": False}
-    yaxis |= {"gridcolor": PALE, "title": {"text": note}, "autorange": "reversed", "automargin": True}
+    yaxis |= {"gridcolor": PALE, "title": {"text": note, "standoff": 14}, "autorange": "reversed", "automargin": True}
     xaxis = {"title": {"text": "time step"}, "gridcolor": PALE, "zeroline": False} | _whole(steps)
     return figure(data, int(np.clip(300 + 30 * len(spikes), 420, 900)), xaxis=xaxis, yaxis=yaxis)
 
@@ -285,7 +287,8 @@ def bars(values: Mapping[str, float], unit: str, notes: Mapping[str, str]) -> Fi
         "marker": {"color": SEQUENCE[0]},
     }
     height = 70 + 30 * len(ordered)
-    return figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis={"automargin": True})
+    yaxis = {"automargin": True, "ticks": "outside", "ticklen": 6, "tickcolor": "rgba(0,0,0,0)"}
+    return figure([data], height, xaxis={"title": {"text": unit}, "gridcolor": PALE}, yaxis=yaxis)
 
 
 def confusion(labels: Ints, classes: Ints) -> Figure:

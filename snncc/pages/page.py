@@ -32,18 +32,30 @@ def render(title: str, subtitle: str, facts: Sequence[tuple[str, str]], sections
     """The page. It holds plotly itself, and loads nothing."""
     from plotly.offline import get_plotlyjs  # heavy, and wanted by this function alone
 
+    alone = _alone(sections)
     blocks = [
         {
             "heading": each.heading,
             "note": each.note,
-            "wide": each.wide,
+            "wide": each.wide or number in alone,
             "table": each.content if isinstance(each.content, Table) else None,
             "figure": None if isinstance(each.content, Table) else _script(each.content),
         }
-        for each in sections
+        for number, each in enumerate(sections)
     ]
     context = {"title": title, "subtitle": subtitle, "facts": facts, "sections": blocks, "plotly": get_plotlyjs()}
     return fill("snncc.pages", "page.html.j2", **context).encode()
+
+
+def _alone(sections: Sequence[Section]) -> set[int]:
+    """Sections of half the width that would have no neighbour, by number."""
+    found: set[int] = set()
+    left = False  # whether one waits for its neighbour
+    for number, each in enumerate(sections):
+        if each.wide and left:
+            found.add(number - 1)
+        left = not each.wide and not left
+    return found | ({len(sections) - 1} if left else set())
 
 
 def _script(figure: Figure) -> str:

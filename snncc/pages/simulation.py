@@ -79,7 +79,7 @@ def _sections(program: CompiledModel, data: Data, run: Run, first: Run) -> Itera
     spikes = {name: each[0] for name, each in first.trace.spikes.items()}
     yield Section("Spikes", "Of the first sample, population by population.", figures.raster(spikes), wide=True)
     if run.spent and run.spent.joules:
-        parts = {name.replace("_", ", "): 1e9 * part for name, part in run.spent.joules.parts.items()}
+        parts = {name.replace("_", ", "): 1e9 * part for name, part in run.spent.joules.parts.items() if part}
         note = f"Of a sample, by event; {run.spent.joules.origin}."
         yield Section("Energy", note, figures.bars(parts, "nJ", {}))
     if data.y is not None and int(max(data.y.max(), run.classes.max())) < _DECISIONS:

@@ -42,3 +42,12 @@ def test_names_stay_text() -> None:
 
 def test_the_same_input_gives_the_same_bytes() -> None:
     assert page("a") == page("a")
+
+
+def test_a_section_of_half_the_width_that_has_no_neighbour_takes_all_of_it() -> None:
+    table = Table(("what",), (("that",),))
+    halves = {"a", "b", "c", "e", "f", "g"}
+    sections = [Section(name, "", table, wide=name not in halves) for name in "abcdefgh"]
+    text = without_plotly(render("t", "", [], sections).decode())
+    shown = dict(zip("abcdefgh", re.findall(r"<section( class=\"wide\")?>", text), strict=True))
+    assert [name for name, wide in shown.items() if wide] == ["c", "d", "g", "h"]
