@@ -78,7 +78,8 @@ def task_of(
     places = places_of(network, atoms)
     depth, kernel = _depths(network, chip, atoms, places)
     own = np.where(atoms.own >= 0, depth[np.maximum(atoms.own, 0)], -1) if len(depth) else atoms.own
-    space = Space(atoms.nets, np.multiply(atoms.size, share[atoms.op]), depth, orders_of(places), own, kernel)
+    orders, axes = orders_of(places)
+    space = Space(atoms.nets, np.multiply(atoms.size, share[atoms.op]), depth, orders, own, kernel, axes)
     return Task(network, chip, atoms, space)
 
 
@@ -90,9 +91,10 @@ def _depths(network: Network, chip: Chip, atoms: Atoms, places: Floats) -> tuple
     held = [kernels(network, chip, name) if isinstance(network[name], Population) else 0.0 for name in atoms.names]
     ranges = np.maximum(1, np.ceil(np.array(held) / _KERNEL - 1e-9)).astype(np.int64)[atoms.op]
     span = np.minimum((places[:, CHANNEL] * ranges).astype(np.int64), ranges - 1)
-    levels, depth = np.unique(np.stack([places[:, DEPTH], span]), axis=1, return_inverse=True)
-    depth = depth.reshape(-1).astype(np.int64)
-    kernel = np.zeros(levels.shape[1])
+    level = np.rint(places[:, DEPTH]).astype(np.int64) * int(ranges.max(initial=1)) + span
+    used = np.bincount(level) > 0
+    depth = (np.cumsum(used) - 1)[level]
+    kernel = np.zeros(np.count_nonzero(used))
     kernel[depth] = (np.array(held)[atoms.op] / ranges) if len(depth) else 0.0
     return depth, kernel
 
@@ -112,7 +114,7 @@ def cut(task: Task, seed: int) -> Array:
             cells[side] = cells_of(task.network, task.atoms, side)
         return cells[side]
 
-    part, used = geometric(space, squares, cores_of(task.chip.mesh), seed)
+    part, used = geometric(space, squares, cores_of(task.chip.mesh))
     if used == 1 or not irregular(task.network) or not worthwhile(space.nets, len(space.size), seed):
         return part
     found = [(part, used)]

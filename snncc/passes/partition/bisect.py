@@ -22,8 +22,7 @@ class Style(NamedTuple):
     slack: float
 
 
-STYLES = (Style(0.5, 0.1, 0.9), Style(0.0, 0.4, 0.5))  # to judge by
-FINE_STYLES = (*STYLES, Style(0.0, 0.25, 0.9), Style(0.25, 0.3, 0.9))  # to cut by
+STYLES = (Style(0.5, 0.1, 0.9), Style(0.0, 0.4, 0.5))
 
 
 def bisect(nets: Nets, size: Floats, orders: Array, parts: int, style: Style) -> Array:
@@ -82,9 +81,11 @@ def _bisect(nets: Nets, size: Floats, orders: Array, parts: int, style: Style) -
         order, cut, left = _plane(_crossed(live, begin, end, here), size, here.orders, count, style)
         for place in range(high - low):
             side[here.orders[order, place]] = 0 if place < cut else 1
+        middle = begin
         if live.weight.size < 2 * end - begin:
             live = _grown(live, end, 2 * end)
-        middle, end = _shared_out(live, begin, end, here, order, (left > 1, count - left > 1))
+        if count > 2:
+            middle, end = _shared_out(live, begin, end, here, order, (left > 1, count - left > 1))
         _divide(here)
         open_nodes.append((low, low + cut, first, left, begin, middle))
         open_nodes.append((low + cut, high, first + left, count - left, middle, end))

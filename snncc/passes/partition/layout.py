@@ -8,19 +8,21 @@ import numpy as np
 
 from snncc.arrays import Array, Floats, Shape
 from snncc.integers import Network, Population, Source, Synapse, source_of
+from snncc.jit import on_threads
 from snncc.linear import Conv
 from snncc.passes.partition.atoms import Atoms
 
 DEPTH, ROW, COLUMN, CHANNEL = range(4)
-# Each sorts by its first axis, and by the others within a plane, where a cut may have to end.
-_ORDERS = (
+# Each sorts by its first axis, and by the others within a plane, where a cut may have to end. One for every axis comes
+# first.
+_ORDERS: tuple[tuple[int, int, int, int], ...] = (
     (ROW, COLUMN, DEPTH, CHANNEL),
-    (ROW, DEPTH, COLUMN, CHANNEL),
     (COLUMN, ROW, DEPTH, CHANNEL),
-    (COLUMN, DEPTH, ROW, CHANNEL),
     (DEPTH, ROW, COLUMN, CHANNEL),
-    (DEPTH, COLUMN, ROW, CHANNEL),
     (CHANNEL, DEPTH, ROW, COLUMN),
+    (ROW, DEPTH, COLUMN, CHANNEL),
+    (COLUMN, DEPTH, ROW, CHANNEL),
+    (DEPTH, COLUMN, ROW, CHANNEL),
 )
 
 
@@ -55,12 +57,18 @@ def places_of(network: Network, atoms: Atoms) -> Floats:
     return np.stack(sums, axis=1) / np.maximum(atoms.size, 1)[:, None]
 
 
-def orders_of(places: Floats) -> Array:
-    """(orders, atoms) int32: the atoms sorted along each axis that is of use, in several ways."""
+def orders_of(places: Floats) -> tuple[Array, int]:
+    """(orders, atoms) int32: the atoms sorted along each axis that is of use, in several ways; and how many axes are.
+
+    One order of each axis comes first.
+    """
     used = [axis for axis in range(4) if len(places) and np.ptp(places[:, axis]) > 0] or [DEPTH]
-    orders = [order for order in _ORDERS if order[0] in used]
-    rounded = np.round(places, 6)
-    return np.array([np.lexsort([rounded[:, axis] for axis in reversed(order)]) for order in orders], np.int32)
+    rounded = np.ascontiguousarray(np.round(places, 6).T)
+
+    def sort(order: tuple[int, int, int, int]) -> Array:
+        return np.lexsort([rounded[axis] for axis in reversed(order) if axis in used]).astype(np.int32)
+
+    return np.stack(on_threads(sort, [order for order in _ORDERS if order[0] in used])), len(used)
 
 
 def cells_of(network: Network, atoms: Atoms, side: int) -> Array:

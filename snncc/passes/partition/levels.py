@@ -1,4 +1,4 @@
-"""Improves a cut on several scales: vertices are joined step by step; the cut is refined as they are taken apart."""
+"""Hypergraphs on several scales: vertices are joined, for a cut that is refined as they are taken apart again."""
 
 from __future__ import annotations
 
@@ -23,51 +23,33 @@ class Level:
     joined: Array
 
 
-def improve(nets: Nets, size: Floats, part: Array, parts: int, seed: int, first: Array | None = None) -> Array:
-    """The cut refined on all levels; vertices are only ever joined within a part.
-
-    `first` says what to join in the first step (the same number for vertices that belong together); if it is not
-    given, vertices are joined by the nets that they share.
-    """
-    levels, nets, size, part = _coarsened(nets, size, part, parts, seed, first)
-    part = refine(nets, size, part, parts)
-    for level in reversed(levels):
-        part = refine(level.nets, level.size, part[level.joined], parts)
-    return part
-
-
-def coarsened(nets: Nets, size: Floats, parts: int, seed: int) -> tuple[list[Level], Nets, Floats]:
-    """Levels down to some vertices a part, for a network of which no cut is known yet."""
-    levels, nets, size, _ = _coarsened(nets, size, np.zeros(len(size), np.int32), parts, seed, None)
-    return levels, nets, size
+def improve(nets: Nets, size: Floats, part: Array, parts: int, groups: Array) -> Array:
+    """The cut refined by moving groups of vertices (the same number for those of a group) first, then single ones."""
+    joined = _numbered_within(groups, part)
+    coarse_nets, coarse_size, _ = contracted(nets, size, joined)
+    coarse = np.zeros(len(coarse_size), np.int32)
+    coarse[joined] = part
+    return refine(nets, size, refine(coarse_nets, coarse_size, coarse, parts)[joined], parts)
 
 
 _PER_PART = 12  # vertices a part on the coarsest level
 
 
-def _coarsened(
-    nets: Nets, size: Floats, part: Array, parts: int, seed: int, first: Array | None
-) -> tuple[list[Level], Nets, Floats, Array]:
+def coarsened(nets: Nets, size: Floats, parts: int, seed: int) -> tuple[list[Level], Nets, Floats]:
+    """Levels down to some vertices a part; vertices are joined by the nets that they share."""
     levels: list[Level] = []
     bound = 2.0 * float(size.max(initial=0.0))
     while len(size) > _PER_PART * parts:
-        if first is not None:
-            joined = _numbered_within(first, part)
-            first = None
-        else:
-            order = shuffled(len(size), seed + len(levels))
-            joined = _joined(nets, size, part, order, min(bound, 1.0 / _PER_PART))
+        joined = _joined(nets, size, shuffled(len(size), seed + len(levels)), min(bound, 1.0 / _PER_PART))
         coarse_nets, coarse_size, _ = contracted(nets, size, joined)
         if len(coarse_size) > 0.9 * len(size):
             if bound >= 1.0 / _PER_PART:
                 break
         else:
-            coarse_part = np.zeros(len(coarse_size), np.int32)
-            coarse_part[joined] = part
             levels.append(Level(nets, size, joined))
-            nets, size, part = coarse_nets, coarse_size, coarse_part
+            nets, size = coarse_nets, coarse_size
         bound *= 2.0
-    return levels, nets, size, part
+    return levels, nets, size
 
 
 def _numbered_within(groups: Array, part: Array) -> Array:
@@ -141,9 +123,9 @@ def _merged(start: Ints, weight: Floats, key: Array, order: Ints) -> tuple[Array
 
 
 @compiled
-def _joined(nets: Nets, size: Floats, part: Array, order: Ints, bound: float) -> Array:
+def _joined(nets: Nets, size: Floats, order: Ints, bound: float) -> Array:
     """Each vertex with the neighbour that shares most nets, small nets counting more; none larger than `bound`."""
-    vertices = part.size
+    vertices = size.size
     first, member = incidence(nets, vertices)
     head, bulk, alone = np.arange(vertices), size.copy(), np.ones(vertices, np.bool_)
     shared, touched = np.zeros(vertices, np.float64), np.empty(vertices, np.int64)
@@ -155,7 +137,7 @@ def _joined(nets: Nets, size: Floats, part: Array, order: Ints, bound: float) ->
         for other in touched[:found]:
             rating = shared[other] / np.sqrt(bulk[other])
             shared[other] = 0.0
-            fits = other != vertex and part[other] == part[vertex] and bulk[other] + bulk[vertex] <= bound
+            fits = other != vertex and bulk[other] + bulk[vertex] <= bound
             if rating > best and fits:
                 best, chosen = rating, other
         if chosen >= 0:

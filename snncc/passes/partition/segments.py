@@ -20,7 +20,7 @@ from snncc.passes.partition.levels import contracted
 
 _LONGEST = 8  # populations that may share their cores, unless all do
 _SPARE = 1.04  # parts that a run may get beyond the fewest
-_SAMPLE, _OF = np.array([1, 7, 8, 14]), 16  # of a cell's senders, one by one: in a square one of each row and column
+_SAMPLE, _OF = np.array([2, 8, 13]), 16  # of a cell's senders, one by one: in a square of three rows and columns
 _KERNELS = 0.7  # of a core that the shared weights of a run may take
 
 
@@ -41,6 +41,7 @@ _Prices = dict[tuple[int, int], list[tuple[float, Run]]]
 class Space:
     """Vertices with places: `depth` counts their populations from 0; `orders` (orders, vertices) as planes see them.
 
+    The first `axes` of these are one for each axis, which is enough for a sketch.
     A population whose shared weights take much of a core has a depth for each of several ranges of channels. `own` is
     the depth of what sends each net, before all others for the input and the host. `kernel` is, by depth, the share
     of a core that the weights take which its neurons there have in common.
@@ -52,6 +53,7 @@ class Space:
     orders: Array
     own: Ints
     kernel: Floats
+    axes: int
 
 
 class Piece(NamedTuple):
@@ -82,9 +84,9 @@ def sketched(space: Space, cells: Array) -> Space:
     head[cells[::-1]] = np.arange(len(cells))[::-1]
     heads = np.zeros(len(cells), np.bool_)
     heads[head] = True
-    orders = np.array([cells[order[heads[order]]] for order in space.orders], np.int32)
+    orders = np.array([cells[order[heads[order]]] for order in space.orders[: space.axes]], np.int32)
     own = np.concatenate([space.own[chosen], space.own[foreign]])[origin]
-    return Space(nets, size, space.depth[head], orders, own, space.kernel)
+    return Space(nets, size, space.depth[head], orders, own, space.kernel, space.axes)
 
 
 def picked(nets: Nets, chosen: Ints) -> Nets:
@@ -144,19 +146,20 @@ def _digest(piece: Piece) -> bytes:
 
 
 def _costs(piece: Piece, *, roomy: bool) -> list[tuple[float, int, Style]]:
-    """The cost of a cut into some numbers of parts, and the style that it is least in."""
+    """The cost of a cut into some numbers of parts, and the style: that which costs least with the fewest of them."""
     nets, size, orders, _ = piece
     total = float(size.sum())
     safe = fewest_parts(size)
     close = safe if roomy else max(1, int(np.ceil(total - 1e-6)))
-    found: list[tuple[float, int, Style]] = []
     most = max(close, int(np.ceil(total * _SPARE)))
-    for parts in sorted({close, safe, most, _roundest(close, most)}):
-        styles = STYLES if parts > 1 else STYLES[:1]
-        costs = [connectivity(nets, bisect(nets, size, orders, parts, style), parts) for style in styles]
-        best = int(np.argmin(costs))
-        found.append((costs[best], parts, styles[best]))
-    return found
+
+    def cost(parts: int, style: Style) -> float:
+        return connectivity(nets, bisect(nets, size, orders, parts, style), parts)
+
+    judged = [(cost(close, style), style) for style in (STYLES if close > 1 else STYLES[:1])]
+    least, style = min(judged, key=lambda each: each[0])
+    others = sorted({safe, most, _roundest(close, most)} - {close})
+    return [(least, close, style), *((cost(parts, style), parts, style) for parts in others)]
 
 
 def _roundest(low: int, high: int) -> int:

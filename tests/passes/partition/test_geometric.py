@@ -22,16 +22,16 @@ def space_of(network: Network, capacity: int, most: int = 4) -> tuple[Space, Arr
     places = places_of(network, atoms)
     depth = np.unique(places[:, DEPTH], return_inverse=True)[1].reshape(-1)
     own = np.where(atoms.own >= 0, depth[np.maximum(atoms.own, 0)], -1)
-    return Space(
-        atoms.nets, atoms.size / capacity, depth, orders_of(places), own, np.zeros(int(depth.max()) + 1)
-    ), atoms.of
+    kernel = np.zeros(int(depth.max()) + 1)
+    orders, axes = orders_of(places)
+    return Space(atoms.nets, atoms.size / capacity, depth, orders, own, kernel, axes), atoms.of
 
 
 def cut(network: Network, capacity: int, most: int) -> tuple[float, int, Array]:
     """The connectivity in events of one neuron, the parts, and the part of every neuron."""
     atoms = atoms_of(network, frozenset(), None, dict.fromkeys(network.of_kind(Population), 4))
     space, of = space_of(network, capacity)
-    part, used = geometric(space, lambda side: cells_of(network, atoms, side), most, 0)
+    part, used = geometric(space, lambda side: cells_of(network, atoms, side), most)
     assert np.bincount(part, atoms.size).max() <= capacity
     return connectivity(space.nets, part, used) / 1000, used, np.append(part, -1)[np.minimum(of, len(part))]
 
@@ -137,3 +137,14 @@ def test_a_sketch_weighs_as_much_as_what_it_stands_for() -> None:
     assert len(small.size) == 2 * 16
     np.testing.assert_allclose(small.size.sum(), space.size.sum())
     assert sorted(small.orders[0].tolist()) == list(range(32))
+
+
+def test_orders_begin_with_one_for_each_axis_in_use() -> None:
+    """Twelve places in two rows, three columns and two channels: all at one depth, which nothing is sorted by."""
+    places = np.zeros((12, 4))
+    places[:, ROW], places[:, COLUMN], places[:, CHANNEL] = np.indices((2, 3, 2)).reshape(3, -1)
+    orders, axes = orders_of(places)
+    assert (len(orders), axes) == (5, 3)
+    for order, axis in zip(orders, (ROW, COLUMN, CHANNEL, ROW, COLUMN), strict=True):
+        assert sorted(order.tolist()) == list(range(12))
+        assert (np.diff(places[order, axis]) >= 0).all()
