@@ -50,6 +50,24 @@ class Emulator:
 
 
 @dataclass(frozen=True)
+class Costs:
+    """What things take of what the emulator counts: a stretch of sums that a source adds to, each of its synaptic
+    events, and a step of a neuron.
+
+    Events are those of spikes or of graded values; they are `wide` where sums take more than 16 bits. `packed` is what
+    one takes besides where its weight shares a byte or a word with others.
+    """
+
+    stretch: Figure
+    spike: Figure
+    wide_spike: Figure
+    graded: Figure
+    wide_graded: Figure
+    packed: Figure
+    neuron: Figure
+
+
+@dataclass(frozen=True)
 class Device:
     """A microcontroller; `word_bits` is the width of its registers, flash and RAM are in bytes.
 
@@ -59,7 +77,8 @@ class Device:
     Where the compiler is not installed, code is estimated at `code_per_token` bytes a word or operator of it, and a
     step's stack at `usual_stack` bytes; `library_stack` is what the compiler's own functions take of it.
     `dense_mac` is what a multiply-accumulate takes in a kernel that takes all inputs, in what the emulator counts.
-    Where that is instructions, `cycles_per_instruction` is their mean; `cycle_pj` is the energy of a cycle.
+    Where that is instructions, `cycles_per_instruction` is their mean; `cycle_pj` is the energy of a cycle. Without
+    `costs` nothing is said of a program's time before it runs.
     """
 
     family: Family
@@ -76,6 +95,7 @@ class Device:
     emulator: Emulator
     cycles_per_instruction: Figure | None = None
     cycle_pj: Figure | None = None
+    costs: Costs | None = None
 
     @property
     def words(self) -> bool:
@@ -90,6 +110,8 @@ def impossible_device(device: Device | None, flags: tuple[str, ...] | None, read
         yield from wrong_figure(f"device.{key}", figure, reader, whole=key not in _FRACTIONS)
         if figure.value <= 0:
             yield reader.fault(f"device.{key}.value", "must be more than 0")
+    for key, figure in figures(device.costs) if device.costs else ():
+        yield from wrong_figure(f"device.costs.{key}", figure, reader, whole=False)
     yield from _impossible_core(device, reader)
     yield from _impossible_costs(device, reader)
     for key in ("flash", "ram"):

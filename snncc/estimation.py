@@ -14,7 +14,7 @@ from snncc.analysis.events import Events, events, paths
 from snncc.analysis.learning import lessons
 from snncc.analysis.metrics import Run, summarise
 from snncc.analysis.usage import cores_used
-from snncc.arrays import Array
+from snncc.arrays import Array, Ints
 from snncc.backends.base import Footprint
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
@@ -34,7 +34,8 @@ from snncc.runner import Trace
 class Estimation:
     """What a program takes: of each memory; of the cores, used and there; and a sample's `events`, energy and time.
 
-    What follows from samples is of means over them, None where there are none or where the target's file has no costs.
+    What follows from samples is of means over them, None where there are none or where the target's file has no costs;
+    `counted` are instructions or cycles of a microcontroller, and which of both.
     `accuracy` is on them, where they are labelled: every target gives the bits that it follows from.
     """
 
@@ -46,6 +47,7 @@ class Estimation:
     events: Mapping[str, float]
     joules: Estimate | None
     seconds: Estimate | None
+    counted: tuple[float, str] | None = None
 
     @property
     def quantities(self) -> Mapping[str, float]:
@@ -72,7 +74,12 @@ def quantities_of(chip: Chip) -> tuple[str, ...]:
     fabric = chip.fabric
     if fabric is not None:
         return ("synapses", "state", "weights", "cores", *["energy"] * bool(fabric.energy), "time", "accuracy")
-    return (*(("flash", "ram") if chip.device else ("constants", "state")), "weights", "accuracy")
+    device = chip.device
+    if device is None:
+        return ("constants", "state", "weights", "accuracy")
+    timed = device.costs and (device.cycles_per_instruction or device.emulator.counts == "cycles")
+    priced = timed and device.cycle_pj
+    return ("flash", "ram", "weights", *["energy"] * bool(priced), *["time"] * bool(timed), "accuracy")
 
 
 def _by_events(chip: Chip) -> CompileError:
@@ -121,24 +128,28 @@ def _on_samples(
     found = None if mapping is None else paths(program.network, program.chip, mapping)
     traces: list[Trace] = []
     total: Events | None = None
-    done, spikes, learnt = 0, dict.fromkeys(program.sizes, 0), None
+    active: Mapping[str, Ints] = {}
+    done, learnt = 0, None
     per_step = size(program.source.shape) + 2 * sum(program.sizes.values())
     for part in datasets.parts(data, per_step):
-        x = _frames(program.source, part)
+        x = frames(program.source, part)
         trace = program.expected(x, part.lengths, learnt)
         sent = {next(iter(program.network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
-        spikes = {name: count + int(np.count_nonzero(trace.spikes[name])) for name, count in spikes.items()}
+        here = {name: np.count_nonzero(each, axis=(0, 1)) for name, each in sent.items()}
+        active = {name: count + active[name] for name, count in here.items()} if active else here
         if found:
-            here = events(program.network, program.chip, found, sent, part.lengths)
-            here = _with_lessons(program, mapping, sent, part, learnt, here)
-            total = here if total is None else total + here
+            caused = events(program.network, program.chip, found, sent, part.lengths)
+            caused = _with_lessons(program, mapping, sent, part, learnt, caused)
+            total = caused if total is None else total + caused
         learnt = trace.learnt
         traces.append(Trace(trace.outputs, {}, {}))
         done += len(part.x)
         progress(done, len(data.x))
     run = summarise(traces, data.lengths, data.y, program.decoders, 0.0)
-    rates = {name: count / (program.sizes[name] * int(data.lengths.sum())) for name, count in spikes.items()}
-    return _priced(program, replace(empty, samples=run.samples, accuracy=run.accuracy, rates=rates), run, total)
+    steps = int(data.lengths.sum())
+    rates = {name: int(active[name].sum()) / (count * steps) for name, count in program.sizes.items()}
+    known = replace(empty, samples=run.samples, accuracy=run.accuracy, rates=rates)
+    return _on_cores(program, known, run, total) if total else _on_device(program, known, active, steps)
 
 
 def _with_lessons(
@@ -153,10 +164,18 @@ def _with_lessons(
     return Events({**here.counts, **counts}, here.cycles + found.cycles)
 
 
-def _priced(program: Program, found: Estimation, run: Run, total: Events | None) -> Estimation:
-    fabric = program.chip.fabric
-    if total is None or fabric is None:
+def _on_device(program: Program, found: Estimation, active: Mapping[str, Ints], steps: int) -> Estimation:
+    spending = program.backend.spending
+    taken = spending and spending(program.job, active, steps, found.samples)
+    if not taken:
         return found
+    counted = taken.counted, taken.unit
+    return replace(found, events=taken.events, joules=taken.joules, seconds=taken.seconds, counted=counted)
+
+
+def _on_cores(program: Program, found: Estimation, run: Run, total: Events) -> Estimation:
+    fabric = program.chip.fabric
+    assert fabric is not None
     return replace(
         found,
         events={name: count / run.samples for name, count in total.counts.items()},
@@ -165,7 +184,7 @@ def _priced(program: Program, found: Estimation, run: Run, total: Events | None)
     )
 
 
-def _frames(source: Source, part: Data) -> np.ndarray:
+def frames(source: Source, part: Data) -> np.ndarray:
     """What the network reads, (samples, steps, *shape): 0 after a sample's end."""
     x = datasets.to_integers(source, part.x)
     if x.ndim == 1 + len(source.shape):

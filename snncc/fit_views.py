@@ -29,6 +29,8 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
         add_row(table, "samples", f"{found.samples:,}")
     if found.accuracy is not None:
         add_row(table, "accuracy", f"{found.accuracy:.2%}")
+    if found.counted:
+        add_row(table, f"{found.counted[1]} a sample", f"{found.counted[0]:,.0f}")
     if found.joules:
         add_row(table, "energy a sample", f"{found.joules.quantity('J')} ({found.joules.origin})")
         for name, part in sorted(found.joules.parts.items(), key=lambda each: -each[1]):

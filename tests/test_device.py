@@ -118,3 +118,18 @@ def test_costs_that_cannot_be(tmp_path: Path, target: str, old: str, new: str, e
         chips.load(path)
     line = 1 + text[: text.index(old)].count("\n")
     assert str(caught.value) == f"error[bad-chip-file]: {path}:{line}: {expected}"
+
+
+def test_costs_are_all_there_and_not_below_nothing(tmp_path: Path) -> None:
+    at = line_of("stretch = {")
+    assert faults(tmp_path, "\nstretch = {", "\nstretches = {").splitlines() == [
+        f"error[bad-chip-file]: mine.toml:{at}: device.costs.stretches: unknown key",
+        "  = hint: did you mean stretch?",
+        f"error[bad-chip-file]: mine.toml:{at - 1}: device.costs.stretch: is missing",
+    ]
+    value = SHIPPED.read_text().splitlines()[at - 1].split()[5].rstrip(",")
+    said = faults(tmp_path, f"stretch = {{ value = {value}", "stretch = { value = -1")
+    assert (
+        said
+        == f"error[bad-chip-file]: mine.toml:{at}: device.costs.stretch.value: must be a number of 0 or more, not -1"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from snncc.backends.base import Job
 from snncc.backends.c.memory import footprint
 from snncc.cli import app
 from snncc.diagnostics import CompileError
-from snncc.estimation import estimate
+from snncc.estimation import estimate, quantities_of
 from snncc.integers import Network
+from snncc.program import Program
 from tests.backends.c_helpers import chip, emitted, placed, rich, small
+from tests.backends.mcu.devices import needs
 
 MODELS = Path(__file__).parents[1] / "models"
 STOCK, SAMPLES = MODELS / "digits_stock.onnx", MODELS / "digits_stock.samples.npz"
@@ -131,6 +134,31 @@ def test_a_microcontrollers_memories_are_named() -> None:
     found = json.loads(plain)
     assert set(found["quantities"]) == {"flash", "ram", "weights"}
     assert found["footprint"]["there"] == {"flash": 524288, "ram": 131072}
+
+
+@needs("cortex-m4")
+def test_a_microcontrollers_time_is_near_what_its_emulator_counts() -> None:
+    program = snncc.compile(STOCK, "cortex-m4")
+    data = program.data(SAMPLES, limit=3)
+    found = estimate(program, data)
+    counted = {each.key: each.value for each in program.simulate(data).readings}
+    assert found.counted
+    assert found.counted[0] == pytest.approx(counted["instructions"], rel=0.15)
+    assert found.seconds
+    assert found.seconds.value == pytest.approx(counted["latency"], rel=0.15)
+    assert found.seconds.origin == "of 1 published and 8 assumed numbers"
+    assert set(found.quantities) == set(quantities_of(program.chip))
+
+
+def test_a_device_without_costs_has_no_time_before_it_runs() -> None:
+    program = snncc.compile(STOCK, "avr")
+    assert program.chip.device
+    plain = replace(program.chip, device=replace(program.chip.device, costs=None))
+    assert isinstance(program, Program)
+    found = estimate(replace(program, chip=plain), np.load(SAMPLES)["x"][:2])
+    assert (found.counted, found.seconds, found.joules) == (None, None, None)
+    assert quantities_of(plain) == ("flash", "ram", "weights", "accuracy")
+    assert quantities_of(program.chip) == ("flash", "ram", "weights", "energy", "time", "accuracy")
 
 
 def test_a_folder_has_its_options_already(tmp_path: Path) -> None:

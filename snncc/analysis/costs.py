@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,6 +36,11 @@ class Estimate:
     def origin(self) -> str:
         """Where the numbers behind it come from."""
         return f"of {self.published} published and {self.assumed} assumed numbers"
+
+    def resting_on(self, figures: Iterable[Figure]) -> Estimate:
+        """The same, whose value is made of these numbers, too."""
+        published, assumed = _sources(figures)
+        return replace(self, published=self.published + published, assumed=self.assumed + assumed)
 
     def quantity(self, unit: str) -> str:
         """Its value with a prefix that leaves one to three digits before the point."""

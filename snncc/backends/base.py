@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snncc.analysis.costs import Estimate
 from snncc.analysis.metrics import Fidelity, Profile, Reading
 from snncc.analysis.proof import Proof
 from snncc.arrays import Array, Ints
@@ -129,6 +130,20 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class Spending:
+    """What a sample is expected to take: `events` by the key of their cost, `counted` instructions or cycles (`unit`).
+
+    Time and energy are None where the target's file has no figures for them.
+    """
+
+    events: Mapping[str, float]
+    counted: float
+    unit: str
+    seconds: Estimate | None
+    joules: Estimate | None
+
+
+@dataclass(frozen=True)
 class Backend:
     """`validate` yields what the backend cannot express; `emit` gives the artefact's files by relative path.
 
@@ -138,7 +153,8 @@ class Backend:
     `ready(setting)` makes ready what running needs, and gives the `run` for it. `readings(results, chip, samples)` says
     what a run took. `footprint(job)` is what a program takes of the target's memories, `fits(network, proof, chip)`
     yields those that are too small, `profile(job, results, sent, folder, samples)` says where a run's
-    instructions went.
+    instructions went; `spending(job, active, steps, samples)` is what a sample is expected to take, from how often each
+    value was not 0.
     `layouts` are other ways to lay out the artefact. Only one that `learns` gets networks with plastic synapses or
     learnt thresholds. Only one that `exits` can end samples early.
     """
@@ -156,6 +172,7 @@ class Backend:
     readings: Callable[[Sequence[Result], Chip, int], tuple[Reading, ...]] | None = None
     footprint: Callable[[Job], Footprint] | None = None
     profile: Callable[[Job, Sequence[Result], Mapping[str, Array], Path, int], Profile] | None = None
+    spending: Callable[[Job, Mapping[str, Ints], int, int], Spending | None] | None = None
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
     layouts: tuple[str, ...] = ()
     learns: bool = False

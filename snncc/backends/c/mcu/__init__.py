@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snncc.backends.base import Backend
+from snncc.backends.c.mcu.costs import spending
 from snncc.backends.c.mcu.emit import emit
 from snncc.backends.c.mcu.emulate import run
 from snncc.backends.c.mcu.memory import fits, footprint
@@ -19,6 +20,7 @@ BACKEND = Backend(
     footprint=footprint,
     fits=fits,
     profile=profile,
+    spending=spending,
     layouts=("arduino",),
     learns=True,
     exits=True,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from snncc.analysis.costs import product
 from snncc.analysis.metrics import Reading
 from snncc.backends.base import Result
 from snncc.backends.c.mcu.artefact import device_of
+from snncc.backends.c.mcu.costs import joules, seconds
 from snncc.chip import Chip
 from snncc.device import Device
 
@@ -20,8 +19,7 @@ def readings(results: Sequence[Result], chip: Chip, samples: int) -> tuple[Readi
     counted, steps = (sum(each.figures[name] for each in results) for name in ("counted", "steps"))
     worst, stack = (max(int(each.peaks[name].max()) for each in results) for name in ("worst", "stack"))
     rows = [(unit, counted / samples, unit, f"{counted / samples:,.0f} an inference, {counted / steps:,.0f} a step")]
-    if unit == "cycles" or device.cycles_per_instruction:
-        rows += _estimated(counted / samples, device)
+    rows += _estimated(counted / samples, device)
     if worst:
         rows.append((f"worst_{unit}", worst, f"{unit} of the worst step", f"{worst:,}"))
     rows.append(("stack", stack, "stack of a step", f"{stack:,} bytes"))
@@ -31,13 +29,11 @@ def readings(results: Sequence[Result], chip: Chip, samples: int) -> tuple[Readi
 def _estimated(counted: float, device: Device) -> Iterator[tuple[str, float, str, str]]:
     """Time and energy of an inference, from its cycles, or from its instructions and their mean cycles."""
     each, clock = device.cycles_per_instruction, device.clock_mhz
-    factors = (each,) if each else ()
-    period = replace(clock, value=1e-6 / clock.value)
-    seconds = product(counted, (*factors, period))
-    how = f" and {each.value:g} cycles an instruction" if each else ""
-    text = f"{seconds.quantity('s')} an inference at {clock.value:g} MHz{how} ({seconds.origin})"
-    yield "latency", seconds.value, "time", text
-    if device.cycle_pj:
-        joules = product(counted * 1e-12, (*factors, device.cycle_pj))
-        text = f"{joules.quantity('J')} an inference at {device.cycle_pj.value:g} pJ a cycle ({joules.origin})"
-        yield "energy", joules.value, "energy", text
+    time, energy = seconds(counted, device), joules(counted, device)
+    if time:
+        how = f" and {each.value:g} cycles an instruction" if each else ""
+        text = f"{time.quantity('s')} an inference at {clock.value:g} MHz{how} ({time.origin})"
+        yield "latency", time.value, "time", text
+    if energy and device.cycle_pj:
+        text = f"{energy.quantity('J')} an inference at {device.cycle_pj.value:g} pJ a cycle ({energy.origin})"
+        yield "energy", energy.value, "energy", text
