@@ -61,8 +61,9 @@ def _damage(part: dict[str, Any], rng: random.Random) -> None:
         holder.pop(key, None)
     elif isinstance(holder.get(key), np.ndarray) and rng.random() < 0.7:
         array = holder[key]
-        holder[key] = rng.choice(
-            [array * 1e30, array[:0], array.ravel(), array[..., None], array * np.nan, array.T, array.astype("S4")]
-        )
+        with np.errstate(all="ignore"):  # twice 1e30 is too much for a float32
+            holder[key] = rng.choice(
+                [array * 1e30, array[:0], array.ravel(), array[..., None], array * np.nan, array.T, array.astype("S4")]
+            )
     else:
         holder[key] = rng.choice(_OTHERS)

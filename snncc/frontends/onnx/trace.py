@@ -232,7 +232,7 @@ class Tracer:
         self.positive.add(node.outputs[0])
 
     def _max_pool(self, node: Node) -> None:
-        name = node.inputs[0]
+        self._only_first(node, (name := node.inputs[0]) in self.alias)
         if self.alias[name] not in self.positive:
             message = "takes the largest of values that may be negative, which no spike rate stands for"
             raise fault("signed-max-pool", node.name, message, "put a Relu before the MaxPool")

@@ -24,7 +24,8 @@ def knows_its_ops(source: Source) -> None:
     """Raise CompileError if the opset is unknown, with the ops that are foreign in any opset."""
     if not knows_opset(source.opset):
         foreign = [node for node in source.nodes if is_foreign(node)]
-        raise CompileError([*source.faults, *(each for node in foreign for each in unsupported(node).diagnostics)])
+        faults = [*source.faults, *(each for node in foreign for each in unsupported(node).diagnostics)]
+        raise CompileError(faults or fault("unsupported-opset", "model", "has an unknown opset").diagnostics)
 
 
 def is_foreign(node: Node) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snncc.diagnostics import CompileError
-from snncc.frontends import read_ann
+from snncc.frontends import read_ann, survey
 from snncc.frontends.model import Model
 from snncc.layers import Output, Relu
 from snncc.passes.rates.values import values
@@ -135,6 +135,25 @@ def test_indices_of_a_pool_are_refused(tmp_path: Path) -> None:
     graph.dense("fc", "pool", (60, 2))
     graph.output("fc")
     assert "error[unsupported-op]: my_pool: gives indices beside its values" in said(graph, tmp_path)
+
+
+def test_a_pool_of_weights_is_refused(tmp_path: Path) -> None:
+    graph = pooled()
+    pool = next(node for node in graph.nodes if node.op_type == "MaxPool")
+    pool.input[:] = ["conv.weight", "relu"]
+    assert "error[" in said(graph, tmp_path)
+
+
+def test_an_opset_of_the_future_is_said_and_its_nodes_are_listed(tmp_path: Path) -> None:
+    path = pooled().save(tmp_path)
+    model = onnx.load(path)
+    model.opset_import[0].version = 999
+    onnx.save(model, path)
+    with pytest.raises(CompileError) as caught:
+        read_ann(path)
+    assert [each.rule for each in caught.value.diagnostics] == ["unsupported-opset"]
+    rows = survey(path, (), None, None, caught.value.diagnostics, ordinary=True)
+    assert [each.node for each in rows][:2] == ["node_conv", "node_relu"]
 
 
 def test_a_spiking_network_is_not_converted(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from snncc.layers import (
     When,
 )
 
-_GLUE = {("", op) for op in ("Sum", "Mul", "Reshape", "Identity", "Sub")}
+_GLUE = {"Mul": 2, "Reshape": 2, "Identity": 1, "Sub": 2}  # how many inputs each takes; a Sum takes any
 _MOST_STEPS = 1 << 16  # of an attribute that counts them
 
 
@@ -105,7 +105,8 @@ class _Reader:
                 _must(name and name.isprintable() and name not in calls)
                 calls[name] = node
             else:
-                _must((node.domain, node.op_type) in _GLUE)
+                _must(node.domain == "" and len(node.output) == 1 and node.input)
+                _must(node.op_type == "Sum" or _GLUE.get(node.op_type) == len(node.input))
         return calls
 
     def _layer(self, node: NodeProto) -> Layer:
@@ -135,8 +136,10 @@ class _Reader:
         return [self._edge(term, name) for term in terms]
 
     def _edge(self, tensor: str, target: str) -> Edge:
-        gain, delay = 1.0, 0
+        gain, delay, seen = 1.0, 0, set[str]()
         while True:
+            _must(tensor not in seen)
+            seen.add(tensor)
             if tensor in self.inputs:  # a state: the last step's value of what its next value is made of
                 tensor, delay = self._last(tensor), delay + 1
                 _must(delay <= _MOST_STEPS)

@@ -168,9 +168,25 @@ def damaged(change: Any) -> Model | None:
     return read_dialect(proto, Path("net.onnx"))
 
 
+def emptied(proto: onnx.ModelProto) -> None:
+    for node in proto.graph.node:
+        if not node.domain:
+            node.ClearField("input")
+
+
+def ringed(proto: onnx.ModelProto) -> None:
+    """Two nodes that hand on each other's values, and a layer that reads them."""
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 3]), "sizes"))
+    proto.graph.node.add(op_type="Reshape", input=["there", "sizes"], output=["here"])
+    proto.graph.node.add(op_type="Reshape", input=["here", "sizes"], output=["there"])
+    proto.graph.node[1].input[0] = "here"
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        emptied,
+        ringed,
         lambda proto: proto.functions[1].node[0].attribute.clear(),
         lambda proto: proto.functions.pop(),
         lambda proto: proto.graph.node.add(op_type="Relu", input=["fc"], output=["r"]),
