@@ -10,6 +10,7 @@ from pathlib import Path
 from snncc.diagnostics import Diagnostic, fault
 from snncc.frontends.model import Model
 from snncc.frontends.onnx.build import Interface, build
+from snncc.frontends.onnx.endings import MONOTONE, left_out
 from snncc.frontends.onnx.names import Names
 from snncc.frontends.onnx.ports import input_shapes, widened_types
 from snncc.frontends.onnx.read import activations_of, outputs_change
@@ -19,8 +20,6 @@ from snncc.frontends.onnx.regions import cut
 from snncc.frontends.onnx.source import Source, load
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.trace import trace
-
-_MONOTONE = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "ArgMax"})  # at the end they leave the order of scores alone
 
 
 def read_ann(path: Path) -> Model:
@@ -51,12 +50,11 @@ def without_last_activations(source: Source) -> tuple[Source, tuple[Diagnostic, 
     found: list[Diagnostic] = []
     for name in source.outputs:
         node = makers.get(name)
-        if node is None or node.op not in _MONOTONE or name in read or not node.inputs:
+        if node is None or node.op not in MONOTONE or name in read or not node.inputs:
             outputs.append(name)
             continue
         outputs.append(node.inputs[0])
-        message = f"this {node.op} is left out: the output is what it reads, and the highest score stays the highest"
-        found.append(Diagnostic("last-activation", node.name, message, severity="warning"))
+        found.append(left_out(node))
     gone = {name for name in source.outputs if name not in outputs}
     nodes = tuple(node for node in source.nodes if gone.isdisjoint(node.outputs))
     return replace(source, outputs=tuple(outputs), nodes=nodes), tuple(found)

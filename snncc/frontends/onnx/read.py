@@ -55,7 +55,7 @@ def read_onnx(path: Path, states: Sequence[tuple[str, str]] = ()) -> Model:
         kind,
         {} if one.whole else dict(_spike_tensors(found.regions, fits)),
         {region.name: fit.error for region, fit in zip(found.regions, fits, strict=True)},
-        (*widened_types(source), *bad_count, *bad_kind),
+        (*widened_types(source), *one.left_out, *bad_count, *bad_kind),
     )
 
 

@@ -35,7 +35,8 @@ class OneStep:
     """One time step of a network. `initial` are values before step 0 that are not zero, by state.
 
     `decoders` says for an output what its values over time come to; `steps` is None where the file leaves it open.
-    `data_name` is what the file calls its data, and `whole` says that it holds all steps.
+    `data_name` is what the file calls its data, and `whole` says that it holds all steps; `left_out` says of what
+    follows the read-outs.
     """
 
     step: Step
@@ -45,6 +46,7 @@ class OneStep:
     steps: int | None = None
     data_name: str = ""
     whole: bool = False
+    left_out: tuple[Diagnostic, ...] = ()
 
 
 def has_loop(source: Source) -> bool:
@@ -212,9 +214,8 @@ def _in_loop(source: Source, data: Port, time: int | None) -> OneStep:
     shapes = {**step.shapes, **{name: step.shapes[each.names[-1]] for name, each in readouts.items()}}
     steps = None if time is not None and (data.shape or ())[time] is None else line.steps
     whole = replace(step, alias=alias, shapes=shapes)
-    return OneStep(
-        whole, Pairing(stream, states, tuple(readouts)), initial, _decoders(readouts), steps, data.name, True
-    )
+    pairing, said = Pairing(stream, states, tuple(readouts)), tuple(line.left_out.values())
+    return OneStep(whole, pairing, initial, _decoders(readouts), steps, data.name, True, said)
 
 
 def _unrolled(source: Source, data: Port, time: int | None) -> OneStep:
@@ -241,7 +242,8 @@ def _unrolled(source: Source, data: Port, time: int | None) -> OneStep:
     }
     step = replace(rolled.step, alias=alias, shapes=shapes)
     pairing = Pairing(rolled.data, rolled.states, tuple(readouts))
-    return OneStep(step, pairing, initial, _decoders(readouts), rolled.steps, data.name, True)
+    said = tuple(line.left_out.values())
+    return OneStep(step, pairing, initial, _decoders(readouts), rolled.steps, data.name, True, said)
 
 
 def _steps_of_outputs(source: Source) -> int:

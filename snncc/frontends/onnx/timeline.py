@@ -16,6 +16,7 @@ from snncc.arrays import Array, Shape, frozen
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.frontends.onnx.along import Values, each_step, mixes_steps, sliced
 from snncc.frontends.onnx.attributes import axes, axis, integer
+from snncc.frontends.onnx.endings import left_out, ranks_scores
 from snncc.frontends.onnx.rearranging import RESHAPING
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.tensors import printable
@@ -58,6 +59,7 @@ class Timeline:
     taken: set[str]
     sequences: dict[str, Parts] = field(default_factory=dict[str, Parts])
     readouts: dict[str, Readout] = field(default_factory=dict[str, Readout])
+    left_out: dict[str, Diagnostic] = field(default_factory=dict[str, Diagnostic])  # by what it would put out
     visited: int = 0
 
     # --- names ------------------------------------------------------------------------------------------------------
@@ -318,8 +320,16 @@ class Timeline:
         return ()
 
     def _after_the_end(self, node: Node) -> tuple[Diagnostic, ...]:
-        """Only a change of shape, and a factor, may follow what is read out; the last value is like any other."""
+        """Only a change of shape, a factor, and a last op that ranks scores, may follow what is read out.
+
+        The last value is like any other.
+        """
         found = next(self.readouts[name] for name in node.inputs if name in self.readouts)
+        if not self.left_out.keys().isdisjoint(node.inputs):
+            raise _late(node)
+        if ranks_scores(node, found.shape):
+            self.readouts[node.outputs[0]], self.left_out[node.outputs[0]] = found, left_out(node)
+            return ()
         streams = [name for name in node.inputs if name in self.tracer.alias]
         if found.ending == "last" and not streams and sum(name in self.readouts for name in node.inputs) == 1:
             inner = self.fresh(f"{node.outputs[0]}[t]")
@@ -337,9 +347,7 @@ class Timeline:
             scale = found.scale * factor if node.op == "Mul" else found.scale / factor if factor else math.nan
             self.readouts[node.outputs[0]] = replace(found, scale=scale)
         else:
-            message = f"{node.op} computes with what all steps came to"
-            hint = "let the network end in the sum, mean, maximum or last value over time"
-            raise fault("after-readout", node.name, message, hint)
+            raise _late(node)
         return ()
 
     def _first(self, node: Node) -> bool:
@@ -349,3 +357,9 @@ class Timeline:
         from snncc.frontends.onnx.rearranging import reshaped
 
         return reshaped(node, found.shape, [self.tracer.constants.get(name) for name in node.inputs[1:]])
+
+
+def _late(node: Node) -> CompileError:
+    message = f"{node.op} computes with what all steps came to"
+    hint = "let the network end in the sum, mean, maximum or last value over time"
+    return fault("after-readout", node.name, message, hint)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from snncc.diagnostics import CompileError
 from snncc.frontends import read_model
-from snncc.layers import Neuron, Output
+from snncc.layers import Neuron, Output, size
 from snncc.semantics import decode, run_float
 
 from .step_graphs import StepGraph, runtime
@@ -235,6 +235,47 @@ def test_a_layer_after_the_read_out_is_refused(tmp_path: Path) -> None:
         "error[after-readout]: node_out: MatMul computes with what all steps came to\n"
         "  = hint: let the network end in the sum, mean, maximum or last value over time"
     )
+
+
+@pytest.mark.parametrize("read_out", ["mean", "v_end"])
+@pytest.mark.parametrize(("op", "more"), [("LogSoftmax", {"axis": 1}), ("ArgMax", {"axis": -1}), ("Sigmoid", {})])
+def test_what_only_ranks_scores_at_the_end_is_left_out(
+    op: str, more: dict[str, Any], read_out: str, tmp_path: Path
+) -> None:
+    graph = scan()
+    graph.outputs.clear()
+    graph.node("ReduceMean", ["y"], "mean", keepdims=0, axes=[0])
+    graph.node(op, [read_out], "scores", name="last", **more)
+    graph.output("scores")
+    model = read_model(graph.save(tmp_path))
+    (output,) = model.graph.of_kind(Output).values()
+    assert output.decoder == ("mean" if read_out == "mean" else "last")
+    assert size(output.shape) == 3
+    assert [str(each) for each in model.warnings] == [
+        f"warning[last-activation]: last: this {op} is left out: the output is what it reads, and the highest score "
+        "stays the highest"
+    ]
+
+
+def test_what_computes_with_ranked_scores_is_refused(tmp_path: Path) -> None:
+    graph = scan()
+    graph.outputs.clear()
+    graph.node("Softmax", ["v_end"], "scores", axis=1)
+    graph.node("Neg", ["scores"], "out")
+    graph.output("out")
+    assert said(graph, tmp_path).startswith(
+        "error[after-readout]: node_out: Neg computes with what all steps came to\n"
+    )
+
+
+def test_a_softmax_over_samples_is_refused(tmp_path: Path) -> None:
+    """Every score of one sample would be 1."""
+    graph = scan()
+    graph.outputs.clear()
+    graph.node("ReduceMean", ["y"], "mean", keepdims=0, axes=[0])
+    graph.node("Softmax", ["mean"], "out", axis=0)
+    graph.output("out")
+    assert said(graph, tmp_path).startswith("error[after-readout]: node_out: Softmax computes with what all steps")
 
 
 @pytest.mark.parametrize("attribute", ["num_scan_inputs", "scan_input_axes", "scan_output_axes"])
