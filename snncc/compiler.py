@@ -32,11 +32,13 @@ from snncc.layers import Decoder, Layer, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.mapping import Method
 from snncc.pace import FewerSteps
+from snncc.passes import registers
 from snncc.passes.express import express
 from snncc.passes.host import on_the_host
 from snncc.passes.precision import parsed, stored_width
 from snncc.passes.prune import NEURONS, SYNAPSES, pruned, recorded, shares
 from snncc.passes.quantise import Options, Samples, quantise
+from snncc.passes.registers import DECAY_BITS, STATE_BITS
 from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
@@ -68,6 +70,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     prune_neurons: float | str | None = None,
     learn: Sequence[tuple[str, str]] = (),
     early_exit: bool = False,
+    state_bits: int | str | None = None,
+    decay_bits: int | str | None = None,
     stage: Stage = no_stage,
 ) -> Program | EventProgram:
     """Compile a trained model for a target: a name from `targets/`, or the path of a chip's TOML file.
@@ -82,6 +86,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
     With `early_exit` samples end as soon as no step to come can change their class, where spikes are counted.
+    `state_bits` and `decay_bits` are the most that states and their decays get, 16 or "16,lif1=12".
     `learn` pairs synapse groups with learning rules, names from `rules/` or paths, beside those that the model brings.
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
@@ -90,7 +95,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     less = prune, prune_neurons
     chip = chips.load(Path(target))
     stage("read")
-    choices = Choices(*how, *less, tuple(learn), loss, early_exit)
+    choices = Choices(*how, *less, tuple(learn), loss, early_exit, state_bits, decay_bits)
     return compiled(_imported(model, states), chip, choices, samples, stage)
 
 
@@ -110,6 +115,8 @@ def compiled(
         gone += between("was pruned", legal, less_.graph)
         legal, kept = less_.graph, less_.kept
     options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=begun.decoder, steps=begun.steps)
+    narrow = registers.parsed(choices.state_bits, STATE_BITS), registers.parsed(choices.decay_bits, DECAY_BITS)
+    options = replace(options, registers=registers.Registers(*narrow))
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
     learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
     given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone)
@@ -183,6 +190,9 @@ def _machine(chip: Chip, name: str) -> Backend | EventBackend:
 
 def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgram:
     """For a chip that acts event by event."""
+    if given.options.registers != registers.Registers():
+        message = f"{given.chip.name} has states of one width"
+        raise fault("bad-option", f"{STATE_BITS}, {DECAY_BITS}", message, "leave them out")
     if given.choices.early_exit:
         raise fault("bad-option", "--early-exit", f"{given.chip.name} runs every sample to its end", "leave it out")
     if given.lessons:
@@ -207,7 +217,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     choices = given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
-    changed = given.lessons or given.kept is not None or given.fewer
+    changed = given.lessons or given.kept is not None or given.fewer or options.registers != registers.Registers()
     network, gone = (None, ()) if changed else _own(given.model, chip, options)
     if network is None:
         network, gone = _quantised(given, tuned)

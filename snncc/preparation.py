@@ -43,6 +43,8 @@ class Choices:
     learn: tuple[tuple[str, str], ...] = ()
     loss: float = LOSS
     early_exit: bool = False
+    state_bits: int | str | None = None
+    decay_bits: int | str | None = None
 
 
 @dataclass(frozen=True, eq=False)

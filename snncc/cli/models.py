@@ -16,6 +16,7 @@ from snncc.cli.options import (
     Backend,
     Bits,
     Convert,
+    DecayBits,
     DecoderName,
     Dt,
     EarlyExit,
@@ -31,6 +32,7 @@ from snncc.cli.options import (
     RequireProof,
     Samples,
     Seed,
+    StateBits,
     States,
     Steps,
     StockOnly,
@@ -96,6 +98,8 @@ def compile(  # noqa: A001  the word of the field
     samples: Samples = None,
     weight_bits: Bits = None,
     weight_bytes: WeightBytes = None,
+    state_bits: StateBits = None,
+    decay_bits: DecayBits = None,
     prune: Prune = None,
     prune_neurons: PruneNeurons = None,
     steps: FewerSteps = None,
@@ -126,7 +130,8 @@ def compile(  # noqa: A001  the word of the field
         how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
         own, chip, less = steps if how is None else None, _chip(target), (prune, prune_neurons)
         rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
-        choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), loss, early_exit)
+        more = loss, early_exit, state_bits, decay_bits
+        choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), *more)
         imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
         if weight_bytes is not None:
             given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)

@@ -78,6 +78,14 @@ Bits = Annotated[
         "[default: the chip's widest].",
     ),
 ]
+StateBits = Annotated[
+    str | None,
+    typer.Option("--state-bits", metavar="BITS[,NAME=BITS]", help="The most bits of a state, of all or of some."),
+]
+DecayBits = Annotated[
+    str | None,
+    typer.Option("--decay-bits", metavar="BITS[,NAME=BITS]", help="The most bits of a decay's denominator."),
+]
 WeightBytes = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="Choose the widths: all weights in 8KiB, say, with the least loss on samples."),

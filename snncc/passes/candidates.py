@@ -19,6 +19,7 @@ from snncc.passes.express import expressed
 from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded
 from snncc.passes.held import held
 from snncc.passes.precision import Width, levels
+from snncc.passes.registers import STATE_BITS, Registers
 from snncc.passes.rounding import Frames, together
 from snncc.passes.spikes import MOST, bounded
 from snncc.passes.widths import Use, fitted
@@ -34,6 +35,7 @@ class Setting:
     Weights have the width `bits`, those of the synapse groups in `own` another.
     Those that are `learnt` span the grid of their population, whatever samples show.
     `sent` is the most spikes a step of those populations of which more is known than what they were trained with.
+    States get no more bits than `registers` say.
     """
 
     graph: Graph[Layer]
@@ -44,6 +46,7 @@ class Setting:
     sent: Mapping[str, int] = field(default_factory=dict[str, int])
     own: Mapping[str, Width] = field(default_factory=dict[str, Width])
     learnt: frozenset[str] = frozenset()
+    registers: Registers = field(default_factory=Registers)
 
     @property
     def populations(self) -> tuple[str, ...]:
@@ -100,7 +103,9 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
     anchor = next((at for at, each in enumerate(incoming) if each.name in setting.learnt), None)
-    return Problem(name, neuron, tuple(incoming), setting.chip, Use(setting.steps, seen), anchor)
+    return Problem(
+        name, neuron, tuple(incoming), setting.registers.chip_for(name, setting.chip), Use(setting.steps, seen), anchor
+    )
 
 
 def _sent(setting: Setting, name: str) -> int:
@@ -175,23 +180,35 @@ def _sums(given: Problem, maps: tuple[LinearMap, ...], grid: Grid) -> tuple[Ints
     return low, high
 
 
-def faults(name: str, graph: Graph[Layer], candidate: Candidate, chip: Chip) -> Iterator[Diagnostic]:
+def faults(name: str, graph: Graph[Layer], candidate: Candidate, setting: Setting) -> Iterator[Diagnostic]:
     """Why a population cannot be represented."""
+    chip = setting.registers.chip_for(name, setting.chip)
     neuron = graph[name]
     assert isinstance(neuron, Neuron)
     for decay in (neuron.decay, *(each.decay for each in (neuron.current, neuron.adapt) if each)):
         if not ((decay >= 0) & (decay <= 1)).all():
             found = f"{float(decay.min()):g}..{float(decay.max()):g}"
             yield Diagnostic("decay-range", name, f"a step keeps {found} of a state; integers can keep 0..1 of it")
+    needed = _threshold_bits(candidate)
+    if chip.membrane.bits < needed <= setting.chip.membrane.bits:
+        message = f"its threshold needs a state of {needed} bits, also with weights as coarse as they can be"
+        message = f"{message}; {STATE_BITS} gives it {chip.membrane.bits}"
+        yield Diagnostic("state-bits", name, message, f"give it {needed} bits: {STATE_BITS} {name}={needed}")
+        return
     for message in _out_of_reach(neuron, candidate, chip):
         hint = "weights this small can hardly make it fire: check the model, or prune the population"
         yield Diagnostic("scale-range", name, message, hint)
 
 
+def _threshold_bits(candidate: Candidate) -> int:
+    """The bits of a register that holds the thresholds."""
+    fire = candidate.population.fire
+    return 0 if fire is None else int(np.abs(fire.threshold).max(initial=0)).bit_length() + 1
+
+
 def _out_of_reach(neuron: Neuron, candidate: Candidate, chip: Chip) -> Iterator[str]:
     """Parameters so far above the weights that the chip cannot hold both. A bias is cut off only where it must be."""
-    fire = candidate.population.fire
-    needed = 0 if fire is None else int(np.abs(fire.threshold).max(initial=0)).bit_length() + 1
+    needed = _threshold_bits(candidate)
     above = "so far above its weights that it"
     if needed > chip.membrane.bits:
         yield f"its threshold is {above} needs a register of {needed} bits; {chip.name} has {chip.membrane.bits}"

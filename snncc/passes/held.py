@@ -27,6 +27,15 @@ def held(neuron: Neuron, grid: Grid, chip: Chip, most: int, seen: float | None =
     return replace(grid, quantum=np.maximum(grid.quantum, np.minimum(least, grid.quantum * most)))
 
 
+def reachable(neuron: Neuron, grid: Grid, chip: Chip, most: int) -> Grid:
+    """The grid, so coarse that thresholds lie within the membrane's register: beyond it no neuron would ever fire."""
+    if neuron.threshold is None:
+        return grid
+    least = np.abs(np.broadcast_to(neuron.threshold, neuron.shape)) / chip.membrane.register.hi
+    least = _by_unit(np.ldexp(least, chip.accumulator.input_shift[0]), np.shape(grid.quantum))
+    return replace(grid, quantum=np.maximum(grid.quantum, np.minimum(least, grid.quantum * most)))
+
+
 def holds(neuron: Neuron, grid: Grid, chip: Chip, shift: int) -> bool:
     """Whether the chip's parameters hold the neuron's where accumulators are shifted left by so many bits in all."""
     return bool((_least(neuron, grid, chip, shift, None) <= grid.quantum).all())
@@ -46,6 +55,8 @@ def _limits(neuron: Neuron, chip: Chip, seen: float | None) -> Iterator[tuple[Fl
         yield neuron.bias.astype(np.float64), chip.parameters.largest_bias
     if chip.parameters and neuron.threshold is not None:
         yield neuron.threshold.astype(np.float64), chip.parameters.largest_threshold
+    if neuron.threshold is not None:
+        yield neuron.threshold.astype(np.float64), chip.membrane.register.hi
     if seen is not None:
         yield np.asarray(seen), chip.membrane.register.hi
 

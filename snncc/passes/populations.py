@@ -17,6 +17,7 @@ from snncc.passes.assemble import assembled
 from snncc.passes.calibration import Drive, respond
 from snncc.passes.candidates import Candidate, Problem, Setting, build, plain_grid, problem
 from snncc.passes.inputs import Samples, source_for
+from snncc.passes.registers import Registers
 from snncc.passes.search import Reference, search, wide
 from snncc.passes.spikes import fed_back
 from snncc.semantics import run
@@ -84,7 +85,8 @@ def searched(setting: Setting, samples: Samples) -> Chosen:
     live = np.arange(steps) < lengths[:, None]
 
     exact = wide(setting.chip)
-    ideal = replace(setting, chip=exact, bits=exact.weight.bits, own={}, source=source_for(layer, exact, samples))
+    ideal = replace(setting, chip=exact, bits=exact.weight.bits, own={}, registers=Registers())
+    ideal = replace(ideal, source=source_for(layer, exact, samples))
     exact_x, x = (
         to_integers(each.source, samples.x).reshape(len(live), -1, size(layer.shape)) for each in (ideal, setting)
     )

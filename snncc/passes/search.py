@@ -19,7 +19,7 @@ from snncc.linear import Conv, Lateral, LinearMap
 from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors, respond, spike_errors
 from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
 from snncc.passes.grids import Grid, aligned, largest, largest_by_unit
-from snncc.passes.held import held
+from snncc.passes.held import held, reachable
 from snncc.passes.rounding import Frames
 
 _COARSE = 15  # the greatest of weights so coarse that where to clip them matters for how they are rounded together
@@ -144,7 +144,8 @@ def _grids(given: Problem) -> Iterator[Iterator[Grid]]:
     span = given.chip.weight.exponent
     for anchor, each in enumerate(given.incoming):
         if largest(each) > 0:
-            grids = [aligned(given.incoming, anchor, ratio, span) for ratio in _ratios(given)]
+            plain = (aligned(given.incoming, anchor, ratio, span) for ratio in _ratios(given))
+            grids = [reachable(given.neuron, grid, given.chip, given.narrowest) for grid in plain]
             coarser = [[_held(given, grid, seen) for grid in grids] for seen in (None, given.use.seen)]
             distinct = {float(each[0].quantum): each for each in (grids, *coarser)}
             yield from (iter(each) for each in distinct.values())

@@ -59,7 +59,8 @@ def test_a_chip_without_such_limits_keeps_every_grid() -> None:
     neuron = replace(NEURONS["if"], shape=(2,), bias=number(1e9))
     grid = Grid(np.asarray(0.5), (0,))
     assert held(neuron, grid, HOST, 127).quantum == 0.5
-    assert holds(neuron, grid, HOST, 30)
+    assert holds(neuron, grid, HOST, 21)
+    assert not holds(neuron, grid, HOST, 22)  # a threshold of 2 << 22 is beyond the register
 
 
 @pytest.mark.parametrize("with_samples", [False, True])

@@ -229,7 +229,7 @@ def test_widths_that_the_chip_lacks(bits: int) -> None:
 
 def test_a_threshold_beyond_every_register() -> None:
     assert said(net(np.array([[1e-7, 0.30331e-7]]), events=True)) == (
-        "error[scale-range]: p0: its threshold is so far above its weights that it needs a register of 32 bits; "
+        "error[scale-range]: p0: its threshold is so far above its weights that it needs a register of 25 bits; "
         "host has 24\n  = hint: weights this small can hardly make it fire: check the model, or prune the population"
     )
 
