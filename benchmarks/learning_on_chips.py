@@ -1,7 +1,7 @@
 """Compares what networks that learn take of an emulated chip, and their bits with the reference and the C program's.
 
 MNIST's test images from a folder: the first are learnt, in their order, 100 steps each; then as many others are only
-answered. Per network: how many values differ, energy and time a sample. Prints JSON.
+answered. Per network: how many values differ, energy and time a sample. Prints a line of JSON each.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from snncc import classics, compiler
-from snncc.analysis.costs import Took, taken
+from snncc.analysis.costs import Counts, added, events_of, joules, seconds
+from snncc.analysis.learning import EVENTS
 from snncc.arrays import Array
 from snncc.backends.base import Batch
+from snncc.chip import Chip
 from snncc.integers import Learnt, Population
 from snncc.program import Program
 from snncc.runner import Trace
@@ -38,8 +40,10 @@ def images(folder: Path) -> Array:
     return np.frombuffer(content, np.uint8, offset=_HEAD).reshape(-1, 784) / 255.0
 
 
-def program(kind: str, shape: classics.Shape, target: str) -> Program:
-    made = compiler.compile(classics.make(kind, shape), target)
+def program(row: str, shape: classics.Shape, target: str) -> Program:
+    """A network of a kind, with its own rule or with another, KIND:RULE."""
+    kind, _, rule = row.partition(":")
+    made = compiler.compile(classics.make(kind, shape), target, learn=[("synapses", rule)] if rule else [])
     assert isinstance(made, Program)
     return made
 
@@ -55,8 +59,8 @@ class Runs:
     steps: int
     values: int = 0
     differing: int = 0
-    learning: Took = field(default_factory=Took)
-    testing: Took = field(default_factory=Took)
+    learning: list[Counts] = field(default_factory=list[Counts])
+    testing: list[Counts] = field(default_factory=list[Counts])
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c"), 0.0))
     learnt: dict[str, Learnt | None] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c")))
 
@@ -74,7 +78,8 @@ class Runs:
             made = self.chip if who == "chip" else self.host
             result = made.backend.run(self.folders[who], made.network, made.chip, batch, True)
             trace = result.trace
-            self.learning += taken(made.chip, result.counts, len(rows))
+            if who == "chip":
+                self.learning.append(result.counts)
         self.seconds[who] += time.process_time() - begun
         self.learnt[who] = trace.learnt
         return trace
@@ -90,7 +95,7 @@ class Runs:
         """Samples are answered only."""
         batch = self.batch(rows, self.learnt["chip"], frozen=True)
         result = self.chip.backend.run(self.folders["chip"], self.chip.network, self.chip.chip, batch, True)
-        self.testing += taken(self.chip.chip, result.counts, len(rows))
+        self.testing.append(result.counts)
 
 
 def measured(kind: str, shape: classics.Shape, x: Array, options: argparse.Namespace) -> dict[str, Any]:
@@ -113,8 +118,8 @@ def measured(kind: str, shape: classics.Shape, x: Array, options: argparse.Names
         "bits": shape.bits,
         "values": runs.values,
         "differing": runs.differing,
-        "learning": per_sample(runs.learning),
-        "testing": per_sample(runs.testing),
+        "learning": per_sample(chip.chip, runs.learning, options.samples),
+        "testing": per_sample(chip.chip, runs.testing, options.tested),
         "cpu_seconds": runs.seconds,
     }
 
@@ -125,14 +130,24 @@ def parts(first: int, last: int, size: int) -> Iterator[Array]:
         yield np.arange(begin, min(begin + size, last))
 
 
-def per_sample(took: Took) -> dict[str, float]:
-    return {name: value / took.samples for name, value in asdict(took).items() if name != "samples" and took.samples}
+def per_sample(chip: Chip, parts: list[Counts], samples: int) -> dict[str, Any]:
+    """Seconds and joules of a sample, these by what they are for, and how often each event of learning happened."""
+    counts = added(parts)
+    assert chip.fabric
+    energy = joules(events_of(counts), chip.fabric, samples)
+    lessons = dict(zip(EVENTS, (counts["learning"].sum(axis=0) / samples).tolist(), strict=True))
+    return {
+        "seconds": seconds(float(counts["cycles"].sum()), chip.fabric.timing, samples).value,
+        "joules": energy.value,
+        "parts": {name: each for name, each in energy.parts.items() if each},
+        "events": {name: each for name, each in lessons.items() if each},
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--kinds", nargs="+", default=["spikedyn", "diehl-cook"])
+    parser.add_argument("--kinds", nargs="+", default=["spikedyn", "diehl-cook", "diehl-cook:pair-stdp"])
     parser.add_argument("--neurons", type=int, default=100)
     parser.add_argument("--bits", type=int, default=8)
     parser.add_argument("--samples", type=int, default=1000)
@@ -143,8 +158,8 @@ def main() -> None:
     options = parser.parse_args()
     x = images(options.data)
     shape = classics.Shape(784, options.neurons, options.bits)
-    found = [measured(kind, shape, x, options) for kind in options.kinds]
-    print(json.dumps(found, indent=1))
+    for kind in options.kinds:
+        print(json.dumps(measured(kind, shape, x, options)), flush=True)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def taken(chip: Chip, counts: Counts, samples: int) -> Took:
     fabric = chip.fabric
     if fabric is None or not counts:
         return Took()
-    energy = joules(_events(counts), fabric, 1).value if fabric.energy else 0.0
+    energy = joules(events_of(counts), fabric, 1).value if fabric.energy else 0.0
     return Took(seconds(float(counts["cycles"].sum()), fabric.timing, 1).value, energy, samples)
 
 
@@ -131,7 +131,7 @@ def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: 
         total["hops"] / samples,
         total["synapses"] / samples,
         seconds(float(counts["cycles"].sum()), fabric.timing, samples),
-        None if fabric.energy is None else joules(_events(counts), fabric, samples),
+        None if fabric.energy is None else joules(events_of(counts), fabric, samples),
         _busiest_cores(counts, fabric.mesh),
         _busiest_links(counts, fabric.mesh, fabric.timing, samples),
         int(peaks["buffers"].max(initial=0)),
@@ -158,7 +158,7 @@ def seconds(cycles: float, timing: Timing, samples: int) -> Estimate:
     return Estimate(value, {}, published + barrier, assumed + (not barrier))
 
 
-def _events(counts: Counts) -> Mapping[str, float]:
+def events_of(counts: Counts) -> Mapping[str, float]:
     """How often each event that costs energy happened, by its key in a chip's file."""
     synapses = counts["synapses"].sum(axis=0)
     hops = dict(zip(DIRECTIONS, counts["hops"].sum(axis=0).tolist(), strict=True))
