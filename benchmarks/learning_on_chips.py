@@ -137,7 +137,7 @@ def per_sample(chip: Chip, parts: list[Counts], samples: int) -> dict[str, Any]:
     energy = joules(events_of(counts), chip.fabric, samples)
     lessons = dict(zip(EVENTS, (counts["learning"].sum(axis=0) / samples).tolist(), strict=True))
     return {
-        "seconds": seconds(float(counts["cycles"].sum()), chip.fabric.timing, samples).value,
+        "seconds": seconds(float(counts["cycles"].sum()), chip.fabric, samples).value,
         "joules": energy.value,
         "parts": {name: each for name, each in energy.parts.items() if each},
         "events": {name: each for name, each in lessons.items() if each},

@@ -180,7 +180,7 @@ def _on_cores(program: Program, found: Estimation, run: Run, total: Events) -> E
         found,
         events={name: count / run.samples for name, count in total.counts.items()},
         joules=fabric.energy and costs.joules(total.counts, fabric, run.samples),
-        seconds=costs.seconds(total.cycles, fabric.timing, run.samples),
+        seconds=costs.seconds(total.cycles, fabric, run.samples, learnt=learns(program.network)),
     )
 
 

@@ -36,7 +36,7 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
         for name, part in sorted(found.joules.parts.items(), key=lambda each: -each[1]):
             if part:
                 count = f"{found.events[name]:,.1f} a sample"
-                what = name.replace("_", ", ").replace(".", ", ")
+                what = name.replace("_", ", ")
                 add_row(table, f"  of that, {what}", f"{part / found.joules.value:.1%}, {count}")
     if found.seconds:
         add_row(table, "time a sample", f"{found.seconds.quantity('s')} ({found.seconds.origin})")

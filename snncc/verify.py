@@ -44,13 +44,14 @@ class Difference:
 class Verification:
     """How much was compared, and what differed: `values` counts spikes, membranes and outputs, one a neuron-step.
 
-    Learnt weights and thresholds count once after each part.
+    Learnt weights and thresholds, `learnt` of the values, count once after each part.
     """
 
     samples: int
     values: int
     differing: int
     difference: Difference | None
+    learnt: int = 0
 
     @property
     def equal(self) -> bool:
@@ -75,7 +76,7 @@ def compare(expected: Trace, found: Trace, populations: Sequence[str], first_sam
             best = place, Difference(what, name, first_sample + sample, step, neuron, expected_value, got)
     samples = len(next(iter(expected.outputs.values())))
     seen, wrong, first = _learnt(expected.learnt, found.learnt, first_sample + samples - 1)
-    return Verification(samples, values + seen, differing + wrong, best[1] if best else first)
+    return Verification(samples, values + seen, differing + wrong, best[1] if best else first, seen)
 
 
 def _learnt(expected: Learnt | None, found: Learnt | None, sample: int) -> tuple[int, int, Difference | None]:
@@ -118,4 +119,5 @@ def joined(parts: Sequence[Verification]) -> Verification:
         sum(each.values for each in parts),
         sum(each.differing for each in parts),
         next((each.difference for each in parts if each.difference), None),
+        sum(each.learnt for each in parts),
     )

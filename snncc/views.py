@@ -331,9 +331,12 @@ def _spent(spent: Spent) -> View:
         add_row(table, "energy", f"{spent.joules.quantity('J')} ({spent.joules.origin})")
         for name, part in sorted(spent.joules.parts.items(), key=lambda each: -each[1]):
             if part:
-                add_row(table, f"  of that, {name.replace('_', ', ')}", f"{part / spent.joules.value:.1%}")
+                what = name.replace("_", ", ")
+                add_row(table, f"  of that, {what}", f"{part / spent.joules.value:.1%}")
     add_row(table, "spikes, packets, hops", f"{spent.spikes:,.1f}, {spent.packets:,.1f}, {spent.hops:,.1f}")
     add_row(table, "synapses read", f"{spent.synapses:,.1f}")
+    if spent.changes is not None:
+        add_row(table, "weights computed anew", f"{spent.changes:,.1f}")
     bench = spent.bench
     operations = f"{bench.effective_acs:,.1f} AC, {bench.effective_macs:,.1f} MAC, of {bench.dense:,.1f}"
     add_row(table, "effective synaptic operations", operations)
@@ -347,10 +350,12 @@ def _spent(spent: Spent) -> View:
 
 
 def _busiest_cores(spent: Spent) -> Table:
-    table = new_table("busiest cores", "core", "column, row", "#neurons", "#waiting", "#synapses")
+    learns = spent.changes is not None
+    columns = "#neurons", "#waiting", "#synapses", *["#learning"] * learns
+    table = new_table("busiest cores", "core", "column, row", *columns)
     for core in spent.cores:
-        shares = (f"{share:.1%}" for share in (core.neurons, core.waiting, core.synapses))
-        add_row(table, core.core, "{}, {}".format(*core.tile), *shares)
+        shares = [core.neurons, core.waiting, core.synapses, *[core.learning] * learns]
+        add_row(table, core.core, "{}, {}".format(*core.tile), *(f"{share:.1%}" for share in shares))
     return table
 
 
@@ -372,7 +377,8 @@ def deployed(machine: str) -> View:
 def verified(verdict: Verification) -> View:
     """Whether the target gives the reference's bits, or the first difference."""
     plain = {"equal": verdict.equal, **dataclasses.asdict(verdict)}
-    head = f"{verdict.samples:,} samples, {verdict.values:,} spikes, membranes and outputs compared"
+    compared = "spikes, membranes, outputs and what was learnt" if verdict.learnt else "spikes, membranes and outputs"
+    head = f"{verdict.samples:,} samples, {verdict.values:,} {compared} compared"
     if verdict.difference is None:
         return View(plain, [Text.assemble(("equal", "bold green"), f": {head}, no bit differs")])
     text = Text.assemble(("different", "bold red"), f": {head}, {verdict.differing:,} differ; the first:\n  ")

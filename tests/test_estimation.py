@@ -52,7 +52,7 @@ def test_learning_is_estimated_as_the_emulated_chip_counts_it(kind: str) -> None
     assert run.spent.joules
     assert found.joules
     assert found.joules.parts == pytest.approx(run.spent.joules.parts, rel=1e-12)
-    assert found.events["learning.change"] > 1000
+    assert found.events["learning_change"] > 1000
     assert found.seconds
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
     sections = {each.name: each.bytes for each in found.footprint.sections}

@@ -19,7 +19,7 @@ from snncc.mapping import tile_of
 SHOWN = 5  # cores, and links, that are called the busiest
 DIRECTIONS = ("north", "east", "south", "west")
 FORMS = ("sparse", "dense", "shared")
-LEARNING = "learning."  # before the events of learning, as in a chip's file
+LEARNING = "learning_"  # before the events of learning
 Counts = Mapping[str, Ints]
 
 
@@ -52,13 +52,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class CoreLoad:
-    """How busy a core was, as shares of all cycles: its neuron unit at work and waiting, its synapse unit."""
+    """How busy a core was, as shares of all cycles: its neuron unit at work and waiting, its synapse unit, learning."""
 
     core: int
     tile: tuple[int, int]
     neurons: float
     waiting: float
     synapses: float
+    learning: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Spent:
     """Per sample, on average: steps, cycles, spikes of neurons on cores, packets, hops, synapses read.
 
     `seconds`, and `joules` where the chip's file has energies. `buffer` and `queue` are the most packets that were in
-    one of each at once.
+    one of each at once. `changes` are weights that were computed anew, where a program learns.
     """
 
     steps: float
@@ -92,6 +93,7 @@ class Spent:
     buffer: int
     queue: int
     bench: NeuroBench
+    changes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def taken(chip: Chip, counts: Counts, samples: int) -> Took:
     if fabric is None or not counts:
         return Took()
     energy = joules(events_of(counts), fabric, 1).value if fabric.energy else 0.0
-    return Took(seconds(float(counts["cycles"].sum()), fabric.timing, 1).value, energy, samples)
+    return Took(seconds(float(counts["cycles"].sum()), fabric, 1).value, energy, samples)
 
 
 def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: int, model_steps: int) -> Spent:
@@ -130,14 +132,20 @@ def spent(network: Network, chip: Chip, counts: Counts, peaks: Counts, samples: 
         total["packets"] / samples,
         total["hops"] / samples,
         total["synapses"] / samples,
-        seconds(float(counts["cycles"].sum()), fabric.timing, samples),
+        seconds(float(counts["cycles"].sum()), fabric, samples, learnt="learning" in counts),
         None if fabric.energy is None else joules(events_of(counts), fabric, samples),
         _busiest_cores(counts, fabric.mesh),
         _busiest_links(counts, fabric.mesh, fabric.timing, samples),
         int(peaks["buffers"].max(initial=0)),
         int(peaks["queues"].max(initial=0)),
         neurobench(network, counts["fired"], counts["operations"], samples, model_steps),
+        changed(counts, samples),
     )
+
+
+def changed(counts: Counts, samples: int) -> float | None:
+    """How many weights were computed anew a sample; None for a program that does not learn."""
+    return float(counts["learning"][:, LESSONS.index("change")].sum()) / samples if "learning" in counts else None
 
 
 def added(parts: Sequence[Counts]) -> Counts:
@@ -150,9 +158,11 @@ def greatest(parts: Sequence[Counts]) -> Counts:
     return {name: np.max([each[name] for each in parts], axis=0) for name in (parts[0] if parts else ())}
 
 
-def seconds(cycles: float, timing: Timing, samples: int) -> Estimate:
-    """The time of a sample, of the `cycles` that `samples` samples took."""
-    published, assumed = _sources(each for _, each in figures(timing))
+def seconds(cycles: float, fabric: Fabric, samples: int, *, learnt: bool = False) -> Estimate:
+    """The time of a sample, of the `cycles` that `samples` samples took, which were `learnt` or only answered."""
+    timing = fabric.timing
+    known = [*figures(timing), *(figures(fabric.learning.cycles) if learnt and fabric.learning else ())]
+    published, assumed = _sources(each for _, each in known)
     barrier = bool(timing.barrier_source)
     value = cycles * timing.clock_ns.value * 1e-9 / samples
     return Estimate(value, {}, published + barrier, assumed + (not barrier))
@@ -203,7 +213,8 @@ def _sources(factors: Iterable[Figure]) -> tuple[int, int]:
 def _busiest_cores(counts: Counts, mesh: Mesh) -> tuple[CoreLoad, ...]:
     cycles = max(1, int(counts["cycles"].sum()))
     neurons, waiting, synapses = (counts[name][:-1] for name in ("neuron_busy", "neuron_stalled", "synapse_busy"))
-    order = np.argsort(-(neurons + synapses), kind="stable")[:SHOWN]
+    learning = counts.get("learning_busy", np.zeros_like(neurons))
+    order = np.argsort(-(neurons + synapses + learning), kind="stable")[:SHOWN]
     return tuple(
         CoreLoad(
             core,
@@ -211,9 +222,10 @@ def _busiest_cores(counts: Counts, mesh: Mesh) -> tuple[CoreLoad, ...]:
             int(neurons[core]) / cycles,
             int(waiting[core]) / cycles,
             int(synapses[core]) / cycles,
+            int(learning[core]) / cycles,
         )
         for core in order.tolist()
-        if neurons[core] + synapses[core]
+        if neurons[core] + synapses[core] + learning[core]
     )
 
 

@@ -54,6 +54,8 @@ def page(program: CompiledModel, data: Data, run: Run, first: Run, explanation: 
 def _spent(spent: Spent) -> Iterator[tuple[str, str]]:
     yield "spikes a sample", f"{spent.spikes:,.1f}"
     yield "synapses read a sample", f"{spent.synapses:,.0f}"
+    if spent.changes is not None:
+        yield "weights computed anew a sample", f"{spent.changes:,.0f}"
     yield "cycles a sample", f"{spent.cycles:,.0f}"
     yield "time a sample", spent.seconds.quantity("s")
     if spent.joules:

@@ -138,7 +138,7 @@ def test_an_emulated_chip_learns_the_reference_s_bits(kind: str, tmp_path: Path)
     spent = program.simulate(x).spent
     assert spent
     assert spent.joules
-    assert spent.joules.parts["learning.change"] > 0
+    assert spent.joules.parts["learning_change"] > 0
 
 
 def test_what_learning_takes_is_estimated_and_not_explored(tmp_path: Path) -> None:

@@ -34,12 +34,16 @@ _AT_ONCE = 1 << 18  # sums and neurons of the samples that are run at once
 
 
 class Events(NamedTuple):
-    """What travelled in a step: records DELIVERY and MOVE, in cycles of the step; samples are counted from `first`."""
+    """What travelled in a step: records DELIVERY and MOVE, in cycles of the step; samples are counted from `first`.
+
+    These cycles begin after those of `learning`.
+    """
 
     step: int
     first: int
     deliveries: Array
     moves: Array
+    learning: int = 0
 
 
 Observer = Callable[[Events], None]
@@ -257,7 +261,7 @@ class _Block:
         chip.steps[0] += window[:, 0].sum()
         if self.observer is not None:
             deliveries, moves = log.deliveries[: log.lengths[0]], log.moves[: log.lengths[1]]
-            self.observer(Events(now, self.rows.start, deliveries, moves))
+            self.observer(Events(now, self.rows.start, deliveries, moves, learning))
 
 
 def _rest(op: Source | Population, samples: int) -> Neurons:

@@ -49,7 +49,7 @@ def _observer(machine: Machine, seen: list[Events], cycles: list[int]) -> Callab
     """Keeps what happened in each step, and how many cycles had gone by when it ended."""
 
     def observe(events: Events) -> None:
-        seen.append(Events(events.step, events.first, events.deliveries.copy(), events.moves.copy()))
+        seen.append(events._replace(deliveries=events.deliveries.copy(), moves=events.moves.copy()))
         cycles.append(int(machine.cycles[0]))
 
     return observe
@@ -81,6 +81,9 @@ def _steps(machine: Machine, seen: list[Events], cycles: list[int]) -> Iterator[
     begin = 0
     for events, end in zip(seen, cycles, strict=False):
         yield _span(f"step {events.step}", CHIP, 0, begin, end - begin, clock)
+        if events.learning:
+            yield _span("learning", CHIP, 0, begin, events.learning, clock)
+        begin += events.learning
         for each in events.deliveries:
             name = f"{machine.image.senders[sender[each['route']]].name} {neuron[each['route']]}"
             core, start = int(routes["core"][each["route"]]), int(each["delivered"])

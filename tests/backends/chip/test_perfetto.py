@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import snncc
+from snncc import classics
 from snncc.backends.base import Batch, Timeline
 from snncc.backends.chip import perfetto
 from snncc.backends.chip.perfetto import CHIP, CORES, LINKS, timeline
@@ -81,3 +82,17 @@ def test_a_trace_that_would_not_open_ends_early(program: Program, monkeypatch: p
     found = traced(program)
     assert 0 < found.steps < found.of
     assert len(spans(found, CORES)) + len(spans(found, LINKS)) <= 400
+
+
+def test_what_travels_comes_after_learning() -> None:
+    program = snncc.compile(classics.make("spikedyn", classics.Shape(9, 3, steps=12)), "mesh64")
+    spans = json.loads(program.timeline(np.ones((1, 12, 9), np.uint8)).content)
+    steps = {each["name"]: each for each in spans if each["name"].startswith("step ")}
+    lessons = [each for each in spans if each["name"] == "learning"]
+    assert len(lessons) == 12  # the traces of each step of the window, which begins with the second
+    for lesson in lessons:
+        step = next(each for each in steps.values() if each["ts"] == lesson["ts"])
+        end = lesson["ts"] + lesson["dur"]
+        inside = [each for each in spans if each.get("pid") == 1 and step["ts"] <= each.get("ts", -1) < end]
+        assert not inside
+        assert end < step["ts"] + step["dur"]
