@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -110,6 +111,9 @@ def measured(kind: str, shape: classics.Shape, x: Array, options: argparse.Names
             found = runs.learn(rows, "chip")
             if options.compare:
                 runs.compare(rows, found)
+                print(
+                    f"{kind}: {runs.differing} of {runs.values:,} differ", f"{rows[-1] + 1:,} samples", file=sys.stderr
+                )
         for rows in parts(options.samples, options.samples + options.tested, options.part):
             runs.test(rows)
     return {
