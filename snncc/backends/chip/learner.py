@@ -164,7 +164,10 @@ def learner_of(image: Image, loaded: Loaded, network: Network, chip: Chip) -> Le
         cells = _cells(image, loaded, number)
         assert target.cores is not None, "a group that learns on the host"
         home = home_of(op, chip, target.cores)
-        initial = loaded.tables.weights[cells].astype(np.int64) << group.plasticity.guard
+        initial = loaded.tables.weights[cells].astype(np.int64)
+        if not group.plasticity.lowest <= initial.min() <= initial.max() <= group.plasticity.highest:
+            raise damaged(f"has weights of {group.name} that its rule does not allow")
+        initial <<= group.plasticity.guard
         groups.append(Group(group.name, group.source, group.target, target.op.start, home, cells, initial))
     thresholds = [
         Threshold(each.name, number, each.op, each.op.adapt, each.cores)

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import snncc
+from snncc import classics
 from snncc.analysis.proof import prove
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Job
@@ -22,7 +24,7 @@ from snncc.backends.chip.image import ARRAYS, STRUCTURE, Contents, parsed
 from snncc.backends.chip.run import run
 from snncc.diagnostics import CompileError
 from snncc.passes.route import route
-from tests.backends.chip.random_chips import Setup, setups
+from tests.backends.chip.random_chips import Setup, lessons_on_chips, setups
 
 ODD = (
     -(1 << 63),
@@ -110,7 +112,7 @@ def held(examples: int) -> list[str]:
     found: list[str] = []
 
     @settings(max_examples=examples)
-    @given(setups(), st.integers(0, 1 << 32))
+    @given(setups() | lessons_on_chips(), st.integers(0, 1 << 32))
     def survives(setup: Setup, seed: int) -> None:
         files, chance = program(setup), random.Random(seed)
         for _ in range(20):
@@ -208,3 +210,27 @@ def test_lists_of_the_wrong_length_are_refused(sound: tuple[Setup, dict[str, byt
 def test_numbers_below_zero_are_refused(sound: tuple[Setup, dict[str, bytes]], name: tuple[str, ...]) -> None:
     setup, files = sound
     assert attempt(setup, set_array(files, name, lambda values: -1 - values)) == "damaged-artefact"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("plasticity", "period"), 3, "synapses learns by another rule"),
+        (("plasticity",), None, "does not let the same synapses learn as the network beside it"),
+        (("width",), 3, "synapses has weights of 3 bits, which learn 8"),
+        (("exponent",), 9, "synapses joins others than in the network beside it"),
+        (("name",), "lateral", "has two groups of one name|does not let the same synapses learn"),
+    ],
+)
+def test_what_learns_otherwise_than_the_network_is_refused(
+    path: tuple[str, ...], value: Any, said: str, tmp_path: Path
+) -> None:
+    made = snncc.compile(classics.make("spikedyn", classics.Shape(9, 4, steps=5)), "mesh64").write(tmp_path / "p")
+    document = json.loads((tmp_path / "p" / STRUCTURE).read_bytes())
+    group = document["program"]["groups"][0]
+    for key in path[:-1]:
+        group = group[key]
+    group[path[-1]] = value
+    (tmp_path / "p" / STRUCTURE).write_text(json.dumps(document))
+    with pytest.raises(CompileError, match=said):
+        made.simulate(np.zeros((1, 5, 9), np.uint8))
