@@ -20,6 +20,7 @@ from snncc.passes.calibration import Drive, Response, frames_of, membrane_errors
 from snncc.passes.candidates import Candidate, Problem, build, exact_grid, integer_maps, plain_grid
 from snncc.passes.grids import Grid, aligned, largest, largest_by_unit
 from snncc.passes.held import held, reachable
+from snncc.passes.precision import levels
 from snncc.passes.rounding import Frames
 
 _COARSE = 15  # the greatest of weights so coarse that where to clip them matters for how they are rounded together
@@ -90,19 +91,37 @@ class _Trial:
 
 
 def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
-    """The best candidate found.
+    """The best candidate found; weights of 2 bits do without their -2 where samples show that to be better."""
+    found, even = _searched(given, drive, reference), evenly(given)
+    if even is given:
+        return found.candidate
+    return min(found, _searched(even, drive, reference), key=lambda each: each.error).candidate
+
+
+def evenly(given: Problem) -> Problem:
+    """The same population with weights of 2 bits that lie evenly on both sides of 0."""
+    if all(each.levels != levels(2) for each in given.incoming):
+        return given
+    incoming = [
+        replace(each, levels=levels("ternary")) if each.levels == levels(2) else each for each in given.incoming
+    ]
+    return replace(given, incoming=tuple(incoming))
+
+
+def _searched(given: Problem, drive: Drive, reference: Reference) -> _Trial:
+    """The best trial with weights within their levels.
 
     First each weight is rounded by itself, to find a grid for the population; then all are rounded together, on grids
     that follow each neuron where there may be such.
     """
     exact = exact_grid(given)
-    if exact is not None:
-        return build(given, exact)
     units = units_of(given)
     apart = _Task(given, drive, reference, units or given.neuron.shape)
+    if exact is not None:
+        return apart.plainly(exact)
     trials = [trial for grids in _grids(given) for trial in apart.descended(grids)]
     if not trials:
-        return build(given, plain_grid(given))
+        return apart.plainly(plain_grid(given))
     common = min(trials, key=lambda trial: trial.error).grid
     together = replace(apart, frames=frames_of(given, drive, reference.response))
     if units is None or reference.is_readout or "per-neuron-parameters" not in given.chip.capabilities:
@@ -114,7 +133,7 @@ def search(given: Problem, drive: Drive, reference: Reference) -> Candidate:
         same = [trial for trial in trials if trial.grid.exponents == common.exponents]
         mixed = apart.mixed([*same, *apart.descended(_own_grids(given, common, units))])
         joint = list(together.corrected(mixed.grid))
-    return min([*trials, *joint], key=lambda trial: trial.error).candidate
+    return min([*trials, *joint], key=lambda trial: trial.error)
 
 
 def units_of(given: Problem) -> Shape | None:
@@ -184,6 +203,10 @@ class _Task:
         response = respond(self.given, candidate, self.drive, membranes=self.reference.is_readout)
         errors = self.by_unit(self.reference.errors(candidate, response))
         return _Trial(grid, bias, candidate, errors, self.mean(candidate, response))
+
+    def plainly(self, grid: Grid) -> _Trial:
+        """A candidate with the bias as it is."""
+        return self.attempt(grid, self.given.neuron.bias.astype(np.float64), integer_maps(self.given, grid))
 
     def corrected(self, grid: Grid) -> tuple[_Trial, ...]:
         """A candidate, and it with the bias that gives each channel or neuron the mean input of the reference."""

@@ -9,14 +9,14 @@ import pytest
 
 from snncc.data import to_integers
 from snncc.graph import Graph
-from snncc.integers import Population, Source
+from snncc.integers import Population, Source, Synapse
 from snncc.layers import Layer
 from snncc.linear import Conv, Dense, LinearMap, to_sparse
 from snncc.passes.candidates import Setting, problem
 from snncc.passes.quantise import Options, quantise
 from snncc.passes.search import units_of
 from snncc.semantics import run, run_float
-from tests.passes.float_nets import HOST, NEURONS, agreement, convolved, random_net, single, spike_samples
+from tests.passes.float_nets import HOST, NEURONS, agreement, convolved, net, random_net, single, spike_samples
 
 CONV = Conv(np.random.default_rng(0).normal(size=(4, 2, 1, 3)), (2, 1, 9), padding=(0, 1, 0, 1))
 
@@ -69,3 +69,15 @@ def counts_off(graph: Graph[Layer], bits: int, with_samples: bool) -> float:
 def test_samples_bring_spikes_nearer_at_every_width(name: str, bits: int) -> None:
     graph = random_net(6, 20, 40, 10, events=True, neuron=NEURONS[name])
     assert counts_off(graph, bits, with_samples=True) < 0.8 * counts_off(graph, bits, with_samples=False)
+
+
+@pytest.mark.parametrize(("negative", "lowest"), [(-1.0, -1), (-2.0, -2)])
+def test_two_bits_have_a_minus_two_only_where_that_is_better(negative: float, lowest: int) -> None:
+    """Weights about -1, 0 and 1, or about -2, 0 and 1, off any grid."""
+    rng = np.random.default_rng(3)
+    weight = rng.choice([negative, 0.0, 1.0], (30, 40), p=[0.25, 0.25, 0.5]) + rng.normal(0, 0.03, (30, 40))
+    graph = net((weight / 4).astype(np.float32), events=True)
+    samples = spike_samples(4, 60, 12, 40)
+    network = quantise(graph, HOST, Options(2, steps=12), samples)
+    assert network.of_kind(Synapse)["w0"].map.weight.min() == lowest
+    assert agreement(graph, network, spike_samples(5, 60, 12, 40)) > 0.97
