@@ -63,7 +63,9 @@ def text_of(name: str, *changes: tuple[str, str]) -> str:
 BASELINE = Row("Diehl and Cook", "diehl-cook", text_of("diehl-cook"))
 PAIRS = Row("Diehl and Cook, pair STDP at every spike", "diehl-cook", text_of("pair-stdp"))
 SPIKEDYN = Row("SpikeDyn's arrangement", "spikedyn", text_of("spikedyn"))
-PLAIN_RATE = (("up = 0.03", "up = 0.05"), (', "ceil(most posts / 8)"', ""))
+SLOW = ("jump = 0.02", "jump = 0.01")
+PLAIN_RATE = (SLOW, ("up = 0.03", "up = 0.05"), (', "ceil(most posts / 8)"', ""))
+SLOWLY = ("jump = 0.01 ", "jump = 0.00385 ")
 FORGET = ("decay = 0.00005", "decay = 0.002")
 FADE = ("[threshold]", '[term.fade]\non = "period"\ndown = 0.0005\nfactors = ["w"]\n\n[threshold]')
 DEPRESS = (
@@ -77,12 +79,14 @@ MECHANISMS = (
     BASELINE,
     replace(BASELINE, label="direct lateral inhibition, as strong", kind="spikedyn", inhibition=1.35),
     replace(BASELINE, label="and of 3 thresholds", kind="spikedyn", inhibition=3.0),
-    Row("and an update every 10 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE)),
-    replace(SPIKEDYN, label="and rates that follow the activity: as shipped"),
+    Row("and an update every 5 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE)),
+    Row("and rates that follow the activity", "spikedyn", text_of("spikedyn", SLOW)),
+    replace(SPIKEDYN, label="and thresholds that grow twice as fast: as shipped"),
     Row("as shipped, thresholds lose 0.2 % a sample", "spikedyn", text_of("spikedyn", FORGET)),
-    Row("as shipped, all weights decay every 10 steps", "spikedyn", text_of("spikedyn", FADE)),
+    Row("as shipped, all weights decay every 5 steps", "spikedyn", text_of("spikedyn", FADE)),
     Row("as shipped, depression of silent targets", "spikedyn", text_of("spikedyn", DEPRESS)),
     replace(BASELINE, label="baseline with inhibition of 3 thresholds", inhibition=3.0),
+    replace(BASELINE, label="baseline, thresholds grow as BindsNET's", rule=text_of("diehl-cook", SLOWLY)),
     PAIRS,
 )
 
@@ -127,14 +131,14 @@ def learnt(row: Row, bits: int, given: argparse.Namespace, dynamic: bool) -> Pro
 
 
 def static(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    for row in (SPIKEDYN, BASELINE):
+    for row in (SPIKEDYN, BASELINE)[slice(None, given.networks)]:
         for bits in (8, 4):
             at = learnt(row, bits, given, dynamic=False)
             yield {"network": row.label, "bits": bits, "accuracy": at.exams[-1].overall, **operations(at)}
 
 
 def dynamic(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    for row in (SPIKEDYN, BASELINE):
+    for row in (SPIKEDYN, BASELINE)[slice(None, given.networks)]:
         for bits in (8, 4):
             yield {"network": row.label, "bits": bits, **one_after_another(learnt(row, bits, given, dynamic=True))}
 
@@ -233,6 +237,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--emulated", type=int, default=5, help="samples in the emulator")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--networks", type=int, help="1: without the baseline")
     parser.add_argument("--rows", type=int, nargs="*", help="of mechanisms, from 0 on")
     parser.add_argument("--bindsnet", help="a Python that has BindsNET")
     given = parser.parse_args()

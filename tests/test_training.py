@@ -25,7 +25,7 @@ from snncc.program import Program
 from snncc.semantics import run
 from snncc.training import CHECKPOINT, Course, Progress, classified, encoded, learn, neuron_classes, restored, save
 
-SHAPE = classics.Shape(16, 8, steps=20, threshold=60.0)
+SHAPE = classics.Shape(16, 8, steps=20, threshold=100.0)
 COURSE = Course(steps=20, rate=0.5, dynamic=True, named=4, batch=5)
 
 
@@ -52,7 +52,7 @@ def test_two_patterns_are_told_apart(tmp_path: Path) -> None:
     assert at.exams[-1].overall == 1.0
     rows, rest = divmod(at.learning.weight_changes - 40 * 16 * 8, 16)  # all are normalised once a sample
     assert rest == 0
-    assert 40 <= rows < 40 * 2 * 8 // 2  # every ten steps those into neurons that spiked
+    assert 40 <= rows < 40 * 4 * 8 // 2  # every five steps those into neurons that spiked
     assert at.testing.weight_changes == 0
 
 
