@@ -356,6 +356,28 @@ add(
     ),
     whole=BOTH,
 )
+add(
+    "sinabs",
+    "recurrent",
+    lambda: idioms.Batched(
+        nn.Linear(nets.IN, HIDDEN),
+        sinabs.IAFRecurrent(nn.Linear(HIDDEN, HIDDEN)),
+        nn.Linear(HIDDEN, nets.OUT),
+        sinabs.IAF(),
+    ),
+    whole=BOTH,
+)
+add(
+    "sinabs",
+    "recurrent_lif",
+    lambda: idioms.Batched(
+        nn.Linear(nets.IN, HIDDEN),
+        sinabs.LIFRecurrent(10.0, nn.Linear(HIDDEN, HIDDEN), norm_input=False, **SINGLE),
+        nn.Linear(HIDDEN, nets.OUT),
+        sinabs.IAF(),
+    ),
+    whole=DYN,
+)
 add("sinabs", "converted", idioms.converted, whole=TS)
 
 add("plain", "scanned", lambda: idioms.Scanned(hoisted=False), whole=DYN)

@@ -15,6 +15,7 @@ from snncc.arrays import Array
 from snncc.diagnostics import fault
 from snncc.frontends.onnx import affine
 from snncc.frontends.onnx.affine import Affine, Opaque
+from snncc.frontends.onnx.ahead import reset_ahead
 from snncc.frontends.onnx.assemble import Candidate, assemble, compact, fires
 from snncc.frontends.onnx.counting import at_rest, counters, with_rest
 from snncc.frontends.onnx.forest import FALSE, Branch, Forest, Given, Leaf, Tree, branches, equal, is_zero, leaf, leaves
@@ -62,11 +63,11 @@ def _identify(region: Region) -> Fit:
         if value.dtype.kind == "f" and np.any(np.isnan(value)):
             raise fault("not-a-number", region.name, f"its constant {name} holds NaN", "check the trained parameters")
     best = _any_fit(region)
-    more = None if isinstance(best, Fit) else with_unread_spikes(region)
-    if more is not None and isinstance(found := _any_fit(more), Fit):
-        return found
     if isinstance(best, Fit):
         return best
+    for other in (with_unread_spikes(region), reset_ahead(region)):
+        if other is not None and isinstance(found := _any_fit(other), Fit):
+            return found
     raise fault(best.rule, region.name, best.message, best.hint)
 
 

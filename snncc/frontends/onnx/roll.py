@@ -11,7 +11,7 @@ from snncc.arrays import Array
 from snncc.diagnostics import CompileError, fault
 from snncc.frontends.onnx.orbits import Copies, Flat, flat, place, reached, shared_by_all
 from snncc.frontends.onnx.registers import Read, last_steps
-from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step
+from snncc.frontends.onnx.step import COMPARING, Layered, Piece, Pointwise, Step, jumps
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.timeline import Readout
 from snncc.layers import Rearrange
@@ -202,10 +202,10 @@ def _events(pieces: Sequence[Piece]) -> frozenset[str]:
     found: set[str] = set()
     for piece in pieces:
         if isinstance(piece, Layered):
-            jumps = all(isinstance(layer, Rearrange) for layer in piece.layers)
-            discrete = jumps and piece.source in found
+            moved = all(isinstance(layer, Rearrange) for layer in piece.layers)
+            discrete = moved and piece.source in found
         else:
-            discrete = piece.node.op in COMPARING | LOGICAL | STEPWISE or found.issuperset(piece.sources)
+            discrete = jumps(piece.node) or found.issuperset(piece.sources)
         if discrete:
             found.add(piece.output)
     return frozenset(found)

@@ -47,7 +47,8 @@ def check_form(node: Node, opset: int) -> None:
         ("input", node.inputs, schema.min_input, schema.max_input),
         ("output", node.outputs, schema.min_output, schema.max_output),
     ):
-        if not least <= len(names) <= most or "" in names[:least]:
+        needed = names if most > 1000 else names[:least]  # any number of inputs, but none left out
+        if not least <= len(names) <= most or "" in needed:
             wanted = f"{least}" if least == most else f"at least {least}" if most > 1000 else f"{least} to {most}"
             raise _bad(node, f"{node.op} has {len([n for n in names if n])} {what}s, needs {wanted}")
     for name, value in node.attributes.items():

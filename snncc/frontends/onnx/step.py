@@ -13,6 +13,12 @@ from snncc.layers import Layer
 COMPARING = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "IsNaN", "IsInf"})
 LOGICAL = frozenset({"And", "Or", "Xor", "Not"})
 STEPWISE = frozenset({"Floor", "Ceil", "Round", "Sign"})  # constant between jumps, as a comparison is
+_WHOLE = frozenset({2, 3, 4, 5, 6, 7, 12, 13})  # ONNX's numbers for integer types, to which a Cast cuts the rest off
+
+
+def jumps(node: Node) -> bool:
+    """Whether an op's values are discrete, whatever it reads."""
+    return node.op in COMPARING | LOGICAL | STEPWISE or (node.op == "Cast" and node.attributes.get("to") in _WHOLE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from snncc.frontends.onnx.rectifying import OTHERS, POOLS, RECTIFYING, max_pool,
 from snncc.frontends.onnx.region import Node
 from snncc.frontends.onnx.schema import check_form, check_types
 from snncc.frontends.onnx.source import Source
-from snncc.frontends.onnx.step import COMPARING, LOGICAL, STEPWISE, Layered, Piece, Pointwise, Step, without_batch
+from snncc.frontends.onnx.step import COMPARING, LOGICAL, Layered, Piece, Pointwise, Step, jumps, without_batch
 from snncc.frontends.onnx.tensors import printable
 from snncc.frontends.onnx.unsupported import SUPPORTED, is_foreign, knows_its_ops, unsupported
 from snncc.layers import Layer, Rearrange, Relu
@@ -313,8 +313,7 @@ class Tracer:
             self.pieces.append(piece)
             self.stream(output, output, shape, kind)
             self._bound(piece, output)
-            jumps = node.op in COMPARING | LOGICAL | STEPWISE
-            if jumps or all(each in self.events for each in piece.sources):
+            if jumps(node) or all(each in self.events for each in piece.sources):
                 self.events.add(output)
 
     def _bound(self, piece: Pointwise, output: str) -> None:
