@@ -16,38 +16,38 @@ from snncc.frontends.onnx.verify import core, run_region
 
 
 def reset_ahead(region: Region) -> Region | None:
-    """The region with what it computes of last values alone computed a step earlier; None where nothing is left out."""
+    """The region with the one value that it computes of last values alone as its state in their place; None if none."""
     following = {**dict(region.states), **region.feedback}
     early = _of_last_values(region, following)
-    made = {name for node in early for name in node.outputs}
-    own = {id(node) for node in early}
-    rest = tuple(node for node in region.nodes if id(node) not in own)
+    makers = {node.outputs[0]: node for node in early}
+    rest = [node for node in region.nodes if makers.get(node.outputs[0]) is not node]
     read = {*region.exports, *(name for node in rest for name in node.inputs)}
-    handed = tuple(sorted(made & read))
-    if not handed or made & {*region.exports, *following.values()} or not following.keys() - read:
+    handed = makers.keys() & read
+    if len(handed) != 1 or makers.keys() & {*region.exports, *following.values()} or not following.keys() - read:
         return None
-    renamed = {**following, **{name: f"{name}#ahead" for name in made}}
-    copies = (
-        replace(
-            node,
-            inputs=tuple(renamed.get(name, name) for name in node.inputs),
-            outputs=tuple(renamed[name] for name in node.outputs if name),
-        )
-        for node in early
-    )
-    states = tuple((name, later) for name, later in region.states if name in read)
-    first = _first_values(region, early, following)
+    (state,) = handed
+    while len(inner := [name for name in makers[state].inputs if name not in region.constants]) == 1:
+        if inner[0] not in makers:
+            return None
+        rest.insert(0, makers.pop(state))  # what only scales it may come after: a decay, say
+        (state,) = inner
+    renamed = {**following, **{name: f"{name}#ahead" for name in makers}}
+    copies = [_renamed(node, renamed) for node in makers.values()]
+    first = _first_values(region, list(makers.values()), following)[state]
+    kept = {name: value for name, value in region.initial.items() if name in read}
     return replace(
         region,
         nodes=(*rest, *copies),
         streams=tuple(name for name in region.streams if name in read),
-        states=(*((name, renamed[name]) for name in handed), *states),
-        initial={
-            **{name: value for name, value in region.initial.items() if name in read},
-            **{name: first[name] for name in handed if np.any(first[name])},
-        },
+        states=((state, renamed[state]), *(pair for pair in region.states if pair[0] in read)),
+        initial={**kept, **({state: first} if np.any(first) else {})},
         feedback={name: later for name, later in region.feedback.items() if name in read},
     )
+
+
+def _renamed(node: Node, names: dict[str, str]) -> Node:
+    inputs, outputs = (tuple(names.get(name, name) for name in each) for each in (node.inputs, node.outputs))
+    return replace(node, inputs=inputs, outputs=outputs)
 
 
 def _of_last_values(region: Region, following: dict[str, str]) -> list[Node]:

@@ -47,10 +47,11 @@ def check_form(node: Node, opset: int) -> None:
         ("input", node.inputs, schema.min_input, schema.max_input),
         ("output", node.outputs, schema.min_output, schema.max_output),
     ):
-        needed = names if most > 1000 else names[:least]  # any number of inputs, but none left out
-        if not least <= len(names) <= most or "" in needed:
+        if not least <= len(names) <= most or "" in names[:least]:
             wanted = f"{least}" if least == most else f"at least {least}" if most > 1000 else f"{least} to {most}"
             raise _bad(node, f"{node.op} has {len([n for n in names if n])} {what}s, needs {wanted}")
+        if most > 1000 and "" in names:
+            raise _bad(node, f"{node.op} leaves out one of its {what}s")
     for name, value in node.attributes.items():
         if name not in schema.attributes:
             raise _bad(node, f"{node.op} has an attribute {name!r}, which ONNX does not define")

@@ -144,6 +144,13 @@ def test_a_pool_of_weights_is_refused(tmp_path: Path) -> None:
     assert "error[" in said(graph, tmp_path)
 
 
+def test_a_list_of_inputs_that_leaves_one_out_is_refused(tmp_path: Path) -> None:
+    graph = branched()
+    concat = next(node for node in graph.nodes if node.op_type == "Concat")
+    concat.input[0] = ""
+    assert said(graph, tmp_path).startswith("error[bad-node]: node_both: Concat leaves out one of its inputs\n")
+
+
 def test_an_opset_of_the_future_is_said_and_its_nodes_are_listed(tmp_path: Path) -> None:
     path = pooled().save(tmp_path)
     model = onnx.load(path)
