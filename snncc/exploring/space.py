@@ -22,6 +22,7 @@ _BITS = "bits of "
 _PARTS = (0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps, where the input is static
 _EVERY = (2, 3, 4, 6, 8)  # steps of other inputs that become one
 _SHARES: tuple[Value, ...] = (0.0, 0.25, 0.5, 0.75, 0.9)
+_STATES = (0, 16, 12)  # 0 stands for what the target has
 _WIDTHS: tuple[Value, ...] = (8, 7, 6, 5, 4, 3, 2, "ternary")
 _PACKED: tuple[Value, ...] = (8, 5, 4, 3, 2, "ternary")  # in which C for microcontrollers stores weights
 
@@ -35,7 +36,7 @@ class Dimension:
 
     name: str
     values: tuple[Value, ...]
-    field: Literal["weight_bits", "steps", "prune", "prune_neurons"]
+    field: Literal["weight_bits", "steps", "prune", "prune_neurons", "state_bits"]
     option: str
 
 
@@ -51,6 +52,9 @@ def dimensions(graph: Graph[Layer], chip: Chip, steps: int, *, static: bool) -> 
     counts = dict.fromkeys(max(1, count) for count in fewer if count < steps)
     every: tuple[Value, ...] = (steps if static else 0, *(f"auto:{count}" for count in counts))
     found.append(Dimension("steps", every, "steps", "--steps"))
+    least, most = chip.membrane.decay_bits
+    if least < most and chip.membrane.bits > _STATES[1]:
+        found.append(Dimension("state bits", _STATES, "state_bits", "--state-bits"))
     found.append(Dimension("pruned weights", _SHARES, "prune", "--prune"))
     found.append(Dimension("pruned neurons", _SHARES[:3], "prune_neurons", "--prune-neurons"))
     return tuple(each for each in found if len(each.values) > 1)

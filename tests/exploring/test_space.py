@@ -11,7 +11,7 @@ from snncc.layers import Layer
 from snncc.preparation import Choices
 from tests.passes.float_nets import random_net
 
-WIDTHS, PRUNED = ("bits of p0", "bits of p1", "bits of p2"), ("pruned weights", "pruned neurons")
+WIDTHS, PRUNED = ("bits of p0", "bits of p1", "bits of p2"), ("state bits", "pruned weights", "pruned neurons")
 HOST, SMALL = chips.load("host"), chips.load("cortex-m4")
 
 
@@ -45,6 +45,8 @@ def test_there_are_widths_for_each_population_and_steps_for_static_input() -> No
     ] * 3
     four = replace(HOST, weight=replace(HOST.weight, bits=4))
     assert dimensions(network(), four, 1, static=False)[0].values == (4, 3, 2, "ternary")
+    loihi = dimensions(network(), chips.load("loihi2"), 1, static=False)  # whose states have one width
+    assert [each.name for each in loihi] == [*WIDTHS, *PRUNED[1:]]
 
 
 def test_a_point_is_choices_and_options() -> None:
@@ -52,9 +54,10 @@ def test_a_point_is_choices_and_options() -> None:
     point = {"bits of p0": 4, "bits of p1": "ternary", "bits of p2": 4, "steps": "auto:8", **dict.fromkeys(PRUNED, 0.0)}
     assert choices_of(space, point, Choices(backend="c")) == Choices("4,p1=ternary", "auto:8", backend="c")
     assert words_of(space, point) == ["--weight-bits", "4,p1=ternary", "--steps", "auto:8"]
-    point |= {"pruned weights": 0.75, "pruned neurons": 0.25}
-    assert choices_of(space, point, Choices()) == Choices("4,p1=ternary", "auto:8", prune=0.75, prune_neurons=0.25)
-    assert words_of(space, point)[4:] == ["--prune", "0.75", "--prune-neurons", "0.25"]
+    point |= {"pruned weights": 0.75, "pruned neurons": 0.25, "state bits": 16}
+    wanted = Choices("4,p1=ternary", "auto:8", prune=0.75, prune_neurons=0.25, state_bits=16)
+    assert choices_of(space, point, Choices()) == wanted
+    assert words_of(space, point)[4:] == ["--state-bits", "16", "--prune", "0.75", "--prune-neurons", "0.25"]
 
 
 def test_names_that_no_option_can_hold_share_one_width() -> None:
@@ -69,6 +72,7 @@ def test_a_search_begins_with_every_width_and_with_few_steps() -> None:
     assert found[0] == {**dict.fromkeys(WIDTHS, 8), "steps": 16, **dict.fromkeys(PRUNED, 0.0)}
     assert [each["bits of p1"] for each in found[:8]] == [8, 7, 6, 5, 4, 3, 2, "ternary"]
     assert [each["steps"] for each in found[8:13]] == ["auto:12", "auto:8", "auto:6", "auto:4", "auto:2"]
-    assert [each["pruned weights"] for each in found[13:17]] == [0.25, 0.5, 0.75, 0.9]
-    assert [each["pruned neurons"] for each in found[17:]] == [0.25, 0.5]
+    assert [each["state bits"] for each in found[13:15]] == [16, 12]
+    assert [each["pruned weights"] for each in found[15:19]] == [0.25, 0.5, 0.75, 0.9]
+    assert [each["pruned neurons"] for each in found[19:]] == [0.25, 0.5]
     assert len({tuple(each.items()) for each in found}) == len(found)
