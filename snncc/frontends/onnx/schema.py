@@ -38,20 +38,16 @@ def _schema(op: str, opset: int) -> defs.OpSchema | None:
         return None
 
 
+_ANY = 1000  # inputs; a schema that allows more allows any number
+_OPEN = {"Loop", "Scan"}  # whose first inputs may be left out
+
+
 def check_form(node: Node, opset: int) -> None:
     """Raise CompileError if the node has inputs, outputs or attributes that its op does not."""
     schema = _schema(node.op, opset)
     if schema is None:
         return
-    for what, names, least, most in (
-        ("input", node.inputs, schema.min_input, schema.max_input),
-        ("output", node.outputs, schema.min_output, schema.max_output),
-    ):
-        if not least <= len(names) <= most or "" in names[:least]:
-            wanted = f"{least}" if least == most else f"at least {least}" if most > 1000 else f"{least} to {most}"
-            raise _bad(node, f"{node.op} has {len([n for n in names if n])} {what}s, needs {wanted}")
-        if most > 1000 and "" in names:
-            raise _bad(node, f"{node.op} leaves out one of its {what}s")
+    _check_counts(node, schema)
     for name, value in node.attributes.items():
         if name not in schema.attributes:
             raise _bad(node, f"{node.op} has an attribute {name!r}, which ONNX does not define")
@@ -64,6 +60,18 @@ def check_form(node: Node, opset: int) -> None:
     for name, attribute in schema.attributes.items():
         if attribute.required and name not in node.attributes:
             raise _bad(node, f"{node.op} lacks its attribute {name!r}")
+
+
+def _check_counts(node: Node, schema: defs.OpSchema) -> None:
+    if schema.max_input > _ANY and node.op not in _OPEN and "" in node.inputs:
+        raise _bad(node, f"{node.op} leaves out one of its inputs")
+    for what, names, least, most in (
+        ("input", node.inputs, schema.min_input, schema.max_input),
+        ("output", node.outputs, schema.min_output, schema.max_output),
+    ):
+        if not least <= len(names) <= most or "" in names[:least]:
+            wanted = f"{least}" if least == most else f"at least {least}" if most > _ANY else f"{least} to {most}"
+            raise _bad(node, f"{node.op} has {len([n for n in names if n])} {what}s, needs {wanted}")
 
 
 def check_types(node: Node, opset: int, kinds: Sequence[str]) -> None:
