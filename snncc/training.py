@@ -30,7 +30,7 @@ from snncc.serial import Reader, Writer
 from snncc.workload import Work, work_of
 
 CHECKPOINT = "checkpoint.json"
-_ENCODING = 2  # what draws are for, beside those of `plasticity`
+_SPIKES = 0x5350494B  # keeps the draws that make spikes apart from those by which weights are rounded
 
 
 @dataclass(frozen=True)
@@ -197,15 +197,15 @@ def _mixed(x: Any) -> Any:
 
 @jit.compiled
 def _encode(limit: Any, first: Any, seed: Any, spikes: Any) -> None:
-    """Fills `spikes` (samples, steps, size): 1 where `plasticity.draws`, of 24 bits, is below `limit` (samples, size).
+    """Fills `spikes` (samples, steps, size): 1 where a draw is below `limit` (samples, size).
 
+    Draws are `plasticity.draws` of 24 bits and purpose 0, of a seed that no rule has.
     `first` is the count of each sample's first step.
     """
     samples, steps, size = spikes.shape
     for row in range(samples):
         for now in range(steps):
-            moment = np.uint32(2 * (first[row] + now) + _ENCODING)
-            key = _mixed(np.uint32(seed) ^ _mixed(moment))
+            key = _mixed(np.uint32(seed) ^ np.uint32(_SPIKES) ^ _mixed(np.uint32(2 * (first[row] + now))))
             for at in range(size):
                 draw = _mixed(np.uint32(np.uint32(at) * np.uint32(0x9E3779B9) + key)) >> np.uint32(8)
                 spikes[row, now, at] = draw < limit[row, at]

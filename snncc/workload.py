@@ -35,7 +35,9 @@ class Work:
 
 def work_of(network: Network, batch: Batch, spikes: Mapping[str, Array]) -> Work:
     """What running a batch takes, counted from its spikes; learning too, unless the batch is frozen."""
-    sent = dict.fromkeys(network.of_kind(Source), batch.x) | dict(spikes)
+    live = np.arange(batch.x.shape[1]) < batch.lengths[:, None]
+    read = batch.x.reshape(*batch.x.shape[:2], -1) * live[:, :, None]  # nothing is read after a sample's end
+    sent = {**dict.fromkeys(network.of_kind(Source), read), **spikes}
     steps, samples = int(batch.lengths.sum()), len(batch.x)
     events = changes = traces = 0
     for name, op in network.of_kind(Synapse).items():
@@ -58,9 +60,9 @@ def changes_of(rule: Plasticity, x: Array, s: Array, lengths: Array) -> int:
     a due step passes over, as nothing can change there, do not count.
     """
     triggers = {term.when for term in rule.terms}
-    found = np.count_nonzero(x) * s.shape[2] * ("pre" in triggers) + np.count_nonzero(s) * x.shape[2] * (
-        "post" in triggers
-    )
+    pre = np.count_nonzero(x, axis=2) * ("pre" in triggers)
+    post = np.count_nonzero(s, axis=2) * ("post" in triggers)
+    found = int((pre * s.shape[2] + post * x.shape[2] - pre * post).sum())  # what both trigger changes once
     if "period" in triggers:
         found += int((stirred(rule, "pre", x, lengths) * stirred(rule, "post", s, lengths)).sum())
     if rule.normalisation:

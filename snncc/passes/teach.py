@@ -36,7 +36,7 @@ from snncc.integers import (
 from snncc.layers import Layer, Linear, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator
 from snncc.passes.precision import Width
-from snncc.plasticity import largest_change
+from snncc.plasticity import largest_change, mixed
 from snncc.rules import FactorRule, Rule, TermRule, TraceRule, factor
 
 OPTION = "--learn"
@@ -167,7 +167,7 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
     """
     ops: dict[str, IntOp] = dict(network.ops)
     faults: list[Diagnostic] = []
-    for name, rule in given.rules.items():
+    for number, (name, rule) in enumerate(given.rules.items()):
         synapse = ops[name]
         assert isinstance(synapse, Synapse)
         target = network.outgoing(name)[0].target
@@ -175,7 +175,7 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
         faults += _off_range(network, name, rule, found)
         scale = rule.weight.highest / given.greatest[name]
         start = np.clip(np.rint(given.weights[name] * scale), rule.weight.lowest, rule.weight.highest)
-        plasticity = integer_rule(rule, given.weights[name].shape[1], seed)
+        plasticity = integer_rule(rule, given.weights[name].shape[1], seed ^ int(mixed(np.asarray(number))))
         faults += _too_fine(name, rule, plasticity)
         ops[name] = replace(synapse, map=Dense(frozen(start.astype(np.int16))), plasticity=plasticity)
         population = ops[target]

@@ -12,7 +12,8 @@ from snncc.analysis.proof import prove
 from snncc.backends.c.mcu.emit import plan_for
 from snncc.backends.c.mcu.sizes import constants
 from snncc.backends.c.plan import Plan
-from snncc.integers import Network, Population, Source
+from snncc.graph import Graph
+from snncc.integers import Network, Plasticity, Population, Source, Synapse, Term
 from snncc.linear import Conv, Dense, LinearMap
 from tests.backends.c_helpers import chained, differences, emitted, lif
 
@@ -68,3 +69,18 @@ def test_convolutions_that_walk_alike_share_the_walk_only() -> None:
     assert all(f" snn_to_{name}_weight[" in text for name in "ab")
     x = rng.integers(0, 2, (2, 12, 2, 5, 5))
     assert differences(network, x) == []
+
+
+def test_a_change_that_fits_32_bits_alone_is_added_to_a_weight_in_64() -> None:
+    rule = Plasticity((), (), (Term("post", (1 << 31) - 300, ()),), 0, 255)
+    assert [wide_of(rule, rate) for rate in ((1 << 31) - 300, (1 << 31) - 256)] == [32, 64]
+
+
+def wide_of(rule: Plasticity, rate: int) -> int:
+    """The bits in which the C program adds a group's changes."""
+    rule = replace(rule, terms=(replace(rule.terms[0], rate=rate),))
+    learning = Synapse(Dense(np.abs(WEIGHT)), plasticity=rule)
+    plain = chained(Source((8,)), {"a": (Dense(np.abs(WEIGHT)), lif((8,)))})
+    network = Graph({**plain.ops, "to a": learning}, plain.edges)
+    (lesson,) = Plan(network, prove(network, 12)).lessons
+    return lesson.wide.bits

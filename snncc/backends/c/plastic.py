@@ -187,7 +187,8 @@ def lesson(
     """
     assert op.plasticity
     rule, (event, spike, sent) = op.plasticity, types
-    wide = INT32 if largest_change(rule) < 1 << 31 else INT64
+    kept = max(map(abs, rule.stored))
+    wide = INT32 if largest_change(rule) + kept < 1 << 31 else INT64  # a change is added to the weight
     return Lesson(
         ident,
         op.map.in_size,
