@@ -37,7 +37,7 @@ def work_of(network: Network, batch: Batch, spikes: Mapping[str, Array]) -> Work
     """What running a batch takes, counted from its spikes; learning too, unless the batch is frozen."""
     live = np.arange(batch.x.shape[1]) < batch.lengths[:, None]
     read = batch.x.reshape(*batch.x.shape[:2], -1) * live[:, :, None]  # nothing is read after a sample's end
-    sent = {**dict.fromkeys(network.of_kind(Source), read), **spikes}
+    sent: dict[str, Array] = {next(iter(network.of_kind(Source))): read, **spikes}
     steps, samples = int(batch.lengths.sum()), len(batch.x)
     events = changes = traces = 0
     for name, op in network.of_kind(Synapse).items():
