@@ -251,7 +251,6 @@ add("jelly", "klif", multi(jelly.KLIFNode, scale=6.0), whole=DYN)
 add("jelly", "cuba", multi(lambda: jelly.CUBALIFNode(0.5, 0.75)), whole=DYN)
 add("jelly", "dsr", multi(jelly.DSRIFNode), whole=DYN)
 add("jelly", "half", multi(jelly.HalfThresholdIFNode, scale=6.0), whole=DYN)
-add("jelly", "liaf", multi(lambda: jelly.LIAFNode(act=torch.relu, threshold_related=False), scale=6.0), whole=DYN)
 add(
     "jelly",
     "recurrent",
