@@ -59,6 +59,7 @@ def _faults(shape: Shape) -> list[Diagnostic]:
         for key, value, low, high in wrong
         if not low <= value <= high
     ]
+    found += rules.seed_faults(shape.seed)
     if not found and shape.inputs * shape.neurons > _MOST:
         message = f"{shape.inputs:,} x {shape.neurons:,} synapses were asked for; {_MOST:,} can learn"
         found.append(Diagnostic("bad-option", "--neurons", message))

@@ -43,7 +43,7 @@ from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import LOSS, OPTION, Found
-from snncc.passes.teach import Lessons, lessons, taught, widened
+from snncc.passes.teach import Lessons, lessons, taught, taught_twice, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
 from snncc.program import DataLike, Program
 
@@ -82,8 +82,9 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     few as lose at most `loss` points of accuracy on the samples, "auto:N" are N, with neurons adapted to so few.
     `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers
     may overflow.
-    `partition` cuts a network into cores, where the target has many; the same `seed` gives the same cut. `stock_only`
-    refuses neurons that the target does not have of its own; `allow_hard_reset` replaces soft resets by those it has.
+    `partition` cuts a network into cores, where the target has many; the same `seed`, 0 to 2^32 - 1, gives the same
+    cut, and the same draws in learning. `stock_only` refuses neurons that the target does not have of its own;
+    `allow_hard_reset` replaces soft resets by those it has.
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
     With `early_exit` samples end as soon as no step to come can change their class, where spikes are counted.
     `state_bits` and `decay_bits` are the most that states and their decays get, 16 or "16,lif1=12".
@@ -166,6 +167,7 @@ def _with_lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> _Legal:
         message = "adapts a trained network to fewer steps; this one is still to learn"
         raise fault("bad-option", OPTION, message, "give a number of steps")
     found = lessons(given.graph, learn)
+    check(taught_twice(given.graph, given.choices.learn))
     return replace(given, lessons=found, warnings=(*given.warnings, *found.warnings))
 
 

@@ -146,7 +146,7 @@ def _values(where: str, archive: zipfile.ZipFile, form: _Form, limit: int | None
     shape = (rows, *form.shape[1:])
     size = math.prod(shape) * form.dtype.itemsize
     try:
-        if size > _memory():
+        if size > memory():
             raise MemoryError
         with archive.open(form.member) as stream:
             stream.seek(archive.getinfo(form.member).file_size - math.prod(form.shape) * form.dtype.itemsize)
@@ -163,7 +163,7 @@ def _rows(form: _Formed) -> int:
     return form.shape[0] if form.shape else 1
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes of memory that the machine has, if it says."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

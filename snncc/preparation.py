@@ -17,6 +17,7 @@ from snncc.passes.legalise import legalise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.steps import LOSS, OPTION, Found, Steps, Wanted, fewer_steps, taking, wanted
 from snncc.program import DataLike, as_data
+from snncc.rules import seed_faults
 
 Stage = Callable[[str], None]
 
@@ -64,6 +65,7 @@ def prepared(model: Model, choices: Choices, samples: DataLike | None, stage: St
 
     Raises CompileError: what is wrong with the model or the samples, `samples-needed`, `fewer-steps`.
     """
+    check(seed_faults(choices.seed))
     decoder, asked = choices.decoder or model.decoder, wanted(choices.steps)
     steps = asked if isinstance(asked, int) else model.steps
     stage("legalise")

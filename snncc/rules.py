@@ -19,6 +19,7 @@ from snncc.records import Range, Reader
 
 BAD = "bad-rule-file"
 MOST_TRACE_BITS = 16
+MOST_SEED = (1 << 32) - 1
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _FORM = re.compile(
     rf"(?:(?P<before>{_NUMBER})\s*(?P<minus>[-+])\s*)?"
@@ -154,6 +155,12 @@ def folder() -> Path:
 def known() -> tuple[str, ...]:
     """The names of the shipped rules, sorted."""
     return tuple(sorted(path.stem for path in folder().glob("*.toml")))
+
+
+def seed_faults(seed: int) -> Iterator[Diagnostic]:
+    """Why draws cannot begin with a seed: they take 32 bits."""
+    if not 0 <= seed <= MOST_SEED:
+        yield Diagnostic("bad-option", "--seed", f"{seed:,} is not within 0 to {MOST_SEED:,}")
 
 
 def load(rule: str | Path) -> Rule:

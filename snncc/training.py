@@ -19,11 +19,13 @@ from snncc import files, jit
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
-from snncc.data import Data, to_integers
+from snncc.data import Data, memory, to_integers
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Source, Synapse, learns
+from snncc.layers import size
 from snncc.plasticity import seen, untaught
 from snncc.program import CompiledModel, Program, no_progress
+from snncc.rules import seed_faults
 from snncc.runner import Trace
 from snncc.semantics import decode
 from snncc.serial import Reader, Writer
@@ -62,8 +64,9 @@ class Exam:
 
     def of(self, classes: list[int]) -> float | None:
         """The accuracy over the samples of some classes."""
-        total = sum(self.counts[each] for each in classes)
-        return sum(self.accuracy[each] * self.counts[each] for each in classes) / total if total else None
+        tested = [each for each in classes if each in self.counts]
+        total = sum(self.counts[each] for each in tested)
+        return sum(self.accuracy[each] * self.counts[each] for each in tested) / total if total else None
 
     @property
     def overall(self) -> float | None:
@@ -101,7 +104,7 @@ def learn(
     if not isinstance(program, Program) or not learns(program.network):
         message = "was compiled without anything that learns"
         raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
-    check(_data_faults(program.source, train, test, course))
+    check((*_data_faults(program, train, test, course), *_option_faults(course)))
     _make(folder)
     order = _stream(train, course)
     mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
@@ -130,17 +133,43 @@ def _make(folder: Path) -> None:
         raise files.cannot_write(folder, files.reason(error)) from error
 
 
-def _data_faults(source: Source, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
+def _data_faults(program: Program, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
     for name, data in (("--input", train), ("--test", test)):
         if data.y is None:
             yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
         if not len(data.x):
             yield Diagnostic("bad-data", name, "has no samples")
-        elif _becomes_spikes(source, data) and not 0 <= data.x.min() <= data.x.max() <= _brightest(data):
+        elif _becomes_spikes(program.source, data) and not 0 <= data.x.min() <= data.x.max() <= _brightest(data):
             message = f"x lies in {data.x.min():g}..{data.x.max():g}; what is turned into spikes lies in 0..1"
             yield Diagnostic("bad-data", name, message, "scale it, or give bytes (uint8): 255 counts as 1")
+    if train.y is not None and test.y is not None and (lacking := np.setdiff1d(train.y, test.y).tolist()):
+        named = ", ".join(map(str, lacking[:6])) + (", ..." if len(lacking) > 6 else "")
+        message = f"has no sample of the classes {named}, which are learnt"
+        yield Diagnostic(
+            "bad-data", "--test", message, "give some of each class, or leave those classes out of --input"
+        )
+    yield from _too_much(program, train, course)
+
+
+def _too_much(program: Program, train: Data, course: Course) -> Iterator[Diagnostic]:
+    """Whether a batch, with what is recorded of it, is more than the machine holds."""
+    static = train.x.shape[1:] == program.source.shape
+    samples, steps = min(course.batch, len(train.x)), course.steps if static else train.steps
+    taken = 8 * samples * steps * (size(program.source.shape) + 2 * sum(program.sizes.values()))
+    if taken > memory():
+        message = (
+            f"{samples:,} samples of {steps:,} steps take {taken / (1 << 30):,.1f} GiB: more than this machine has"
+        )
+        yield Diagnostic("bad-option", "--batch", message, "take a smaller --batch, or fewer --steps")
+
+
+def _option_faults(course: Course) -> Iterator[Diagnostic]:
     if not 0 < course.rate <= 1:
         yield Diagnostic("bad-option", "--rate", f"{course.rate:g} is no probability from above 0 to 1")
+    yield from seed_faults(course.seed)
+    if course.dynamic and course.every:
+        message = "is given beside --dynamic, which tests after each class"
+        yield Diagnostic("bad-option", "--test-every", message, "leave one of them out")
 
 
 def _becomes_spikes(source: Source, data: Data) -> bool:
@@ -338,12 +367,15 @@ def restored(network: Network, folder: Path, mark: int) -> Progress:
     try:
         head_text, text, body = content.split(b"\n", 2)
         head = json.loads(head_text)
-        sound = len(body) == head["bytes"] and zlib.crc32(text, zlib.crc32(body)) == head["crc"]
-        found, made_by = _progress(json.loads(text), Reader(str(path), body)) if sound else (None, None)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        promised, crc = int(head["bytes"]), int(head["crc"])
+        lost = len(body) != promised
+        changed = zlib.crc32(text, zlib.crc32(body)) != crc
+        found, made_by = (None, None) if lost or changed else _progress(json.loads(text), Reader(str(path), body))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise fault("bad-checkpoint", str(path), "is damaged", hint) from error
     if found is None:
-        raise fault("bad-checkpoint", str(path), f"is damaged: {len(body):,} of {head['bytes']:,} bytes", hint)
+        why = f"{len(body):,} of {promised:,} bytes" if lost else "its checksum is another one"
+        raise fault("bad-checkpoint", str(path), f"is damaged: {why}", hint)
     if made_by != mark or _form(found.learnt) != _form(untaught(network)):
         raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", hint)
     return found
@@ -359,6 +391,8 @@ def _progress(plain: Any, reader: Reader) -> tuple[Progress, int]:
     learnt = Learnt(plain["steps"], weights, adaptations)
     work = Work(**plain["learning"]), Work(**plain["testing"])
     learning, testing = plain["took"]
+    if not all(type(each) is int and each >= 0 for each in (plain["position"], plain["steps"])):
+        raise ValueError("positions count from 0")
     return Progress(plain["position"], learnt, exams, *work, (Took(**learning), Took(**testing))), plain["mark"]
 
 

@@ -182,7 +182,7 @@ def test_a_header_that_promises_more_than_the_file_holds_allocates_nothing(tmp_p
 def test_zeros_that_unpack_to_too_much_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zipped(tmp_path, x=member((1 << 20, 4), bytes(1 << 24)))
     assert path.stat().st_size < 1 << 17
-    monkeypatch.setattr(data, "_memory", lambda: 1 << 23)
+    monkeypatch.setattr(data, "memory", lambda: 1 << 23)
     tracemalloc.start()
     try:
         said = message(path)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snncc import classics, compiler
+from snncc import classics, compiler, training
 from snncc.analysis.costs import Took
 from snncc.data import Data
 from snncc.diagnostics import CompileError
@@ -23,7 +23,18 @@ from snncc.integers import Network, Source
 from snncc.plasticity import draws, untaught
 from snncc.program import Program
 from snncc.semantics import run
-from snncc.training import CHECKPOINT, Course, Progress, classified, encoded, learn, neuron_classes, restored, save
+from snncc.training import (
+    CHECKPOINT,
+    Course,
+    Exam,
+    Progress,
+    classified,
+    encoded,
+    learn,
+    neuron_classes,
+    restored,
+    save,
+)
 
 SHAPE = classics.Shape(16, 8, steps=20, threshold=100.0)
 COURSE = Course(steps=20, rate=0.5, dynamic=True, named=4, batch=5)
@@ -125,11 +136,18 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path)
     with pytest.raises(CompileError, match="is of another program, other data or other options"):
         learn(program(), patterns(10, 3), patterns(4, 2), COURSE, tmp_path)
     assert (tmp_path / CHECKPOINT).read_bytes() == before, "nothing may be lost"
-    network = program().network
-    for damaged in (before[:-1], before[:40], b"", before.replace(b'"position": 10', b'"position": 11')):
-        (tmp_path / CHECKPOINT).write_bytes(damaged)
-        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+    network, body = program().network, len(before.split(b"\n", 2)[2])
+    path = tmp_path / CHECKPOINT
+    for damaged, why in (
+        (before[:-1], f": {body - 1:,} of {body:,} bytes"),
+        (before[:40], ""),
+        (b"", ""),
+        (before.replace(b'"position": 10', b'"position": 11'), ": its checksum is another one"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(CompileError) as caught:
             restored(network, tmp_path, 0)
+        assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {path}: is damaged{why}"
 
 
 def test_neurons_are_named_by_what_they_answer_to() -> None:
@@ -156,6 +174,34 @@ def test_what_cannot_be_learnt_is_said(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         learn(program(), unlabelled, patterns(4, 2), replace(COURSE, rate=0.0), tmp_path)
     assert [each.rule for each in caught.value.diagnostics] == ["bad-data", "bad-option"]
+
+
+def test_classes_that_no_test_sample_has_are_said(tmp_path: Path) -> None:
+    train, test = patterns(8, 1), patterns(4, 2)
+    train, test = replace(train, y=np.arange(8)), replace(test, y=np.full(4, 1))
+    with pytest.raises(CompileError) as caught:
+        learn(program(), train, test, COURSE, tmp_path)
+    assert str(caught.value) == (
+        "error[bad-data]: --test: has no sample of the classes 0, 2, 3, 4, 5, 6, ..., which are learnt\n"
+        "  = hint: give some of each class, or leave those classes out of --input"
+    )
+    exam = Exam(8, 3, {0: 0.5, 1: 1.0}, {0: 2, 1: 6})
+    assert (exam.of([3]), exam.of([3, 0]), exam.earlier, exam.overall) == (None, 0.5, 0.875, 0.875)
+
+
+def test_options_that_cannot_be_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "memory", lambda: 1 << 30)
+    course = Course(steps=10**9, rate=1.5, dynamic=True, every=5, seed=10**22)
+    with pytest.raises(CompileError) as caught:
+        learn(program(), patterns(4, 1), patterns(4, 2), course, tmp_path)
+    assert str(caught.value) == (
+        "error[bad-option]: --batch: 4 samples of 1,000,000,000 steps take 953.7 GiB: more than this machine has\n"
+        "  = hint: take a smaller --batch, or fewer --steps\n"
+        "error[bad-option]: --rate: 1.5 is no probability from above 0 to 1\n"
+        "error[bad-option]: --seed: 10,000,000,000,000,000,000,000 is not within 0 to 4,294,967,295\n"
+        "error[bad-option]: --test-every: is given beside --dynamic, which tests after each class\n"
+        "  = hint: leave one of them out"
+    )
 
 
 def test_what_cannot_become_spikes_is_said(tmp_path: Path) -> None:
@@ -199,7 +245,11 @@ def test_a_network_that_reads_values_learns_from_values(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path) -> None:
     network = program().network
-    for text in (b"[]", b"{}", b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
+    for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):
+        (tmp_path / CHECKPOINT).write_bytes(line + b"\n{}\n")
+        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+            restored(network, tmp_path, 0)
+    for text in (b"[]", b"{}", b"[" * 100_000, b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
         head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
         (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
         with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):

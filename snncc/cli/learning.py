@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snncc.cli.options import Json
+from snncc.cli.options import Json, Steps
 from snncc.cli.screen import Screen
 
 
@@ -45,9 +45,9 @@ def learn(
     dynamic: Annotated[bool, typer.Option(help="Show one class after another, and test after each.")] = False,
     every: Annotated[int, typer.Option("--test-every", min=0, help="Test after so many samples.")] = 0,
     rate: Annotated[float, typer.Option(help="How likely the greatest static input spikes in a step.")] = 0.25,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of static input.")] = None,
+    steps: Steps = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples between two checkpoints.")] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Of the spikes of static input.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the spikes of static input.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first samples of both files.")] = None,
     json_: Json = False,
 ) -> None:

@@ -130,7 +130,7 @@ Trace = Annotated[Path | None, typer.Option(help="Write what cores and links do 
 Profile = Annotated[
     bool, typer.Option("--profile", help="Say where a microcontroller's instructions go, layer by layer.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same cut.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same cut into cores, and the same draws in learning.")]
 
 Convert = Annotated[
     str | None, typer.Option("--convert", metavar="rate", help="Turn an ordinary network (ANN) into a spiking one.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -116,6 +116,17 @@ def _unknown(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Iterator[Diagnos
 
 def _group(graph: Graph[Layer], name: str) -> str:
     return graph.incoming(name)[0].source if isinstance(graph[name], Neuron) else name
+
+
+def taught_twice(graph: Graph[Layer], learn: Sequence[tuple[str, str]]) -> Iterator[Diagnostic]:
+    """Groups that are given two rules, by their own name or that of their population."""
+    first: dict[str, str] = {}
+    for name, rule in learn:
+        group = _group(graph, name)
+        if group in first:
+            message = f"{group} is to learn by {first[group]} and by {rule}; it can have one rule"
+            yield Diagnostic("bad-option", OPTION, message, "leave one of them out")
+        first[group] = rule
 
 
 def _unfit(graph: Graph[Layer], name: str, rule: Rule) -> Iterator[Diagnostic]:

@@ -74,6 +74,25 @@ def test_new_says_what_it_cannot_make(tmp_path: Path) -> None:
     assert not (tmp_path / "x.onnx").exists()
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 32])
+def test_seeds_have_32_bits(seed: int, tmp_path: Path) -> None:
+    said = f"error[bad-option]: --seed: {seed:,} is not within 0 to 4,294,967,295\n"
+    assert called("new", "spikedyn", f"--seed={seed}", "-o", str(tmp_path / "x.onnx")) == (2, said)
+    model, build = made(tmp_path, "spikedyn"), tmp_path / "build"
+    assert called("compile", str(model), f"--seed={seed}", "-o", str(build)) == (2, said)
+    assert not build.exists()
+
+
+def test_a_layer_has_one_rule(tmp_path: Path) -> None:
+    names = ("synapses", "reward"), ("synapses", "fspinn")
+    with pytest.raises(CompileError) as caught:
+        compile_model(made(tmp_path, "spikedyn"), learn=names)
+    assert str(caught.value) == (
+        "error[bad-option]: --learn: synapses is to learn by reward and by fspinn; it can have one rule\n"
+        "  = hint: leave one of them out"
+    )
+
+
 def test_any_layer_can_learn_another_rule(tmp_path: Path) -> None:
     program = compile_model(made(tmp_path, "spikedyn"), learn=[("synapses", "diehl-cook")])
     synapse, population = program.network["synapses"], program.network["excitatory"]
@@ -222,6 +241,9 @@ def test_learn_reports_and_goes_on(tmp_path: Path) -> None:
     page = kept["report.html"].decode()
     for words in ("Receptive fields of synapses", "Weights of synapses", "newest class", "weights computed anew"):
         assert words in page
+    status, said = called(*learn, "--dynamic", "--test-every", "5")
+    assert status == 2
+    assert "error[bad-option]: --test-every: is given beside --dynamic" in said
     status, said = called(*learn)
     assert status == 2
     assert "is of another program, other data or other options" in " ".join(said.split())
