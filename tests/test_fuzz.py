@@ -13,7 +13,7 @@ import pytest
 from .fuzzing.cases import KINDS
 from .fuzzing.hunt import hunt
 
-QUICK = {"model": 50, "artefact": 15, "data": 15, "chip": 20, "net": 20, "nir": 25, "ann": 15, "dialect": 15}
+QUICK = {"model": 25, "artefact": 8, "data": 8, "chip": 10, "net": 10, "nir": 15, "ann": 8, "dialect": 8}
 SECONDS = int(os.environ.get("SNNCC_FUZZ_SECONDS", "120"))  # for each kind of the long hunt
 
 

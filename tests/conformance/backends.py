@@ -100,7 +100,7 @@ CANDIDATES = (
     Candidate("c", C, _built_with(HOST, STRICT)),
     Candidate("chip", CHIP, mesh_chip(3, 2, 2, host=(1, 1))),
     Candidate("mcu", MCU, _with_room(chips.load("cortex-m4"))),
-    Candidate("lava", LAVA, LATE, slow=True, every=3),
+    Candidate("lava", LAVA, LATE, slow=True, every=8),
 )
 SLOWLY_BUILT = (
     Candidate("c as shipped", C, HOST),

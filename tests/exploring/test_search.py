@@ -92,6 +92,7 @@ def best_of(found: dict[str, Any]) -> dict[str, Any]:
     return next(each for each in found["points"] if each["number"] == found["best"])
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     assert killed(folder, data, 3, "--trials", 8, "--workers", 1)

@@ -195,7 +195,12 @@ def test_the_digits_fit_the_smallest_parts() -> None:
 
 @needs("cortex-m4")
 @pytest.mark.parametrize(
-    ("model", "bits", "most"), [("digits_dense", 8, 2048), ("digits_dense", 4, 2048), ("digits_resnet", 8, 4096)]
+    ("model", "bits", "most"),
+    [
+        ("digits_dense", 8, 2048),
+        ("digits_dense", 4, 2048),
+        pytest.param("digits_resnet", 8, 4096, marks=pytest.mark.slow),
+    ],
 )
 def test_little_code(model: str, bits: int, most: int) -> None:
     """Besides constants, at most 2 KiB for a dense network of two layers, and 4 KiB for a convolutional one."""

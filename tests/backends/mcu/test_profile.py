@@ -56,7 +56,8 @@ def test_instructions_per_synaptic_event_on_a_cortex_m4(model: str) -> None:
 @pytest.mark.parametrize(
     ("model", "bits"),
     [
-        *[(model, 8) for model in ("digits_dense", "digits_odin", "digits_stock", "vowels_rnn", "digits_resnet")],
+        *[(model, 8) for model in ("digits_dense", "digits_odin", "vowels_rnn")],
+        *[pytest.param(model, 8, marks=pytest.mark.slow) for model in ("digits_stock", "digits_resnet")],
         *[pytest.param(model, 4, marks=pytest.mark.slow) for model in ("digits_dense", "vowels_rnn", "digits_resnet")],
         pytest.param("fashion_conv", 8, marks=pytest.mark.slow),
     ],
