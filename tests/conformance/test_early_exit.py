@@ -30,7 +30,7 @@ def test_the_class_is_the_same(candidate: Candidate) -> None:
     if not candidate.backend.exits:
         return
 
-    @settings(max_examples=4 if candidate.chip.device else 15)
+    @settings(max_examples={"mcu": 3, "c": 8}.get(candidate.label, 15))
     @given(cases())
     def ends(case: Case) -> None:
         network = counted(case.network)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -40,6 +40,7 @@ def test_other_maps_are_counted_without_zeros() -> None:
     assert effective_count(Lateral(np.array([-2]), 5)) == 20
 
 
+@settings(max_examples=25)
 @given(cases())
 def test_counts_add_up(case: Case) -> None:
     after, gone = shrunk_by(case.network)
