@@ -45,6 +45,10 @@ class CompileError(Exception):
             raise ValueError("a CompileError needs a diagnostic")
         super().__init__("\n".join(str(each) for each in self.diagnostics))
 
+    def __reduce__(self) -> tuple[type[CompileError], tuple[tuple[Diagnostic, ...]]]:
+        """Another process gets the diagnostics back; an exception's own way would make one of each letter."""
+        return type(self), (self.diagnostics,)
+
 
 def fault(rule: str, where: str, message: str, hint: str = "") -> CompileError:
     """The exception for a fault that leaves nothing else to check."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault, warnings
@@ -29,6 +31,12 @@ def test_an_exception_carries_all_diagnostics() -> None:
 def test_an_exception_without_a_diagnostic_is_a_bug() -> None:
     with pytest.raises(ValueError, match="needs a diagnostic"):
         CompileError([])
+
+
+def test_an_exception_comes_whole_from_another_process() -> None:
+    error = CompileError([ERROR, WARNING])
+    back = pickle.loads(pickle.dumps(error))
+    assert (back.diagnostics, str(back)) == (error.diagnostics, str(error))
 
 
 def test_a_fault_is_one_error() -> None:

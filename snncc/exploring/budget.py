@@ -25,6 +25,7 @@ _UNITS: Mapping[str, Mapping[str, float]] = {
     "cores": {"": 1.0},
 }
 MORE = "accuracy"  # the one quantity of which more is better
+_LEAST, _MOST = 1e-30, 1e30  # of a limit: parts of it are still numbers
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def _limit(part: str) -> Limit | Diagnostic:
     if name == MORE and value > 1:
         hint = "an accuracy lies between 0 and 1; 95% is 0.95"
         return Diagnostic(RULE, OPTION, f"{part!r} asks for more than all samples", hint)
+    if name != MORE and not _LEAST <= value <= _MOST:
+        hint = f"a limit lies between {_LEAST:g} and {_MOST:g}"
+        return Diagnostic(RULE, OPTION, f"{part!r} is {value:g}: a limit that no program or every one meets", hint)
     return Limit(name, ">=" if sign == ">=" else "<=", value, part)
 
 

@@ -49,6 +49,22 @@ def test_a_target_has_what_a_budget_limits() -> None:
         known_limits("accuracy>=0.9", KNOWN, "avr")
 
 
+def test_a_limit_is_a_number_that_programs_can_miss() -> None:
+    with pytest.raises(CompileError) as found:
+        parsed("synapses<=1e999B,flash<=0,ram<=1e-400,energy<=1e-25uJ,cores<=1e31")
+    assert [(each.message, each.hint) for each in found.value.diagnostics] == [
+        (f"{text!r} is {value}: a limit that no program or every one meets", "a limit lies between 1e-30 and 1e+30")
+        for text, value in [
+            ("synapses<=1e999B", "inf"),
+            ("flash<=0", "0"),
+            ("ram<=1e-400", "0"),
+            ("energy<=1e-25uJ", "1e-31"),
+            ("cores<=1e31", "1e+31"),
+        ]
+    ]
+    assert [each.value for each in parsed("accuracy>=0,flash<=1e-9")] == [0.0, 1e-9]
+
+
 def test_a_violation_is_a_part_of_the_bound() -> None:
     assert Limit("flash", "<=", 100, "").violation(150) == 0.5
     assert Limit("flash", "<=", 100, "").violation(50) == -0.5

@@ -74,6 +74,20 @@ def compiler_of(chip: Chip) -> tuple[str, tuple[str, ...]]:
     return command, compiler.flags
 
 
+@functools.lru_cache(maxsize=8)
+def version_of(command: str) -> str | None:
+    """The first line of what a compiler says of its version; None if it is not installed, or says none."""
+    path = shutil.which(command)
+    if path is None:
+        return None
+    try:
+        # S603: as in `Build`
+        done = subprocess.run([path, "--version"], capture_output=True, timeout=60, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return next(iter(done.stdout.decode(errors="replace").splitlines()), None)
+
+
 def content_of(folder: Path, name: str) -> bytes:
     """A file of an artefact; raises CompileError (`damaged-artefact`)."""
     try:

@@ -16,6 +16,7 @@ from snncc.analysis.proof import prove
 from snncc.backends.base import Footprint, Job
 from snncc.backends.c.mcu.memory import fits, footprint
 from snncc.chip import Chip, Figure
+from snncc.diagnostics import CompileError
 from snncc.integers import Network, Source
 from snncc.linear import Dense
 from tests.backends.c_helpers import chained, lif, rich, small
@@ -74,6 +75,25 @@ def test_code_is_estimated_without_the_compiler_and_says_so(monkeypatch: pytest.
     assert {name for name, each in estimated.items() if each.how == "estimated"} == {"code", "stack"}
     assert estimated["code"].bytes == pytest.approx(measured["code"].bytes, rel=0.5)
     assert all(estimated[name] == each for name, each in measured.items() if name not in ("code", "stack"))
+
+
+@needs("cortex-m4")
+def test_a_compiler_that_fails_is_no_compiler_that_is_missing() -> None:
+    chip = chips.load("cortex-m4")
+    assert chip.compiler
+    broken = replace(chip, compiler=replace(chip.compiler, flags=("-mcpu=cortex-m99",)))
+    with pytest.raises(CompileError) as found:
+        taken(small(), broken)
+    (said,) = found.value.diagnostics
+    assert (said.rule, said.where) == ("compiler-failed", "cortex-m4")
+    assert "gcc -mcpu=cortex-m99 cannot build the program: " in said.message
+
+
+@needs("avr")
+def test_what_no_linker_takes_is_estimated_and_said_to_be_too_large() -> None:
+    chip = chips.load("avr")
+    network = chained(Source((40_000,)), {"h": (Dense(np.ones((1, 40_000), np.int64)), lif((1,)))})
+    assert {each.rule for each in fits(network, prove(network), chip)} == {"flash-too-small", "ram-too-small"}
 
 
 def tight(flash: int, ram: int) -> Chip:

@@ -15,7 +15,7 @@ from typing import Any
 from snncc import chip as chips
 from snncc.analysis.proof import Proof
 from snncc.backends.base import Footprint, Job, Section
-from snncc.backends.c.building import compiled
+from snncc.backends.c.building import compiled, no_room
 from snncc.backends.c.emit import render
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import tool_output
@@ -56,7 +56,9 @@ def footprint(job: Job) -> Footprint:
     weights, tables = constants(plan)
     state, sums = state_bytes(context, device)
     source: Mapping[str, Any] = context["source"]
-    code, stack, how = _measured(job.chip, context, weights + tables) or _estimated(context, device)
+    read = source["size"] * source["type"].bytes
+    measured = _measured(job.chip, context, weights + tables, state + sums + read)
+    code, stack, how = measured or _estimated(context, device)
     learnt = learnt_size(context, device)
     sections = (
         Section("flash", "weights", weights, "exact"),
@@ -65,14 +67,18 @@ def footprint(job: Job) -> Footprint:
         *[Section("ram", "learnt", learnt, "exact")] * bool(learnt),
         Section("ram", "state", state - learnt, "exact"),
         Section("ram", "sums", sums, "exact"),
-        Section("ram", "input", source["size"] * source["type"].bytes, "exact"),
+        Section("ram", "input", read, "exact"),
         Section("ram", "stack", stack, how),
     )
     return Footprint(sections, {"flash": int(device.flash.value), "ram": int(device.ram.value)})
 
 
-def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[int, int, str] | None:
-    """The bytes of code and of stack as the device's compiler makes them, None if it is not installed."""
+def _measured(chip: Chip, context: Mapping[str, Any], constant: int, memory: int) -> tuple[int, int, str] | None:
+    """The bytes of code and of stack as the device's compiler makes them, None if it is not installed.
+
+    None as well where it does not link what is larger than the device. Raises CompileError: `compiler-failed`,
+    `cannot-write`; an estimate in its place would be another figure for the same network.
+    """
     compiler = chip.compiler
     if compiler is None or shutil.which(compiler.command) is None:
         return None
@@ -86,8 +92,13 @@ def _measured(chip: Chip, context: Mapping[str, Any], constant: int) -> tuple[in
     linking = ("-Wl,--gc-sections", "-Wl,--entry=main", "-nostartfiles", "-fstack-usage")
     try:
         build = compiled(chip, (*linking, "network.c", "stub.c", "-o", "stub.elf"), tuple(files.items()))
+    except OSError as error:
+        raise no_room(error) from error
     except CompileError:
-        return None
+        device = device_of(chip)
+        if constant > device.flash.value or memory > device.ram.value:
+            return None
+        raise
     program = build.folder / "stub.elf"
     flash = sum(_sections(chip, program).values()) - _sizes(chip, program).get("main", 0)
     usage = next(iter(build.folder.glob("*network.su")), None)
