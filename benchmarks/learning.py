@@ -125,7 +125,7 @@ def program_of(row: Row, neurons: int, bits: int, seed: int, target: str = "host
 
 def learnt(row: Row, bits: int, given: argparse.Namespace, dynamic: bool) -> Progress:
     train, test = split(given.folder, given.train, given.test, given.seed)
-    course = Course(STEPS, dynamic=dynamic, seed=given.seed)
+    course = Course(STEPS, given.rate, dynamic=dynamic, seed=given.seed)
     with TemporaryDirectory() as scratch:
         return learn(program_of(row, given.neurons, bits, given.seed), train, test, course, Path(scratch))
 
@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=4000)
     parser.add_argument("--test", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=0.25, help="how likely a white pixel spikes in a step")
     parser.add_argument("--emulated", type=int, default=5, help="samples in the emulator")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--networks", type=int, help="1: without the baseline")
