@@ -6,12 +6,13 @@ import dataclasses
 import difflib
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from snncc import files
 from snncc.diagnostics import Diagnostic, fault
 
 if sys.version_info >= (3, 11):
@@ -23,6 +24,10 @@ T = TypeVar("T")
 Range = tuple[int, int]
 Place = NewType("Place", tuple[int, int])  # column and row
 Steps = tuple[tuple[int, int], ...]
+Count = NewType("Count", int)
+MOST_COUNT = 1 << 20
+_LONGEST = 1 << 15  # characters of a file
+_DEEPEST = 16  # tables and lists within each other
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Reader:
             good, wanted = _is_steps(value), "a list of pairs of whole numbers, the first of each pair rising"
         elif kind is int:
             good, wanted = type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"
+        elif kind is Count:
+            good, wanted = type(value) is int and 0 <= value <= MOST_COUNT, f"a whole number from 0 to {MOST_COUNT:,}"
         elif kind is float:
             good = type(value) in (int, float) and math.isfinite(value) and value >= 0
             wanted = "a number of 0 or more"
@@ -132,19 +139,43 @@ class Reader:
 def load(path: Path, name: str, rule: str) -> tuple[Mapping[str, Any], Reader]:
     """The parsed file, and a reader for it that calls it `name`; raises CompileError (`rule`)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.content(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
+        reason = files.reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise fault(rule, name, f"cannot be read: {reason}") from error
     return parse(text, name, rule), Reader(name, text, rule)
 
 
 def parse(text: str, name: str, rule: str) -> Mapping[str, Any]:
     """The tables of a TOML text that is called `name`; raises CompileError (`rule`)."""
+    if len(text) > _LONGEST:
+        raise fault(rule, name, f"has {len(text):,} characters; up to {_LONGEST:,} are read")
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise fault(rule, name, f"is not TOML: {error}") from error
+    except RecursionError as error:
+        raise fault(rule, name, _TOO_DEEP) from error
+    except ValueError as error:  # what Python says of thousands of digits
+        raise fault(rule, name, _TOO_LONG) from error
+    if wrong := _beyond(data):
+        raise fault(rule, name, wrong)
+    return data
+
+
+_TOO_DEEP = "has tables or lists that lie too deep in others"
+_TOO_LONG = "has a whole number of more than 64 bits"
+
+
+def _beyond(data: Any) -> str:
+    """What of parsed values is more than any record has, and could not even be printed; "" for nothing."""
+    level = [data]
+    for _ in range(_DEEPEST):
+        if any(type(each) is int and not -(1 << 63) <= each < 1 << 63 for each in level):
+            return _TOO_LONG
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        level = [each for values in inner for each in cast("Iterable[Any]", values)]
+    return _TOO_DEEP if level else ""
 
 
 def build(kind: type[T], data: Mapping[str, Any]) -> T:
@@ -170,7 +201,7 @@ def _unread(kind: Any) -> Any:
         return ((math.nan, math.nan),)
     if Ellipsis in get_args(kind):
         return ()
-    return math.nan if kind in (int, float, bool) else "?"
+    return math.nan if kind in (int, float, bool, Count) else "?"
 
 
 def _is_list(value: Any, kind: type[Any]) -> bool:

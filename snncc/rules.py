@@ -7,6 +7,7 @@ part of its range. What that is in integers, on a given layer and chip, `passes.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +16,22 @@ from typing import Any, Literal, cast
 
 from snncc import records
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
-from snncc.records import Range, Reader
+from snncc.records import Count, Range, Reader
 
 BAD = "bad-rule-file"
 MOST_TRACE_BITS = 16
 MOST_SEED = (1 << 32) - 1
+_NONE, _ONE = Count(0), Count(1)
+MOST_SPIKES = 255  # where counts end
+_MOST_FACTORS = 8  # of a term: more have no use, and could have products that no number holds
+_MOST_OFFSET = 1 << 16
+_MOST_REWARD = (1 << 16) - 1
+_MOST_THRESHOLD = 1 << 16
+_WEIGHTS = (1e-30, 1e30)  # what a maximum lies between
 _NUMBER = r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _FORM = re.compile(
     rf"(?:(?P<before>{_NUMBER})\s*(?P<minus>[-+])\s*)?"
-    rf"(?:ceil\(\s*most\s+(?P<counted>\w+)\s*/\s*(?P<divisor>\d+)\s*\)|(?P<most>most\s+)?(?P<name>[A-Za-z_]\w*))"
+    rf"(?:ceil\(\s*most\s+(?P<counted>\w+)\s*/\s*(?P<divisor>\d{{1,9}})\s*\)|(?P<most>most\s+)?(?P<name>[A-Za-z_]\w*))"
     rf"(?:\s*(?P<sign>[-+])\s*(?P<after>{_NUMBER}))?"
 )
 _FORMS = "a factor is NAME, most NAME or ceil(most NAME / 8), with a number before or after it: 1 - w, x - 0.4"
@@ -40,12 +48,12 @@ class WeightRule:
     """
 
     bits: int
-    guard: int = 0
+    guard: Count = _NONE
     signed: bool = False
     bounds: Range = (0, 0)
     maximum: float = 0.0
     normalise: float = 0.0
-    normalise_every: int = 0
+    normalise_every: Count = _NONE
 
     @property
     def room(self) -> int:
@@ -133,8 +141,8 @@ class _Head:
     source: str
     weight: WeightRule
     threshold: ThresholdRule | None = None
-    period: int = 1
-    reward: int = 0
+    period: Count = _ONE
+    reward: Count = _NONE
     rounding: Literal["stochastic", "nearest"] = "stochastic"
 
 
@@ -195,7 +203,7 @@ def parsed(text: str, name: str) -> Rule:
         terms={key: records.build(TermRule, value) for key, value in terms.items()},
     )
     check((*_impossible(rule, reader), *_unreadable(rule, reader)))
-    check(_unstable(rule, reader))
+    check((*_unstable(rule, reader), *_unused(rule, reader)))
     return rule
 
 
@@ -225,10 +233,23 @@ def _impossible(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
     yield from _impossible_weight(rule.weight, reader)
     for name, trace in rule.traces.items():
         yield from _impossible_trace(name, trace, reader)
-    if rule.threshold and (rule.threshold.decay > 1 or not rule.threshold.jump):
-        yield reader.fault("threshold", "jumps by more than 0, and decays by at most 1")
+    if rule.threshold:
+        yield from _impossible_threshold(rule.threshold, reader)
+    if not rule.period:
+        yield reader.fault("period", "must be at least 1 step")
+    if rule.reward > _MOST_REWARD:
+        yield reader.fault("reward", f"must be at most {_MOST_REWARD:,}")
     if not rule.terms:
         yield reader.fault("term", "is missing: without terms nothing is learnt", "add a table [term.NAME]")
+
+
+def _impossible_threshold(threshold: ThresholdRule, reader: Reader) -> Iterator[Diagnostic]:
+    if threshold.most > _MOST_THRESHOLD:
+        yield reader.fault("threshold.most", f"must be at most {_MOST_THRESHOLD:,}")
+    if not 0 < threshold.jump <= threshold.most:
+        yield reader.fault("threshold.jump", f"must be more than 0, and at most threshold.most, {threshold.most:g}")
+    if threshold.decay > 1:
+        yield reader.fault("threshold.decay", "must be at most 1")
 
 
 def _impossible_weight(weight: WeightRule, reader: Reader) -> Iterator[Diagnostic]:
@@ -244,6 +265,10 @@ def _impossible_weight(weight: WeightRule, reader: Reader) -> Iterator[Diagnosti
         yield reader.fault("weight.guard", f"must be at most {16 - weight.bits}: a stored weight has up to 16 bits")
     if weight.normalise and (weight.signed or weight.normalise > 1):
         yield reader.fault("weight.normalise", "must be at most 1, of weights that are not signed")
+    if weight.normalise_every and not weight.normalise:
+        yield reader.fault("weight.normalise_every", "says when, but weight.normalise does not say to what")
+    if weight.maximum and not _WEIGHTS[0] <= weight.maximum <= _WEIGHTS[1]:
+        yield reader.fault("weight.maximum", f"must be 0, or from {_WEIGHTS[0]:g} to {_WEIGHTS[1]:g}")
 
 
 def _impossible_trace(name: str, trace: TraceRule, reader: Reader) -> Iterator[Diagnostic]:
@@ -274,6 +299,8 @@ def _unreadable(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
         where = f"term.{name}"
         if bool(term.up) == bool(term.down):
             yield reader.fault(where, "needs one of up and down, greater than 0")
+        if len(term.factors) > _MOST_FACTORS:
+            yield reader.fault(f"{where}.factors", f"are {len(term.factors):,}; a term has up to {_MOST_FACTORS}")
         for text in (*term.factors, *([term.per] if term.per else [])):
             key = f"{where}.{'per' if text == term.per else 'factors'}"
             found = factor(text)
@@ -295,30 +322,53 @@ def _unknown_names(rule: Rule, found: FactorRule, key: str, reader: Reader, *, s
     trace = rule.traces.get(found.name)
     if found.most and trace is None:
         yield reader.fault(key, f"most is of traces, not of {found.name}")
-    if found.divisor != 1 and (trace is None or trace.kind != "count" or not found.divisor):
-        yield reader.fault(key, "ceil(most NAME / NUMBER) is of a count, by a number from 1 on")
+    if found.divisor != 1 and (trace is None or trace.kind != "count" or not 1 <= found.divisor <= MOST_SPIKES):
+        yield reader.fault(key, f"ceil(most NAME / NUMBER) is of a count, by a number from 1 to {MOST_SPIKES}")
+    if abs(found.offset) > _MOST_OFFSET:
+        yield reader.fault(key, f"the number {abs(found.offset):g} is more than {_MOST_OFFSET:,}")
     if shared and not (found.most or found.name == "reward"):
         yield reader.fault(key, f"{found.name} differs from synapse to synapse; divide by most of a trace")
 
 
 def _span(rule: Rule, found: FactorRule) -> float:
-    """The greatest magnitude of a factor, counts taken as 1: they are meant to speed learning up."""
+    """The greatest magnitude of a factor."""
     trace = rule.traces.get(found.name)
     most = float(rule.reward) if found.name == "reward" else 1.0
     if trace is not None and trace.kind == "sum":
         most = trace.peak
+    if trace is not None and trace.kind == "count":
+        most = float(-(-MOST_SPIKES // found.divisor))
     low = -most if found.name == "reward" or (found.name == "w" and rule.weight.signed) else 0.0
     return max(abs(found.sign * end + found.offset) for end in (low, most))
 
 
+def _change(rule: Rule, term: TermRule) -> float:
+    """The most that a term changes a weight by at once, as a part of its range."""
+    return abs(term.rate) * math.prod(_span(rule, found) for each in term.factors if (found := factor(each)))
+
+
 def _unstable(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
-    """Terms that throw a weight from end to end at once."""
+    """Terms that throw a weight from end to end at once, each or together."""
+    together: dict[tuple[str, str], dict[str, float]] = {}
     for name, term in rule.terms.items():
-        change = abs(term.rate)
-        for text in term.factors:
-            found = factor(text)
-            change *= _span(rule, found) if found else 1.0
+        change, way = _change(rule, term), "up" if term.up else "down"
+        together.setdefault((term.on, way), {})[name] = change
         if change > 1.0:
-            key = f"term.{name}.{'up' if term.up else 'down'}"
             message = f"may change a weight by {change:g} of its range at once; up to 1 is stable"
-            yield reader.fault(key, message, f"make it at most {abs(term.rate) / change:.2g}")
+            yield reader.fault(f"term.{name}.{way}", message, f"make it at most {abs(term.rate) / change:.2g}")
+    for (_, way), changes in together.items():
+        if max(changes.values()) <= 1.0 < (total := sum(changes.values())):
+            *others, last = changes
+            message = f"may, with {', '.join(others)}, change a weight by {total:g} of its range at once"
+            yield reader.fault(f"term.{last}.{way}", f"{message}; up to 1 is stable", "lower their rates")
+
+
+def _unused(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
+    """What no term speaks of."""
+    texts = [text for term in rule.terms.values() for text in (*term.factors, term.per)]
+    named = {found.name for each in texts if (found := factor(each))}
+    for name in rule.traces:
+        if name not in named:
+            yield reader.fault(f"trace.{name}", "is used by no term", "name it among a term's factors, or leave it out")
+    if rule.reward and "reward" not in named:
+        yield reader.fault("reward", "is used by no term", "name it among a term's factors, or leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,13 +11,16 @@ import pytest
 
 from snncc import records
 from snncc.diagnostics import CompileError
-from snncc.records import Range, Steps
+from snncc.records import Count, Range, Steps
+
+NONE = Count(0)
 
 
 @dataclass(frozen=True)
 class Inner:
     cost: float
     count: int = 3
+    times: Count = NONE
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("cost = 2", "cost = -2", "x.toml:7: inner.cost: must be a number of 0 or more, not -2"),
         ("cost = 2", "cost = inf", "x.toml:7: inner.cost: must be a number of 0 or more, not inf"),
         ("count = 4", "count = 65", "x.toml:10: deeper.count: must be a whole number from 1 to 64, not 65"),
+        (
+            "count = 4",
+            "times = 1048577",
+            "x.toml:10: deeper.times: must be a whole number from 0 to 1,048,576, not 1048577",
+        ),
         ("[1, 4]", "[4, 1]", "x.toml:4: span: must be [lowest, highest] with 0 <= lowest <= highest, not [4, 1]"),
         (
             "[2, 7]",
@@ -74,7 +83,11 @@ def test_a_good_file(tmp_path: Path) -> None:
         ),
         ('["red"]', '["rad"]', "x.toml:3: tags: does not know 'rad' | did you mean red?"),
         ('"plain"', "1", "x.toml:2: kind: must be a string, not 1"),
-        ("[inner]\ncost = 2\n", "inner = 2\n", "x.toml:6: inner: must be a table, not 2 | its keys: cost, count"),
+        (
+            "[inner]\ncost = 2\n",
+            "inner = 2\n",
+            "x.toml:6: inner: must be a table, not 2 | its keys: cost, count, times",
+        ),
     ],
 )
 def test_each_fault_has_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -89,6 +102,30 @@ def test_a_missing_key_is_at_the_line_of_its_table(tmp_path: Path) -> None:
 def test_a_fault_within_a_value_in_one_line(tmp_path: Path) -> None:
     text = GOOD.replace("[inner]\ncost = 2\n", "inner = { cost = 'no' }\n")
     assert faults(tmp_path, text) == ["error[bad-file]: x.toml:6: inner.cost: must be a number of 0 or more, not 'no'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = " + "9" * 5000, "has a whole number of more than 64 bits"),
+        ("a = [[0x" + "f" * 5000 + "]]", "has a whole number of more than 64 bits"),
+        ("a = " + "[" * 5000, "has tables or lists that lie too deep in others"),
+        ("a = " + "[" * 50 + "]" * 50, "has tables or lists that lie too deep in others"),
+        ("a." * 5000 + "a = 1", "has tables or lists that lie too deep in others"),
+        ("#" * 40_000, "has 40,000 characters; up to 32,768 are read"),
+    ],
+)
+def test_what_no_record_holds_is_refused(text: str, message: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        records.parse(text, "x.toml", "bad-file")
+    assert str(caught.value) == f"error[bad-file]: x.toml: {message}"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.toml")
+    with pytest.raises(CompileError) as caught:
+        records.load(tmp_path / "x.toml", "x.toml", "bad-file")
+    assert str(caught.value) == "error[bad-file]: x.toml: cannot be read: it is not a regular file"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ factors = ["x - 0.4", "1 - w"]
 
 [term.down]
 on = "period"
-down = 0.25
+down = 0.025
 factors = ["ceil(most n / 8)", "w"]
 """
 
@@ -72,7 +72,7 @@ def test_factors(text: str, expected: FactorRule | None) -> None:
 def test_a_good_file() -> None:
     rule = rules.parsed(GOOD, "mine")
     assert (rule.weight.lowest, rule.weight.highest, rule.period) == (0, 15, 2)
-    assert [term.rate for term in rule.terms.values()] == [0.5, -0.25]
+    assert [term.rate for term in rule.terms.values()] == [0.5, -0.025]
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,72 @@ def test_a_good_file() -> None:
         (
             '"ceil(most n / 8)"',
             '"ceil(most x / 8)"',
-            "mine:25: term.down.factors: ceil(most NAME / NUMBER) is of a count, by a number from 1 on",
+            "mine:25: term.down.factors: ceil(most NAME / NUMBER) is of a count, by a number from 1 to 255",
         ),
         (
-            "down = 0.25",
-            'down = 0.25\nper = "x"',
+            "down = 0.025",
+            'down = 0.025\nper = "x"',
             "mine:25: term.down.per: x differs from synapse to synapse; divide by most of a trace",
+        ),
+        (
+            "most n / 8",
+            "most n / 256",
+            "mine:25: term.down.factors: ceil(most NAME / NUMBER) is of a count, by a number from 1 to 255",
+        ),
+        (
+            "most n / 8",
+            "most n / 99999999999",
+            "mine:25: term.down.factors: cannot be read: 'ceil(most n / 99999999999)'",
+        ),
+        ("x - 0.4", "x - 1e999", "mine:20: term.up.factors: the number inf is more than 65,536"),
+        (
+            '"1 - w"]',
+            '"1 - w"' + ', "x"' * 200 + "]",
+            "mine:20: term.up.factors: are 202; a term has up to 8",
+        ),
+        (
+            '"ceil(most n / 8)"',
+            '"ceil(most n / 8)", "n"',
+            "mine:24: term.down.down: may change a weight by 204 of its range at once; up to 1 is stable\n"
+            "  = hint: make it at most 0.00012",
+        ),
+        (
+            "down = 0.025",
+            'up = 0.03\nfactors = ["ceil(most n / 8)"]\n\n[term.more]\non = "period"\nup = 0.02',
+            "mine:29: term.more.up: may, with down, change a weight by 1.6 of its range at once; up to 1 is stable\n"
+            "  = hint: lower their rates",
+        ),
+        (
+            '"x - 0.4", ',
+            "",
+            "mine:8: trace.x: is used by no term\n  = hint: name it among a term's factors, or leave it out",
+        ),
+        (
+            "period = 2",
+            "period = 2\nreward = 3",
+            "mine:4: reward: is used by no term\n  = hint: name it among a term's factors, or leave it out",
+        ),
+        ("period = 2", "period = 0", "mine:3: period: must be at least 1 step"),
+        ("period = 2", "period = -1", "mine:3: period: must be a whole number from 0 to 1,048,576, not -1"),
+        ("period = 2", "period = 2\nreward = 65536", "mine:4: reward: must be at most 65,535"),
+        (
+            "bits = 4",
+            "bits = 4\nnormalise_every = 7",
+            "mine:7: weight.normalise_every: says when, but weight.normalise does not say to what",
+        ),
+        ("bits = 4", "bits = 4\nmaximum = 1e-320", "mine:7: weight.maximum: must be 0, or from 1e-30 to 1e+30"),
+        (
+            "bits = 4",
+            "bits = 4\nmaximum = 1" + "0" * 400 + ".0",
+            "mine:7: weight.maximum: must be a number of 0 or more, not inf",
+        ),
+        ("bits = 4", "bits = 4\nmaximum = 1" + "0" * 400, "mine: has a whole number of more than 64 bits"),
+        (
+            "[term.up]",
+            "[threshold]\njump = 1e300\ndecay = 2\nmost = 1e5\n\n[term.up]",
+            "mine:20: threshold.most: must be at most 65,536\n"
+            "error[bad-rule-file]: mine:18: threshold.jump: must be more than 0, and at most threshold.most, 100000\n"
+            "error[bad-rule-file]: mine:19: threshold.decay: must be at most 1",
         ),
         ("[trace.n]", "[trace.w]", "mine:13: trace.w: is no name that factors can have"),
         ("period = 2", "period = 2\n[", "mine: is not TOML:"),
@@ -149,6 +209,12 @@ def test_what_cannot_be_is_named_with_its_line(old: str, new: str, expected: str
     with pytest.raises(CompileError) as caught:
         rules.parsed(GOOD.replace(old, new, 1), "mine")
     assert f"error[bad-rule-file]: {expected}" in str(caught.value)
+
+
+def test_keys_that_count_have_limits_of_their_own() -> None:
+    text = GOOD.replace("period = 2", "period = 1000\nreward = 65535").replace('"w"]', '"w"]\nper = "reward"')
+    head = rules.parsed(text.replace("bits = 4", "bits = 4\nguard = 0\nnormalise = 0.5\nnormalise_every = 100"), "mine")
+    assert (head.period, head.reward, head.weight.guard, head.weight.normalise_every) == (1000, 65535, 0, 100)
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:

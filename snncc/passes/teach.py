@@ -37,7 +37,7 @@ from snncc.layers import Layer, Linear, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator
 from snncc.passes.precision import Width
 from snncc.plasticity import largest_change, mixed
-from snncc.rules import FactorRule, Rule, TermRule, TraceRule, factor
+from snncc.rules import MOST_SPIKES, FactorRule, Rule, TermRule, TraceRule, factor
 
 OPTION = "--learn"
 _FINEST = 64  # integers that stand for a rate, if the shift reaches that far
@@ -46,7 +46,6 @@ _MOST_SHIFT = 31
 _MOST_CHANGE = 1 << 60
 _MOST_DENSE = 1 << 26  # synapses of a group that learns
 _TRACE_DECAY = 12  # bits
-_COUNT = 255  # where counts of spikes end
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +156,19 @@ def _dense(linear: LinearMap) -> Floats:
     return operator(linear, np.float64)(np.eye(linear.in_size)).T
 
 
+def _grid(rule: Rule) -> int:
+    """Where the grid of a rule's weights ends: they may end below, at any whole number."""
+    return (1 << rule.weight.highest.bit_length()) - 1
+
+
 def widened(graph: Graph[Layer], given: Lessons) -> Graph[Layer]:
-    """The graph with the greatest weights that its groups may have."""
+    """The graph with weights at the ends of the grids that its groups need."""
     ops: dict[str, Layer] = dict(graph.ops)
     for name, rule in given.rules.items():
         op = ops[name]
         assert isinstance(op, Linear)
-        weight = np.full(given.weights[name].shape, given.greatest[name])
+        greatest = given.greatest[name] * (_grid(rule) / rule.weight.highest)
+        weight = np.full(given.weights[name].shape, greatest)
         if rule.weight.lowest < 0:
             weight[:, 1::2] *= -1
         ops[name] = replace(op, map=Dense(weight))
@@ -199,10 +204,10 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
 
 
 def _off_range(network: Network, name: str, rule: Rule, found: int) -> Iterator[Diagnostic]:
-    if found != rule.weight.highest:
-        message = f"its greatest weight is {found:,} beside the other synapses of its population"
+    if found != _grid(rule):
+        message = f"its grid ends at {found:,} beside the other synapses of its population"
         hint = "make the others smaller, or the rule's maximum larger"
-        yield Diagnostic("learn-range", name, f"{message}; the rule's is {rule.weight.highest:,}", hint)
+        yield Diagnostic("learn-range", name, f"{message}; the rule's ends at {_grid(rule):,}", hint)
     source = network[source_of(network, name)[0]]
     if isinstance(source, Source) and source.signed:
         message = "reads values that may be negative; a rule speaks of spikes"
@@ -233,7 +238,8 @@ def integer_rule(rule: Rule, sources: int, seed: int) -> Plasticity:
     sides = {side: [n for n, each in rule.traces.items() if each.of == side] for side in ("pre", "post")}
     pre, post = (tuple(_trace(rule.traces[name]) for name in sides[side]) for side in ("pre", "post"))
     reals = [_rate(rule, term) for term in rule.terms.values()]
-    shift = max(0, min(_MOST_SHIFT, math.ceil(math.log2(_FINEST / min(map(abs, reals))))))
+    least = min(map(abs, reals))
+    shift = next((n for n in range(_MOST_SHIFT) if math.ldexp(least, n) >= _FINEST), _MOST_SHIFT)
     terms = tuple(
         Term(
             term.on,
@@ -256,7 +262,7 @@ def _trace(trace: TraceRule) -> SpikeTrace:
     none = Decay(np.zeros((), np.int64), 0, "floor")
     if trace.kind in ("count", "flag"):
         flag = trace.kind == "flag"
-        return SpikeTrace(none, 1, 1 if flag else _COUNT, latest=flag, cleared=flag)
+        return SpikeTrace(none, 1, 1 if flag else MOST_SPIKES, latest=flag, cleared=flag)
     amount = round((1 - math.exp(-1 / trace.time_constant)) * (1 << _TRACE_DECAY))
     decay = Decay(np.asarray(max(1, amount)), _TRACE_DECAY, "floor")
     return SpikeTrace(decay, trace.unit, (1 << trace.bits) - 1, latest=trace.kind == "latest")

@@ -1,0 +1,62 @@
+"""Rules on the grid of a group: weights that end at any whole number, and rates that no integers stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snncc import classics, compiler, rules
+from snncc.diagnostics import CompileError
+from snncc.integers import Synapse
+from snncc.passes.teach import integer_rule
+from snncc.plasticity import untaught
+from snncc.program import Program
+
+MODEL = classics.make("spikedyn", classics.Shape(25, 6, steps=40))
+
+
+def taught(folder: Path, *changes: tuple[str, str]) -> Program:
+    text = rules.text_of("diehl-cook")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / "mine.toml").write_text(text)
+    program = compiler.compile(MODEL, learn=[("synapses", str(folder / "mine.toml"))])
+    assert isinstance(program, Program)
+    return program
+
+
+@pytest.mark.parametrize("bounds", [(0, 10), (2, 9), (0, 15)])
+def test_weights_end_at_any_whole_number(bounds: tuple[int, int], tmp_path: Path) -> None:
+    program = taught(tmp_path, ("bits = 8", f"bits = 4\nbounds = [{bounds[0]}, {bounds[1]}]"))
+    synapse = program.network["synapses"]
+    assert isinstance(synapse, Synapse)
+    assert synapse.plasticity
+    assert (synapse.plasticity.lowest, synapse.plasticity.highest) == bounds
+    weight = np.random.default_rng(0).random((6, 25)) * 0.3  # what the model begins with, of at most 1
+    np.testing.assert_array_equal(synapse.map.weight, np.clip(np.rint(weight * bounds[1]), *bounds))
+    x = (np.random.default_rng(3).random((3, 40, 25)) < np.linspace(0, 0.6, 25)).astype(np.uint8)
+    found = program.expected(x, np.full(3, 40)).learnt
+    assert found
+    weights = found.weights["synapses"]
+    assert (weights != untaught(program.network).weights["synapses"]).any()
+    assert bounds[0] <= weights.min() <= weights.max() <= bounds[1]
+
+
+def test_rates_that_no_integers_stand_for_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        taught(tmp_path, ("up = 0.05", "up = 1e-320"))
+    assert str(caught.value) == (
+        "error[rule-too-fine]: synapses: term.potentiation changes weights by 9.99989e-321 of their range, too little "
+        "for 31 bits\n"
+        "  = hint: raise the rate, take fewer bits for its traces, or more guard bits for the weights"
+    )
+
+
+@pytest.mark.parametrize("name", rules.known())
+def test_rates_have_as_few_bits_as_tell_them_apart(name: str) -> None:
+    made = integer_rule(rules.load(name), 25, 0)
+    least = min(abs(term.rate) for term in made.terms)
+    assert 64 <= least < 128 or made.shift == 31
