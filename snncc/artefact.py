@@ -1,7 +1,8 @@
 """A compiled program on disk: the target's own files, and under `reference/` all that `simulate` and `verify` need.
 
 `reference/artefact.json` is the contract (input scale, steps, outputs, target), `network.json` and `network.bin` the
-integer network. Written whole or not at all; the same program gives the same bytes.
+integer network, with the trained weights as pruning left them, where it did. Written whole or not at all; the same
+program gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from snncc import chip as chips
 from snncc import files as files_
 from snncc import records
+from snncc.arrays import Array
 from snncc.chip import Chip
 from snncc.diagnostics import CompileError, Diagnostic, check, fault
 from snncc.events.ops import EventNetwork, EventOp, EventPopulation, EventSource
@@ -63,7 +67,17 @@ class Link:
     delay: int
 
 
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """The weights of a layer as they are stored: the bits of its floats, as integers of the same size."""
+
+    layer: str
+    bits: Array
+
+
 AnyNetwork = Network | EventNetwork
+Pruned = Mapping[str, Array]  # weights in floats, by layer of the legal graph
+_FLOATS = {np.dtype(np.int32): np.float32, np.dtype(np.int64): np.float64}
 
 
 def reference_files(
@@ -74,13 +88,16 @@ def reference_files(
     network: AnyNetwork,
     fewer: FewerSteps | None = None,
     early_exit: bool = False,
+    pruned: Pruned | None = None,
 ) -> Mapping[str, bytes]:
     """The files under `reference/`, by relative path."""
     writer = Writer()
-    plain = {
+    plain: dict[str, Any] = {
         "ops": {name: writer.plain(op) for name, op in network.ops.items()},
         "edges": [writer.plain(Link(edge.source, edge.target, edge.delay)) for edge in network.edges],
     }
+    if pruned is not None:
+        plain["pruned"] = [writer.plain(Refitted(layer, _bits(weight))) for layer, weight in pruned.items()]
     text, blob = _json(plain), bytes(writer.blob)
     manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest(), fewer, early_exit)
     return {
@@ -88,6 +105,10 @@ def reference_files(
         "reference/network.json": text,
         "reference/network.bin": blob,
     }
+
+
+def _bits(weight: Array) -> Array:
+    return weight.astype(weight.dtype.newbyteorder("=")).view(f"int{8 * weight.dtype.itemsize}")
 
 
 def _json(plain: Any) -> bytes:
@@ -104,8 +125,8 @@ def place_for(folder: Path) -> None:
     files_.place_for_folder(folder, _MARK)
 
 
-def read(folder: Path) -> tuple[Manifest, AnyNetwork]:
-    """The manifest and the network of an artefact.
+def read(folder: Path) -> tuple[Manifest, AnyNetwork, Pruned | None]:
+    """The manifest and the network of an artefact; and what pruning left of the trained weights, if it was pruned.
 
     Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
     """
@@ -117,7 +138,8 @@ def read(folder: Path) -> tuple[Manifest, AnyNetwork]:
     manifest = _manifest(_parsed(_MARK, _bytes(folder, _MARK)))
     if hashlib.sha256(text + blob).hexdigest() != manifest.sha256:
         raise _damaged("reference/network.*", "does not have the digest that its manifest gives")
-    return manifest, _network(_parsed("reference/network.json", text), blob)
+    plain = _parsed("reference/network.json", text)
+    return manifest, _network(plain, blob), _pruned(plain, blob)
 
 
 def _manifest(plain: Any) -> Manifest:
@@ -142,7 +164,7 @@ def _bare(plain: Any) -> Any:
 
 def _network(plain: Any, blob: bytes) -> AnyNetwork:
     reader = Reader("reference/network.json", blob)
-    if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) != {"ops", "edges"}:
+    if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) - {"pruned"} != {"ops", "edges"}:
         raise _damaged("reference/network.json", "must hold ops and edges")
     ops_plain, edges_plain = cast("dict[str, Any]", plain)["ops"], cast("dict[str, Any]", plain)["edges"]
     if not isinstance(ops_plain, dict) or not isinstance(edges_plain, list):
@@ -166,6 +188,19 @@ def _network(plain: Any, blob: bytes) -> AnyNetwork:
         return _joined(ops, [Edge(link.source, link.target, link.delay) for link in links])
     except ValueError as error:
         raise _damaged("reference/network.json", str(error)) from error
+
+
+def _pruned(plain: Mapping[str, Any], blob: bytes) -> Pruned | None:
+    """The weights that `reference_files` was given."""
+    if "pruned" not in plain:
+        return None
+    reader, found = Reader("reference/network.json", blob), dict[str, Array]()
+    for each in reader.value(tuple[Refitted, ...], plain["pruned"], "pruned"):
+        weight = each.bits.view(_FLOATS[each.bits.dtype]) if each.bits.dtype in _FLOATS and each.bits.ndim else None
+        if weight is None or not np.isfinite(weight).all():
+            raise _damaged("reference/network.json", f"{each.layer[:60]!r} was pruned to weights that are no numbers")
+        found[each.layer] = weight
+    return found
 
 
 def _joined(ops: Mapping[str, IntOp | EventOp], edges: Sequence[Edge]) -> AnyNetwork:

@@ -109,18 +109,21 @@ def compiled(
     legal, chosen = begun.graph, begun.samples
     less = shares(choices.prune, SYNAPSES), shares(choices.prune_neurons, NEURONS)
     kept: Mapping[str, Kept] | None = None
+    weights: artefact.Pruned | None = None
     gone = populations_gone("relays, or is read by no output", model.graph, legal)
     if any(each.any for each in less):
         stage("prune")
         less_ = pruned(legal, chip, *less, chosen and Samples(chosen.x, chosen.lengths), chosen and chosen.steps)
         gone += between("was pruned", legal, less_.graph)
-        legal, kept = less_.graph, less_.kept
+        legal, kept, weights = less_.graph, less_.kept, less_.weights
     options = Options(*parsed(choices.weight_bits, chip.weight.bits), decoder=begun.decoder, steps=begun.steps)
     narrow = registers.parsed(choices.state_bits, STATE_BITS), registers.parsed(choices.decay_bits, DECAY_BITS)
     options = replace(options, registers=registers.Registers(*narrow))
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
     learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
-    given = _Legal(model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone)
+    given = _Legal(
+        model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone, pruned=weights
+    )
     given = _with_lessons(given, learn) if learn else given
     if isinstance(machine, EventBackend):
         return _on_events(given, machine, stage)
@@ -144,6 +147,7 @@ class _Legal:
     found: Found | None = None  # of one that takes fewer steps
     lessons: Lessons | None = None
     gone: tuple[Gone, ...] = ()
+    pruned: artefact.Pruned | None = None  # what is left of the trained weights
 
     @property
     def fewer(self) -> FewerSteps | None:
@@ -210,7 +214,7 @@ def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgr
     texts = _texts(given.model.graph, given.graph, network)
     base = given.model.name, given.chip, given.options.steps, warnings, texts
     made = EventProgram(*base, network=network, backend=machine, fidelity=(*given.fidelity, *fidelity))
-    return replace(made, fewer=given.fewer, gone=given.gone)
+    return replace(made, fewer=given.fewer, gone=given.gone, pruned=given.pruned)
 
 
 def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
@@ -249,6 +253,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
         fewer=given.fewer,
         early_exit=choices.early_exit,
         gone=total(given.gone + gone),
+        pruned=given.pruned,
     )
 
 
@@ -341,13 +346,13 @@ def open_program(folder: Path_) -> Program | EventProgram:
 
     Raises CompileError: `not-an-artefact`, `damaged-artefact`.
     """
-    manifest, network = artefact.read(Path(folder))
+    manifest, network, pruned = artefact.read(Path(folder))
     machine = _machine(manifest.chip, manifest.backend)
     base = manifest.title, manifest.chip, manifest.steps
     if isinstance(network, EventNetwork) and isinstance(machine, EventBackend):
         check(machine.validate(network, manifest.chip, False))
         opened = EventProgram(*base, folder=Path(folder), network=network, backend=machine)
-        return replace(opened, fewer=manifest.fewer)
+        return replace(opened, fewer=manifest.fewer, pruned=pruned)
     if isinstance(network, EventNetwork) or isinstance(machine, EventBackend):
         message = f"is a network of another kind than {manifest.backend} runs"
         raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
@@ -355,4 +360,4 @@ def open_program(folder: Path_) -> Program | EventProgram:
     exits = tuple(_no_exits(machine.name, machine.exits, network)) if manifest.early_exit else ()
     check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network), *exits))
     opened = Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
-    return replace(opened, fewer=manifest.fewer, early_exit=manifest.early_exit)
+    return replace(opened, fewer=manifest.fewer, early_exit=manifest.early_exit, pruned=pruned)

@@ -44,7 +44,7 @@ class EventProgram(CompiledModel):
 
     def files(self) -> Mapping[str, bytes]:
         reference = artefact.reference_files(
-            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer
+            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, pruned=self.pruned
         )
         return {**self.backend.emit(self.title, self.network, self.chip, self.steps), **reference}
 

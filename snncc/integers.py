@@ -343,6 +343,12 @@ def whole(values: Array, kept: Kept | None) -> Array:
     return values if kept is None else np.where(kept.place < 0, 0, values[..., np.maximum(kept.place, 0)])
 
 
+def standing(kept: Kept) -> Array:
+    """The model's number of each neuron that is left: the first of those that it stands for."""
+    there = np.nonzero(kept.place >= 0)[0]
+    return there[np.unique(kept.place[there], return_index=True)[1]]
+
+
 def own_number(neuron: int, kept: Kept | None) -> int:
     """What a neuron of a population is called in the model: the first of those that it stands for."""
     return neuron if kept is None else int(np.nonzero(kept.place == neuron)[0][0])

@@ -48,7 +48,8 @@ class CompiledModel(ABC):
     `steps` is the number of time steps for static input, None where only the data can say. `stages` has the graph's
     text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read. `fewer` is
     set where it takes fewer steps than the model: samples with steps of their own are then read at its pace. `gone` is
-    what compiling has taken out, if it was just compiled.
+    what compiling has taken out, if it was just compiled. `pruned` has, by layer of the legal graph, the weights in
+    floats that pruning left, None where nothing was pruned.
     """
 
     title: str
@@ -59,6 +60,7 @@ class CompiledModel(ABC):
     folder: Path | None = None
     fewer: FewerSteps | None = None
     gone: tuple[Gone, ...] = ()
+    pruned: artefact.Pruned | None = None
 
     @property
     @abstractmethod
@@ -296,7 +298,7 @@ class Program(CompiledModel):
 
     def files(self) -> Mapping[str, bytes]:
         reference = artefact.reference_files(
-            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, self.early_exit
+            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, self.early_exit, self.pruned
         )
         return {**self.backend.emit(self.job), **reference}
 

@@ -18,6 +18,7 @@ from snncc.graph import Edge, Graph
 from snncc.integers import (
     Fire,
     IntOp,
+    Kept,
     Learnt,
     Network,
     Population,
@@ -25,7 +26,9 @@ from snncc.integers import (
     Synapse,
     largest_reach,
     learns,
+    standing,
     value_range,
+    whole,
 )
 from snncc.layers import Decoder, Layer, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator, with_weight
@@ -258,7 +261,8 @@ def run_mixed(
     """A legal network in float64, but for the `chosen` populations: they are those of the integer network made of it.
 
     With all of them chosen, spikes are those of `run`. `inputs` are the samples in floats and in integers; all else is
-    as for `run`. Delays are the legal network's own, as the integer one may have been retimed.
+    as for `run`. Delays are the legal network's own, as the integer one may have been retimed. Of chosen populations
+    only those neurons are there that the integer network has kept; what one that it lost sends reaches none of them.
     """
     ((entry, source),) = graph.of_kind(layers.Input).items()
     ints = {edge.source for name in chosen for edge in graph.incoming(name)}
@@ -274,10 +278,10 @@ def run_mixed(
         elif isinstance(op, layers.Output):
             runnables[name] = Probe(op.value, op.when)
         elif not isinstance(op, layers.Input):
-            synapse = network[name]
-            assert isinstance(synapse, Synapse)
-            floats = Stateless(float_operator(op), layers.size(op.shape))
-            runnables[name] = _synapse(network, name, synapse) if name in ints else floats
+            source, target = graph.incoming(name)[0].source, graph.outgoing(name)[0].target
+            kept = getattr(network.ops.get(source), "kept", None)
+            into = _into(network, name, target, None if source in chosen else kept) if name in ints else None
+            runnables[name] = into or _out_of(op, kept if source in chosen else None)
     edges = [
         Edge(_INTEGERS if edge.source == entry else edge.source, edge.target, edge.delay)
         if {edge.source, edge.target} & ints
@@ -285,6 +289,25 @@ def run_mixed(
         for edge in graph.edges
     ]
     return simulate(Graph(dict.fromkeys(runnables), edges), runnables, own, steps, record)
+
+
+def _into(network: Network, name: str, target: str, kept: Kept | None) -> Stateless:
+    """A synapse into a population of integers; what it reads has all neurons of the model, if some are `kept` here."""
+    synapse = network.ops.get(name)
+    if not isinstance(synapse, Synapse):
+        size = layers.size(network.of_kind(Population)[target].shape)
+        return Stateless(lambda x: np.zeros((len(x), size), np.int64), size)
+    made = _synapse(network, name, synapse)
+    if kept is None:
+        return made
+    own = None if made.axon_delays is None else whole(made.axon_delays, kept)
+    return Stateless(lambda x: made.apply(x[:, standing(kept)]), made.size, own)
+
+
+def _out_of(op: Layer, kept: Kept | None) -> Stateless:
+    """A map in floats; what it reads has only the neurons that are `kept`, if that is given."""
+    times = float_operator(op)
+    return Stateless(times if kept is None else lambda x: times(whole(x, kept)), layers.size(op.shape))
 
 
 def stateful(rest: Callable[[Any, int], State], step: Callable[..., Any], op: Any, start: int = 0) -> Stateful:

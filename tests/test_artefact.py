@@ -39,9 +39,28 @@ def files() -> dict[str, bytes]:
 
 def test_a_network_reads_back_the_same(tmp_path: Path) -> None:
     artefact.write(tmp_path / "out", files())
-    manifest, read = artefact.read(tmp_path / "out")
+    manifest, read, _ = artefact.read(tmp_path / "out")
     assert (manifest.title, manifest.backend, manifest.steps, manifest.chip) == ("tiny", "c", 5, chip.load("host"))
     assert read.text() == network().text()
+
+
+def test_weights_that_pruning_left_read_back_the_same(tmp_path: Path) -> None:
+    weights = {"fc": np.array([[0.0, -1.5], [1e-30, 3.25]], np.float32), "out": np.array([0.1, 0.0])}
+    given = "tiny", "c", chip.load("host"), 5, network()
+    artefact.write(tmp_path / "out", artefact.reference_files(*given, pruned=weights))
+    found = artefact.read(tmp_path / "out")[2]
+    assert found
+    assert [(name, each.dtype, each.tolist()) for name, each in found.items()] == [
+        (name, each.dtype, each.tolist()) for name, each in weights.items()
+    ]
+    bad = {"fc": np.array([np.inf], np.float32)}
+    artefact.write(tmp_path / "out", artefact.reference_files(*given, pruned=bad))
+    with pytest.raises(CompileError) as caught:
+        artefact.read(tmp_path / "out")
+    assert str(caught.value) == (
+        "error[damaged-artefact]: reference/network.json: 'fc' was pruned to weights that are no numbers\n"
+        "  = hint: compile the model again"
+    )
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:

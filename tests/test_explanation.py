@@ -14,11 +14,13 @@ from snncc.cli import app
 from snncc.data import to_integers
 from snncc.diagnostics import CompileError
 from snncc.explanation import explain
-from snncc.integers import Source
+from snncc.importing import model_data
+from snncc.integers import Population, Source
 from snncc.layers import Neuron
 from snncc.passes.quantise import Options, quantise
+from snncc.passes.shrink import shrunk_by
 from snncc.semantics import run, run_float, run_mixed
-from tests.passes.float_nets import HOST, NEURONS, random_net, spike_samples
+from tests.passes.float_nets import HOST, NEURONS, net, random_net, spike_samples
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -117,3 +119,50 @@ def test_on_the_command_line(name: str, target: str, tmp_path: Path) -> None:
     last = populations if target == "host" else ["event by event"]
     assert [each["stage"] for each in plain["stages"]] == ["float", *last]
     assert plain["stages"][0]["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("steps", [None, "auto:6"])
+def test_what_pruning_cost_is_told_apart(steps: str | None, tmp_path: Path) -> None:
+    """Before it comes the model as it was trained, after it the weights as they were fitted, from the artefact."""
+    path, samples = MODELS / "digits_stock.onnx", MODELS / "digits_stock.samples.npz"
+    given = {"prune": 0.7, "prune_neurons": 0.7, "steps": steps}
+    snncc.compile(path, samples=samples, **given).write(tmp_path / "p")  # type: ignore[arg-type]
+    program, model = snncc.open_program(tmp_path / "p"), snncc.import_model(path)
+    whole = model_data(model, MODELS / "digits_stock.npz", limit=150)
+    found = explain(program, model, program.data(MODELS / "digits_stock.npz", limit=150), whole=whole)
+    fewer = ["fewer steps"] if steps else []
+    assert [each.stage for each in found.stages] == ["float", *fewer, "pruned", "lif1", "lif2"]
+    assert found.stages[0].accuracy == snncc.simulate_float(model, whole).accuracy
+    assert found.stages[0].changed == 0
+    assert found.stages[-1].accuracy == program.simulate(program.data(MODELS / "digits_stock.npz", limit=150)).accuracy
+    losses = [100 * (each.accuracy or 0) for each in found.stages]
+    if steps:
+        assert losses[0] - losses[1] < 3
+    cost = losses[len(fewer)] - losses[len(fewer) + 1]
+    assert cost > 4
+    assert abs(losses[len(fewer) + 1] - losses[-1]) < 2
+    assert (found.populations[0].name, program.sizes["lif1"]) == ("lif1", 29)
+
+
+def test_of_neurons_that_fire_alike_floats_have_all() -> None:
+    """Where the first population is compiled, in which one stands for two; and where it is not."""
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(0, 0.6, (12, 8)), rng.normal(0, 0.5, (6, 12))
+    first[7] = first[2]
+    graph = net(first, second)
+    samples = spike_samples(2, 15, 9, 8)
+    network, _ = shrunk_by(quantise(graph, HOST, Options(8, steps=9), samples))
+    assert network.of_kind(Population)["p0"].size == 11
+    both = samples.x, to_integers(network.of_kind(Source)["x"], samples.x)
+    floats = run_float(graph, samples.x, record=("p0", "p1"))
+    exact = run(network, both[1], record=("p0", "p1"))
+    wholly = run_mixed(graph, network, ("p0", "p1"), both, 9, record=("p0", "p1"))
+    assert np.array_equal(wholly.spikes["p1"], exact.spikes["p1"])
+    kept = network.of_kind(Population)["p0"].kept
+    assert kept
+    for chosen, apart in ((("p1",), floats), (("p0",), exact)):
+        found = run_mixed(graph, network, chosen, both, 9, record=("p0", "p1"))
+        assert np.array_equal(found.spikes["p0"], apart.spikes["p0"])
+    # eight bits hardly differ from floats; without the second of two alike, it would be another network
+    one = run_mixed(graph, network, ("p1",), both, 9, record=("p1",)).spikes["p1"]
+    assert np.mean(one != floats.spikes["p1"]) < 0.02

@@ -44,10 +44,15 @@ class Shares:
 
 @dataclass(frozen=True, eq=False)
 class Pruned:
-    """A legal graph after pruning; `kept` says of each population that lost neurons which are left."""
+    """A legal graph after pruning; `kept` says of each population that lost neurons which are left.
+
+    `weights` are those of the maps that changed, in the form that they have in the graph before it: 0 where a synapse
+    is gone, or the neuron that it reads.
+    """
 
     graph: Graph[Layer]
     kept: Mapping[str, Kept]
+    weights: Mapping[str, Array]
 
 
 def shares(value: float | str | None, option: str) -> Shares:
@@ -92,11 +97,40 @@ def pruned(
     """
     check((*unknown_names(graph, synapses.own, RULE, SYNAPSES), *_faults(graph, neurons)))
     kept: Mapping[str, Kept] = {}
+    places = numbered = _numbered(graph)
+    before = graph
     if neurons.any:
-        graph, kept = _with_fewer_neurons(graph, neurons, _moments(graph, chip, samples, steps))
+        moments = _moments(graph, chip, samples, steps)
+        left = _units(graph, neurons, moments)
+        graph = _with_fewer_neurons(graph, left, moments)
+        kept = {name: _kept(before.of_kind(Neuron)[name], *each) for name, each in left.items()}
+        places = without(numbered, left)
     if synapses.any:
         graph = _with_fewer_synapses(graph, synapses, _moments(graph, chip, samples, steps))
-    return Pruned(graph, kept)
+    return Pruned(graph, kept, _changed(before, graph, places))
+
+
+def _numbered(graph: Graph[Layer]) -> Graph[Layer]:
+    """The graph with the number of each weight in its place."""
+    ops = {
+        name: replace(op, map=with_weight(op.map, np.arange(op.map.weight.size).reshape(op.map.weight.shape)))
+        if isinstance(op, Linear)
+        else op
+        for name, op in graph.ops.items()
+    }
+    return Graph(ops, graph.edges)
+
+
+def _changed(before: Graph[Layer], after: Graph[Layer], places: Graph[Layer]) -> Mapping[str, Array]:
+    """Of maps whose weights are not what they were, all of them where they were before; `places` has their numbers."""
+    found: dict[str, Array] = {}
+    for name, op in after.of_kind(Linear).items():
+        old = before.of_kind(Linear)[name].map.weight
+        weight = np.zeros(old.size, old.dtype)
+        weight[places.of_kind(Linear)[name].map.weight.reshape(-1)] = op.map.weight.reshape(-1)
+        if not np.array_equal(weight, old.reshape(-1)):
+            found[name] = weight.reshape(old.shape)
+    return found
 
 
 def _moments(graph: Graph[Layer], chip: Chip, samples: Samples | None, steps: int | None) -> Mapping[str, Moments]:
@@ -104,10 +138,9 @@ def _moments(graph: Graph[Layer], chip: Chip, samples: Samples | None, steps: in
 
 
 def _with_fewer_neurons(
-    graph: Graph[Layer], neurons: Shares, moments: Mapping[str, Moments]
-) -> tuple[Graph[Layer], Mapping[str, Kept]]:
+    graph: Graph[Layer], left: Mapping[str, tuple[Unit, Ints]], moments: Mapping[str, Moments]
+) -> Graph[Layer]:
     """What reads a population that loses some is fitted to do without."""
-    left = _units(graph, neurons, moments)
     ops = dict(graph.ops)
     for name, op in graph.of_kind(Linear).items():
         source = graph.incoming(name)[0].source
@@ -115,8 +148,7 @@ def _with_fewer_neurons(
             unit, chosen = left[source]
             lost = members(unit, np.setdiff1d(np.arange(unit.count), chosen))
             ops[name] = replace(op, map=_thinned(op.map, _reads(op.map, lost), moments[name]))
-    kept = {name: _kept(graph.of_kind(Neuron)[name], *each) for name, each in left.items()}
-    return without(Graph(ops, graph.edges), left), kept
+    return without(Graph(ops, graph.edges), left)
 
 
 def _with_fewer_synapses(graph: Graph[Layer], synapses: Shares, moments: Mapping[str, Moments]) -> Graph[Layer]:

@@ -154,30 +154,3 @@ def joined(first: Kept, place: Ints) -> Kept:
 def outputs_read(graph: Graph[Any], outputs: type | tuple[type, ...]) -> Iterable[str]:
     """The populations that an output reads."""
     return {graph.incoming(name)[0].source for name, op in graph.ops.items() if isinstance(op, outputs)}
-
-
-def fitted(graph: Graph[layers.Layer], network: Graph[Any]) -> Graph[layers.Layer]:
-    """A legal graph with just the neurons that the network compiled from it has kept.
-
-    Convolutions are listed where parts of a channel are gone, as they may be for a chip without shared weights.
-    """
-    chosen: dict[str, tuple[Unit, Ints]] = {}
-    for name, op in graph.of_kind(layers.Neuron).items():
-        kept = network[name].kept if name in network.ops else Kept(op.shape, np.full(math.prod(op.shape), -1))
-        if kept is not None:
-            there = np.nonzero(kept.place >= 0)[0]
-            first = there[np.unique(kept.place[there], return_index=True)[1]]
-            unit = units_of(graph, name)
-            if unit is None or not np.array_equal(members(unit, np.unique(first // unit.neurons)), first):
-                graph, unit = _listed_around(graph, name), Unit(math.prod(op.shape), 1)
-            chosen[name] = unit, first[:: unit.neurons] // unit.neurons
-    return without(graph, chosen)
-
-
-def _listed_around(graph: Graph[layers.Layer], name: str) -> Graph[layers.Layer]:
-    ops = dict(graph.ops)
-    near = {edge.source for edge in graph.incoming(name)} | {edge.target for edge in graph.outgoing(name)}
-    for each, op in graph.of_kind(layers.Linear).items():
-        if each in near:
-            ops[each] = replace(op, map=to_sparse(op.map))
-    return Graph(ops, graph.edges)

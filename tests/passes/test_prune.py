@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from snncc import chip as chips
 from snncc.diagnostics import CompileError
 from snncc.graph import Edge, Graph
 from snncc.layers import Input, Layer, Linear, Neuron, Output, SoftReset
-from snncc.linear import Conv, Dense, Lateral, Sparse
+from snncc.linear import Conv, Dense, Lateral, Sparse, with_weight
 from snncc.passes.inputs import Samples
 from snncc.passes.prune import NEURONS, SYNAPSES, Pruned, Shares, pruned, shares
 from snncc.passes.quantise import Options, quantise
@@ -102,6 +103,22 @@ def test_neurons_are_removed_with_their_synapses_and_what_they_did_is_shared() -
     assert place[left].tolist() == list(range(6))
     assert np.array_equal(weight(found.graph, "fc1"), weight(graph, "fc1")[left])
     assert not np.array_equal(weight(found.graph, "fc2"), weight(graph, "fc2")[:, left])
+
+
+@pytest.mark.parametrize(("synapses", "neurons"), [("0.5", "0"), ("0", "0.4"), ("0.5", "0.4")])
+@pytest.mark.parametrize("given", [None, samples()])
+def test_the_weights_say_the_same_in_the_graph_before(synapses: str, neurons: str, given: Samples | None) -> None:
+    """Pruned neurons fire on in it, and nothing reads them."""
+    graph = net()
+    found = cut(graph, synapses, neurons, given)
+    ops = {
+        name: replace(op, map=with_weight(op.map, found.weights[name])) if isinstance(op, Linear) else op
+        for name, op in graph.ops.items()
+    }
+    x = samples(1).x
+    one, other = (run_float(each, x).outputs["y"] for each in (Graph(ops, graph.edges), found.graph))
+    assert np.array_equal(one, other)
+    assert cut(graph).weights == {}
 
 
 def test_channels_go_as_a_whole_beside_convolutions() -> None:
