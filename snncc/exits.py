@@ -11,11 +11,16 @@ from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Output, Population, learns
 
 RULE = "early-exit"
+_STEPS = 1 << 21  # of a sample, and its drains: artefacts have up to 1,000,000
 
 
 def refusals(network: Network) -> Iterator[Diagnostic]:
     """Why samples of a network cannot end early: only sums of spikes have a known most that is still to come."""
-    name, output = next(iter(network.of_kind(Output).items()))
+    (name, output), *others = network.of_kind(Output).items()
+    if others:
+        message = f"is one of {1 + len(others)} outputs: where it is decided, {', '.join(each for each, _ in others)} "
+        message += "would be cut short"
+        yield Diagnostic(RULE, name, message, "export the model with one output, or leave out --early-exit")
     if output.value != "spikes":
         message = f"reads membranes (decoder: {output.decoder}), which one step can change by any amount"
         hint = "train with a read-out of spikes that are counted, or leave out --early-exit"
@@ -39,6 +44,11 @@ def read_out(network: Network) -> Population:
 def rhythm(population: Population) -> tuple[int, int]:
     """At most so many spikes of a neuron, in so many steps: after one it is silent while it is refractory."""
     return population.fire.max_spikes if population.fire else 0, 1 + population.refractory
+
+
+def counts_in_words(population: Population) -> bool:
+    """Whether 32 bits hold what a neuron can count to, and still reach."""
+    return _STEPS * rhythm(population)[0] < 1 << 32
 
 
 def decided(counts: Array, left: Ints, population: Population) -> Array:

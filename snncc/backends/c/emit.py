@@ -16,7 +16,7 @@ from snncc.backends.c.plan import Link, Plan, Step, ring_fields, state_fields
 from snncc.backends.c.tables import Storage, blob, store
 from snncc.backends.c.widths import CType
 from snncc.backends.templates import fill, tidy
-from snncc.exits import rhythm
+from snncc.exits import counts_in_words, rhythm
 from snncc.integers import Output, Source
 from snncc.pace import Pace
 
@@ -249,6 +249,7 @@ def _decides(plan: Plan) -> Mapping[str, Any]:
         "most": most,
         "of": of,
         "place": place,
+        "count": "uint32_t" if counts_in_words(step.op) else "uint64_t",
     }
 
 
