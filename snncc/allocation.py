@@ -19,14 +19,14 @@ from snncc.analysis.proof import prove
 from snncc.arrays import Floats
 from snncc.chip import Chip
 from snncc.compiler import compiled
-from snncc.data import Data
+from snncc.data import Data, DataLike
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.estimation import estimate
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.integers import IntOp, Network, Population, source_of, synapses_of
 from snncc.preparation import Choices, Stage, no_stage, settled
-from snncc.program import DataLike, Program
+from snncc.program import Program
 from snncc.semantics import decode, run
 
 RULE, OPTION = "weight-bytes", "--weight-bytes"

@@ -18,7 +18,7 @@ from snncc.backends.base import Backend, EventBackend, unteachable
 from snncc.backends.known import backend_named
 from snncc.capabilities import WAYS_OUT
 from snncc.chip import Chip
-from snncc.data import Data
+from snncc.data import Data, DataLike
 from snncc.diagnostics import CompileError, Diagnostic, check, errors, fault
 from snncc.event_program import EventProgram
 from snncc.events.ops import EventNetwork
@@ -45,7 +45,7 @@ from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import LOSS, OPTION, Found
 from snncc.passes.teach import Lessons, lessons, taught, taught_twice, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
-from snncc.program import DataLike, Program
+from snncc.program import Program
 
 _TESTED = 2, 4  # samples, and steps of each, with which a target tests itself
 

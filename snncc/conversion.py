@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from snncc.data import DataLike, as_data
 from snncc.diagnostics import Diagnostic, check
 from snncc.frontends import Model, read_ann
 from snncc.layers import Input
 from snncc.passes.rates.convert import MOST_STEPS, convert
-from snncc.program import DataLike, as_data
 
 
 @dataclass(frozen=True, eq=False)

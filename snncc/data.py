@@ -1,4 +1,4 @@
-"""Data files: `.npz` with inputs `x`, class labels `y` and sample `lengths`, checked before anything is run on them."""
+"""Data files: `.npz` with inputs `x`, class labels `y`, sample `lengths` and `reward`, checked before any is used."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from snncc import files
 from snncc.arrays import Array, Ints, Shape
@@ -24,7 +25,11 @@ from snncc.integers import Source
 from snncc.pace import Pace
 from snncc.runner import Trace
 
+DataLike: TypeAlias = "Data | npt.ArrayLike | str | os.PathLike[str]"
+
 _MOST_BYTES = 16 << 30  # of an array, on machines that do not say how much memory they have
+
+MOST_REWARD = (1 << 16) - 1
 
 _PART = 1 << 23  # values recorded at once: 64 MiB of int64
 
@@ -34,12 +39,14 @@ class Data:
     """`x` is (samples, steps, *shape), or (samples, *shape) for a static input presented at every step.
 
     `lengths` (samples,) int64 is each sample's own number of steps; `y` (samples,) int64 are class labels or None.
+    `reward` (samples, steps) int64 is what rules that ask for a reward get in each step, or None.
     `pace` is how a network that takes fewer steps has read it, if it has.
     """
 
     x: Array
     lengths: Ints
     y: Ints | None = None
+    reward: Ints | None = None
     pace: Pace | None = None
 
     @property
@@ -53,6 +60,7 @@ class Data:
             x=self.x[start:stop],
             lengths=self.lengths[start:stop],
             y=None if self.y is None else self.y[start:stop],
+            reward=None if self.reward is None else self.reward[start:stop],
         )
 
 
@@ -108,7 +116,7 @@ def _forms(where: str, archive: zipfile.ZipFile) -> dict[str, _Form]:
         )
     forms: dict[str, _Form] = {}
     faults: list[Diagnostic] = []
-    for name in ("x", "y", "lengths"):
+    for name in ("x", "y", "lengths", "reward"):
         if name in members:
             try:
                 forms[name] = _form(archive, members[name])
@@ -171,23 +179,66 @@ def memory() -> int:
         return _MOST_BYTES
 
 
-def checked(where: str, x: Array, lengths: Array | None, y: Array | None, shape: Shape, steps: int | None) -> Data:
-    """The data, if every array fits the network and the others."""
-    given = {"x": x, "y": y, "lengths": lengths}
+def checked(where: str, given: Mapping[str, Array | None], shape: Shape, steps: int | None) -> Data:
+    """The data of arrays `x`, and `y`, `lengths` and `reward` if there are, if each fits the network and the others."""
     arrays = {name: array for name, array in given.items() if array is not None}
     check(_form_faults(where, arrays, shape, steps))
     return _data(where, arrays, shape, steps)
 
 
+def as_data(
+    x: DataLike,
+    shape: tuple[int, ...],
+    steps: int | None = None,
+    *,
+    usual: int | None = None,
+    own: Mapping[str, npt.ArrayLike | None] | None = None,
+    limit: int | None = None,
+) -> Data:
+    """Data for inputs of `shape`, from a file's path or from arrays; static input takes `steps`, else the `usual`.
+
+    Data and files have `lengths`, `y` and `reward` of their own; arrays get them from `own`. Raises CompileError:
+    `bad-data`, and `bad-option` for what the data have of their own, for `steps` too where x is not static.
+    """
+    own = own or {}
+    if isinstance(x, Data):
+        check(_own({"steps": steps, **own}, "the data"))
+        most = x.steps if x.reward is None else x.reward.shape[1]
+        arrays = {"x": x.x, "lengths": x.lengths, "y": x.y, "reward": x.reward}
+        data = replace(checked("x", arrays, shape, most), pace=x.pace)
+        return data if limit is None else data.part(0, limit)
+    if isinstance(x, (str, os.PathLike)):
+        check(_own(own, "the file"))
+        data = load(Path(x), shape, steps or usual, limit)
+    else:
+        arrays = {name: None if each is None else np.asarray(each) for name, each in {"x": x, **own}.items()}
+        data = checked("x", arrays, shape, steps or usual)
+        data = data if limit is None else data.part(0, limit)
+    if steps is not None and data.x.shape[1:] != shape:
+        message = f"is for static input; x has steps of its own, {data.x.shape[1]}"
+        raise fault("bad-option", "--steps", message, "leave it out; `lengths` in the data file makes samples shorter")
+    return data
+
+
+def _own(given: Mapping[str, object], holder: str) -> Iterator[Diagnostic]:
+    """What is given beside data that have it already."""
+    for name, value in given.items():
+        if value is not None:
+            hint = "leave it out, or give the array x in their place"
+            yield Diagnostic("bad-option", name, f"is given beside {holder}, which say it themselves", hint)
+
+
 def _data(where: str, arrays: Mapping[str, Array], shape: Shape, steps: int | None) -> Data:
     """The data of arrays that have the right form, if their values make sense."""
-    x, y, lengths = (arrays.get(name) for name in ("x", "y", "lengths"))
+    x, y, lengths, reward = (arrays.get(name) for name in ("x", "y", "lengths", "reward"))
     assert x is not None
     most = steps if x.shape[1:] == shape else x.shape[1]
     assert most is not None
-    check(_value_faults(where, x, lengths, y, most))
+    check((*_value_faults(where, x, lengths, y, most), *_reward_faults(where, reward)))
     own = np.full(len(x), most, np.int64) if lengths is None else lengths.astype(np.int64)
-    return Data(x, own, None if y is None else y.astype(np.int64))
+    if reward is not None:
+        reward = np.broadcast_to(reward.astype(np.int64).reshape(len(x), -1), (len(x), most))
+    return Data(x, own, None if y is None else y.astype(np.int64), reward)
 
 
 def _form_faults(where: str, arrays: Mapping[str, _Formed], shape: Shape, steps: int | None) -> Iterator[Diagnostic]:
@@ -213,6 +264,20 @@ def _form_faults(where: str, arrays: Mapping[str, _Formed], shape: Shape, steps:
             meaning = "the class of each sample" if name == "y" else "the number of steps of each sample"
             message = f"{found}; it must be ({_rows(x)},) whole numbers"
             yield Diagnostic("bad-data", where, message, f"it is {meaning}")
+
+    reward, most = arrays.get("reward"), steps if static else x.shape[1] if len(x.shape) > 1 else None
+    if reward is not None and (reward.shape not in (x.shape[:1], (_rows(x), most)) or reward.dtype.kind not in "iu"):
+        message = f"reward has shape {reward.shape} and dtype {reward.dtype}"
+        wanted = f"{message}; it must be ({_rows(x)},) or ({_rows(x)}, {most}) whole numbers"
+        yield Diagnostic("bad-data", where, wanted, "it is the reward of each sample, or of each of its steps")
+
+
+def _reward_faults(where: str, reward: Array | None) -> Iterator[Diagnostic]:
+    if reward is not None and not -MOST_REWARD <= reward.min(initial=0) <= reward.max(initial=0) <= MOST_REWARD:
+        message = (
+            f"reward lies in {int(reward.min()):,}..{int(reward.max()):,}; no rule takes more than {MOST_REWARD:,}"
+        )
+        yield Diagnostic("bad-data", where, message, "scale it")
 
 
 def _value_faults(where: str, x: Array, lengths: Array | None, y: Array | None, most: int) -> Iterator[Diagnostic]:
@@ -244,7 +309,7 @@ def paced(data: Data, shape: Shape, pace: Pace) -> Data:
     lengths = -(-data.lengths // pace.every)
     if pace.most is not None:
         x, lengths = x[:, : pace.most], np.minimum(lengths, pace.most)
-    return replace(data, x=x, lengths=lengths, pace=pace)
+    return replace(data, x=x, lengths=lengths, reward=None, pace=pace)  # such networks learn nothing
 
 
 def _largest(data: Data, every: int) -> Array:

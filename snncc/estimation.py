@@ -18,7 +18,7 @@ from snncc.arrays import Array, Ints
 from snncc.backends.base import Footprint
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
-from snncc.data import Data
+from snncc.data import Data, DataLike
 from snncc.diagnostics import CompileError, fault
 from snncc.event_program import EventProgram
 from snncc.integers import Learnt, Source, learns
@@ -26,7 +26,7 @@ from snncc.layers import size
 from snncc.mapping import Mapping as Placed
 from snncc.mapping import cores_of
 from snncc.plasticity import untaught
-from snncc.program import CompiledModel, DataLike, Program, Progress, no_progress
+from snncc.program import CompiledModel, Program, Progress, no_progress
 from snncc.runner import Trace
 
 
@@ -133,7 +133,7 @@ def _on_samples(
     per_step = size(program.source.shape) + 2 * sum(program.sizes.values())
     for part in datasets.parts(data, per_step):
         x = frames(program.source, part)
-        trace = program.expected(x, part.lengths, learnt)
+        trace = program.expected(x, part.lengths, learnt, part.reward)
         sent = {next(iter(program.network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
         here = {name: np.count_nonzero(each, axis=(0, 1)) for name, each in sent.items()}
         active = {name: count + active[name] for name, count in here.items()} if active else here
@@ -159,7 +159,7 @@ def _with_lessons(
     if mapping is None or not learns(program.network):
         return here
     known = (learnt or untaught(program.network)).adaptations
-    found = lessons(program.network, program.chip, mapping.placement.cores, sent, part.lengths, known)
+    found = lessons(program.network, program.chip, mapping.placement.cores, sent, part.lengths, known, part.reward)
     counts = {f"{costs.LEARNING}{name}": count for name, count in found.counts.items()}
     return Events({**here.counts, **counts}, here.cycles + found.cycles)
 

@@ -48,7 +48,13 @@ class EventProgram(CompiledModel):
         )
         return {**self.backend.emit(self.title, self.network, self.chip, self.steps), **reference}
 
-    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:  # noqa: ARG002
+    def expected(
+        self,
+        x: Array,
+        lengths: Array,
+        learnt: Learnt | None = None,  # noqa: ARG002
+        reward: Array | None = None,  # noqa: ARG002
+    ) -> Trace:
         return run(self.network, x, lengths, record=tuple(self.sizes))
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:

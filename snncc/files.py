@@ -77,6 +77,14 @@ def cannot_write(path: Path, why: str, hint: str = "") -> CompileError:
     return fault("cannot-write", str(path), why, hint)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder if it is not there; raises CompileError (`cannot-write`)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, reason(error)) from error
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. Raises CompileError (`cannot-write`)."""
     place_for_file(path)

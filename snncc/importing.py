@@ -11,12 +11,12 @@ from snncc import contracts, files
 from snncc import data as datasets
 from snncc.analysis.metrics import Run, summarise
 from snncc.conversion import Conversion, converted
-from snncc.data import Data
+from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.frontends import Model, model_bytes, read_model
 from snncc.layers import Decoder, Input, Neuron, Output, default_decoder, size
 from snncc.passes.legalise import legalise
-from snncc.program import DataLike, Progress, as_data, no_progress
+from snncc.program import Progress, no_progress
 from snncc.runner import Trace
 from snncc.semantics import run_float
 

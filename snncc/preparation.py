@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from snncc import contracts
-from snncc.data import Data
+from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.frontends import Model
 from snncc.graph import Graph
@@ -16,7 +16,6 @@ from snncc.passes.fewer_steps import with_fewer_steps
 from snncc.passes.legalise import legalise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.steps import LOSS, OPTION, Found, Steps, Wanted, fewer_steps, taking, wanted
-from snncc.program import DataLike, as_data
 from snncc.rules import seed_faults
 
 Stage = Callable[[str], None]

@@ -22,9 +22,9 @@ from snncc.analysis.proof import Proof
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
-from snncc.data import Data
+from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Learnt, Network, Output, Population, Source, own_number, whole
+from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.pace import FewerSteps
@@ -33,7 +33,6 @@ from snncc.runner import Trace
 from snncc.semantics import run
 
 Progress = Callable[[int, int], None]
-DataLike = Data | npt.ArrayLike | str | os.PathLike[str]
 C = TypeVar("C", bound="CompiledModel")
 
 
@@ -87,10 +86,10 @@ class CompiledModel(ABC):
         """The artefact, by relative path."""
 
     @abstractmethod
-    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:
+    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None, reward: Array | None = None) -> Trace:
         """What the reference gives for integers `x` (samples, steps, *shape), everything recorded.
 
-        A network that learns goes on from `learnt`.
+        A network that learns goes on from `learnt`; `reward` (samples, steps) is for rules that ask for one.
         """
 
     @abstractmethod
@@ -126,10 +125,7 @@ class CompiledModel(ABC):
 
     def dump(self, folder: str | os.PathLike[str]) -> None:
         """Write the graph after each stage as text, one file a stage. Raises CompileError (`cannot-write`)."""
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise files.cannot_write(Path(folder), files.reason(error)) from error
+        files.make_folder(Path(folder))
         for name, text in self.stages.items():
             files.replace_file(Path(folder, f"{name}.txt"), text.encode())
 
@@ -139,13 +135,16 @@ class CompiledModel(ABC):
         *,
         lengths: npt.ArrayLike | None = None,
         y: npt.ArrayLike | None = None,
+        reward: npt.ArrayLike | None = None,
         steps: int | None = None,
         limit: int | None = None,
     ) -> Data:
-        """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them."""
-        return self.read_at_pace(
-            as_data(x, self.source.shape, steps, usual=self.steps, lengths=lengths, y=y, limit=limit)
-        )
+        """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them.
+
+        A `reward` may be (samples,), of all steps of a sample, as well.
+        """
+        own = {"lengths": lengths, "y": y, "reward": reward}
+        return self.read_at_pace(as_data(x, self.source.shape, steps, usual=self.steps, own=own, limit=limit))
 
     def read_at_pace(self, data: Data) -> Data:
         """The data as this program reads them."""
@@ -200,7 +199,7 @@ class CompiledModel(ABC):
             batches = self._batches(data, record=True)
             for batch, (done, result) in zip(batches, self._results(folder, data, record=True), strict=True):
                 x = batch.x.reshape(*batch.x.shape[:2], *self.source.shape)
-                expected = self.expected(x, batch.lengths, learnt)
+                expected = self.expected(x, batch.lengths, learnt, batch.reward)
                 learnt = expected.learnt
                 verdicts.append(verify.compare(expected, result.trace, ordered, first))
                 first = done
@@ -215,7 +214,8 @@ class CompiledModel(ABC):
             steps = part.steps
             if x.ndim == 1 + len(self.source.shape):
                 x = np.broadcast_to(x[:, None], (len(x), steps, *self.source.shape))
-            yield Batch(x.reshape(len(x), x.shape[1], -1)[:, :steps], part.lengths)
+            reward = None if part.reward is None else part.reward[:, :steps]
+            yield Batch(x.reshape(len(x), x.shape[1], -1)[:, :steps], part.lengths, reward=reward)
 
     def _results(self, folder: Path, data: Data, record: bool) -> Iterator[tuple[int, Result]]:
         """The target's results, batch after batch, each with the number of samples done so far."""
@@ -302,8 +302,12 @@ class Program(CompiledModel):
         )
         return {**self.backend.emit(self.job), **reference}
 
-    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None) -> Trace:
-        return run(self.network, x, lengths=lengths, record=tuple(self.sizes), learnt=learnt)
+    def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None, reward: Array | None = None) -> Trace:
+        return run(self.network, x, lengths=lengths, record=tuple(self.sizes), learnt=learnt, reward=reward)
+
+    def read_at_pace(self, data: Data) -> Data:
+        check(_reward_faults(self.network, data))
+        return super().read_at_pace(data)
 
     def placement(self) -> Mapping_ | None:
         """Where the network lies on a chip of many cores, also if the program was opened; None on other chips."""
@@ -353,42 +357,11 @@ class Program(CompiledModel):
         return spent(self.network, self.chip, counts, peaks, len(data.x), taken or int(data.lengths.sum()))
 
 
-def as_data(
-    x: DataLike,
-    shape: tuple[int, ...],
-    steps: int | None = None,
-    *,
-    usual: int | None = None,
-    lengths: npt.ArrayLike | None = None,
-    y: npt.ArrayLike | None = None,
-    limit: int | None = None,
-) -> Data:
-    """Data for inputs of `shape`, from a file's path or from arrays; static input takes `steps`, else the `usual`.
-
-    Data and files have `lengths` and `y` of their own. Raises CompileError: `bad-data`, and `bad-option` for what the
-    data have of their own, for `steps` too where x is not static.
-    """
-    if isinstance(x, Data):
-        check(_own({"steps": steps, "lengths": lengths, "y": y}, "the data"))
-        data = replace(datasets.checked("x", x.x, x.lengths, x.y, shape, x.steps), pace=x.pace)
-        return data if limit is None else data.part(0, limit)
-    if isinstance(x, (str, os.PathLike)):
-        check(_own({"lengths": lengths, "y": y}, "the file"))
-        data = datasets.load(Path(x), shape, steps or usual, limit)
-    else:
-        own = None if lengths is None else np.asarray(lengths)
-        labels = None if y is None else np.asarray(y)
-        data = datasets.checked("x", np.asarray(x), own, labels, shape, steps or usual)
-        data = data if limit is None else data.part(0, limit)
-    if steps is not None and data.x.shape[1:] != shape:
-        message = f"is for static input; x has steps of its own, {data.x.shape[1]}"
-        raise fault("bad-option", "--steps", message, "leave it out; `lengths` in the data file makes samples shorter")
-    return data
-
-
-def _own(given: Mapping[str, object], holder: str) -> Iterator[Diagnostic]:
-    """What is given beside data that have it already."""
-    for name, value in given.items():
-        if value is not None:
-            hint = "leave it out, or give the array x in their place"
-            yield Diagnostic("bad-option", name, f"is given beside {holder}, which say it themselves", hint)
+def _reward_faults(network: Network, data: Data) -> Iterator[Diagnostic]:
+    """Rewards that are greater than a rule takes."""
+    for name, op in network.of_kind(Synapse).items():
+        most = op.plasticity.reward if op.plasticity else 0
+        if most and data.reward is not None and np.abs(data.reward).max(initial=0) > most:
+            message = f"reward lies in {int(data.reward.min()):,}..{int(data.reward.max()):,}"
+            wanted = f"{message}; the rule of {name} takes -{most:,} to {most:,}"
+            yield Diagnostic("bad-data", "reward", wanted, "scale it, or compile with a rule whose reward is greater")

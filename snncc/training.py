@@ -105,7 +105,7 @@ def learn(
         message = "was compiled without anything that learns"
         raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
     check((*_data_faults(program, train, test, course), *_option_faults(course)))
-    _make(folder)
+    files.make_folder(folder)
     order = _stream(train, course)
     mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
     at = restored(program.network, folder, mark)
@@ -126,13 +126,6 @@ def learn(
     return at
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.cannot_write(folder, files.reason(error)) from error
-
-
 def _data_faults(program: Program, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
     for name, data in (("--input", train), ("--test", test)):
         if data.y is None:
@@ -148,6 +141,11 @@ def _data_faults(program: Program, train: Data, test: Data, course: Course) -> I
         yield Diagnostic(
             "bad-data", "--test", message, "give some of each class, or leave those classes out of --input"
         )
+    asking = [name for name, op in program.network.of_kind(Synapse).items() if op.plasticity and op.plasticity.reward]
+    if asking and train.reward is None:
+        message = f"has no array reward, and the rule of {asking[0]} asks for one"
+        hint = "give the reward of each sample, (samples,), or of each step, (samples, steps), in whole numbers"
+        yield Diagnostic("bad-data", "--input", message, hint)
     yield from _too_much(program, train, course)
 
 
@@ -199,7 +197,7 @@ def _stops(train: Data, order: Ints, course: Course) -> list[int]:
 def _digest(*sets: Data) -> int:
     crc = 0
     for data in sets:
-        for array in (data.x, data.lengths, data.y):
+        for array in (data.x, data.lengths, data.y, data.reward):
             crc = zlib.crc32(array.tobytes(), crc) if array is not None else crc
     return crc
 
@@ -271,7 +269,8 @@ class _School:
         return result.trace, work, taken(program.chip, result.counts, len(batch.x))
 
     def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work, Took]:
-        trace, work, took = self.run(replace(self.batch(self.train, rows, 0), learnt=learnt))
+        reward = None if self.train.reward is None else self.train.reward[rows]
+        trace, work, took = self.run(replace(self.batch(self.train, rows, 0), learnt=learnt, reward=reward))
         assert trace.learnt
         return trace.learnt, work, took
 

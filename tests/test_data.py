@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from snncc import data
+from snncc.arrays import Array
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.integers import Source
@@ -43,6 +44,7 @@ def test_a_sequence_has_its_own_steps(tmp_path: Path) -> None:
 
 def test_static_input_takes_the_given_steps(tmp_path: Path) -> None:
     read = data.load(saved(tmp_path, x=np.ones((2, 4))), (4,), 7)
+    assert read.reward is None
     assert read.lengths.tolist() == [7, 7]
 
 
@@ -251,3 +253,40 @@ def test_a_trace_is_saved_under_the_documented_names(tmp_path: Path) -> None:
     with np.load(tmp_path / "t.npz") as read:
         assert {name: int(read[name][0, 0, 0]) for name in read.files} == {"out/y": 0, "spikes/p": 1, "v/p": 2}
     assert [each.name for each in tmp_path.iterdir()] == ["t.npz"]
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_rewards_are_of_samples_or_of_steps(static: bool, tmp_path: Path) -> None:
+    x, each = np.ones((2, 4) if static else (2, 3, 4)), np.array([[1, 2, 3], [0, -1, 0]], np.int8)
+    found = data.load(saved(tmp_path, x=x, reward=each), (4,), 3).part(1, 2).reward
+    assert found is not None
+    assert (found.dtype, found.tolist()) == (np.int64, [[0, -1, 0]])
+    found = data.load(saved(tmp_path, x=x, reward=[5, -7]), (4,), 3, limit=1).reward
+    assert found is not None
+    assert found.tolist() == [[5, 5, 5]]
+
+
+@pytest.mark.parametrize(
+    ("reward", "expected"),
+    [
+        (
+            np.ones((2, 4), np.int64),
+            "reward has shape (2, 4) and dtype int64; it must be (2,) or (2, 3) whole numbers\n"
+            "  = hint: it is the reward of each sample, or of each of its steps",
+        ),
+        (
+            np.ones(2),
+            "reward has shape (2,) and dtype float64; it must be (2,) or (2, 3) whole numbers\n"
+            "  = hint: it is the reward of each sample, or of each of its steps",
+        ),
+        (
+            np.array([0, 1 << 63], np.uint64),
+            "reward lies in 0..9,223,372,036,854,775,808; no rule takes more than 65,535\n  = hint: scale it",
+        ),
+    ],
+)
+def test_rewards_that_cannot_be_are_said(reward: Array, expected: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, x=np.ones((2, 3, 4)), reward=reward)
+    with pytest.raises(CompileError) as caught:
+        data.load(path, (4,), None)
+    assert str(caught.value) == f"error[bad-data]: {path}: {expected}"

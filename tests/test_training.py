@@ -243,6 +243,33 @@ def test_a_network_that_reads_values_learns_from_values(tmp_path: Path) -> None:
     assert (expected.weights["synapses"] != untaught(made.network).weights["synapses"]).any()
 
 
+def test_a_rule_learns_from_the_rewards_that_data_have(tmp_path: Path) -> None:
+    made = compiler.compile(classics.make("spikedyn", SHAPE), learn=[("synapses", "reward")])
+    assert isinstance(made, Program)
+    train, course = patterns(12, 1), replace(COURSE, dynamic=False)
+    assert train.y is not None
+    with pytest.raises(CompileError) as caught:
+        learn(made, train, train, course, tmp_path)
+    assert str(caught.value) == (
+        "error[bad-data]: --input: has no array reward, and the rule of synapses asks for one\n"
+        "  = hint: give the reward of each sample, (samples,), or of each step, (samples, steps), in whole numbers"
+    )
+    given = made.data(train.x, y=train.y, reward=np.where(train.y, 3, -2), steps=20)
+    at = learn(made, given, train, course, tmp_path)
+    expected = run(made.network, encoded(train.x / 255.0, np.arange(12), COURSE), reward=given.reward).learnt
+    assert expected
+    np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
+    assert (expected.weights["synapses"] != untaught(made.network).weights["synapses"]).any()
+    with pytest.raises(CompileError, match="is of another program, other data or other options"):
+        learn(made, made.data(train.x, y=train.y, reward=train.y, steps=20), train, course, tmp_path)
+    with pytest.raises(CompileError) as caught:
+        made.data(train.x, reward=np.full(12, 4), steps=20)
+    assert str(caught.value) == (
+        "error[bad-data]: reward: reward lies in 4..4; the rule of synapses takes -3 to 3\n"
+        "  = hint: scale it, or compile with a rule whose reward is greater"
+    )
+
+
 def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path) -> None:
     network = program().network
     for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):

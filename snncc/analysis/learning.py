@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,8 +169,9 @@ def lessons(
     sent: Mapping[str, Array],
     lengths: Ints,
     before: Mapping[str, Array],
+    reward: Array | None = None,
 ) -> Lessons:
-    """What learning takes of samples whose senders sent `sent` (samples, steps, size); without rewards.
+    """What learning takes of samples whose senders sent `sent` (samples, steps, size), with `reward` (samples, steps).
 
     `cores` are those of each population's neurons; `before` what the thresholds had learnt before the first sample.
     """
@@ -187,7 +188,8 @@ def lessons(
             source, delay = source_of(network, name)
             late = starts[targets[name]] - starts.get(source, 0) - delay
             own = found[starts[targets[name]] :, home.cores]
-            own[:length] += _sample(home, sent[source][sample], late, sent[targets[name]][sample], length)
+            rewards = [0] * length if reward is None else reward[sample, :length].tolist()
+            own[:length] += _sample(home, sent[source][sample], late, sent[targets[name]][sample], rewards)
             found[starts[targets[name]] :, home.cores] = own
         for name, a in known.items():
             known[name], fading = _thresholds(network, name, a, sent[name][sample, :length])
@@ -198,18 +200,18 @@ def lessons(
     return Lessons({name: float(count) for name, count in zip(EVENTS, total.tolist(), strict=True)}, float(spent))
 
 
-def _sample(home: Home, x: Array, late: int, s: Array, length: int) -> Ints:
-    """The events of each step of a sample, (steps, cores of the group, EVENTS); weights are not looked at.
+def _sample(home: Home, x: Array, late: int, s: Array, rewards: Sequence[int]) -> Ints:
+    """The events of each rewarded step of a sample, (steps, cores of the group, EVENTS); weights are not looked at.
 
     In step t targets learn from what was sent in step t + `late` of the source's own.
     """
     still = np.zeros((len(s[0]), home.sources), np.int64)
     state, events = begun(home.rule, still), []
-    for now in range(length):
-        heard = x[now + late] if 0 <= now + late < length else np.zeros(home.sources)
-        step, at = (heard.astype(np.int64), s[now].astype(np.int64)), Moment(now, 0)
+    for now, reward in enumerate(rewards):
+        heard = x[now + late] if 0 <= now + late < len(rewards) else np.zeros(home.sources)
+        step, at = (heard.astype(np.int64), s[now].astype(np.int64)), Moment(now, 0, reward)
         moved = traced(home.rule, state, *step)
-        events.append(counted(home, state, moved, *step, at, last=now == length - 1))
+        events.append(counted(home, state, moved, *step, at, last=now == len(rewards) - 1))
         state = left(home.rule, still, moved, at)
     return np.stack(events)
 

@@ -22,7 +22,8 @@ Backend = Annotated[str | None, typer.Option(help="Another backend than the targ
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Folder = Annotated[Path, typer.Argument(help="A folder that `snncc compile` wrote.", show_default=False)]
 DataFile = Annotated[
-    Path, typer.Option("--input", "-i", help="An .npz file: x, and y and lengths if there are.", show_default=False)
+    Path,
+    typer.Option("--input", "-i", help="An .npz file: x, and y, lengths and reward if there are.", show_default=False),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N samples only.")]
 Steps = Annotated[

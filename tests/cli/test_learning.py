@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from snncc import compile as compile_model
 from snncc.cli import app
 from snncc.data import Data
 from snncc.diagnostics import CompileError
+from snncc.estimation import frames
 from snncc.importing import import_model
 from snncc.integers import Population, Synapse
 from snncc.plasticity import untaught
@@ -185,9 +188,10 @@ def test_what_learning_takes_is_estimated_and_not_explored(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("target", "fewer"), [("host", {"prune_neurons": 0.25}), ("mesh64", {}), ("mesh64", {"prune": 0.5})]
 )
-def test_the_last_layer_of_a_trained_network_learns(target: str, fewer: dict[str, float]) -> None:
+def test_the_last_layer_of_a_trained_network_learns(target: str, fewer: dict[str, Any]) -> None:
     with np.load(MODELS / "digits_dense.samples.npz") as whole:
-        samples = Data(whole["x"][:40], np.full(40, 16), whole["y"][:40])
+        reward = np.random.default_rng(1).integers(-3, 4, (40, 16))
+        samples = Data(whole["x"][:40], np.full(40, 16), whole["y"][:40], reward)
     program = compile_model(MODELS / "digits_dense.onnx", target, samples=samples, learn=[("fc2", "reward")], **fewer)
     assert isinstance(program, Program)
     assert not any(each.rule == "clipped-weights" for each in program.warnings)
@@ -195,9 +199,14 @@ def test_the_last_layer_of_a_trained_network_learns(target: str, fewer: dict[str
     assert isinstance(synapse, Synapse)
     assert synapse.plasticity
     assert (np.abs(synapse.map.weight).max(), synapse.plasticity.highest) == (127, 127)
-    verdict = program.verify(samples.part(0, 6))
+    few = program.data(samples, limit=6)
+    verdict = program.verify(few)
     assert verdict.equal, verdict.difference
-    assert (program.simulate(samples).accuracy or 0) > 0.8
+    found = program.expected(frames(program.source, few), few.lengths, reward=few.reward).learnt
+    assert found
+    changed = found.weights["fc2"] != untaught(program.network).weights["fc2"]
+    assert changed.mean() > 0.02, "hardly anything was learnt"
+    assert (program.simulate(replace(samples, reward=None)).accuracy or 0) > 0.8
 
 
 def test_weights_that_a_rule_does_not_reach_are_counted() -> None:
