@@ -83,9 +83,9 @@ def _chosen(found: Searched, point: Found) -> str:
 
 _STAGES = {
     "measured": "measured",
-    "compiled": "given up once compiled",
-    "estimated": "given up by the analytical models",
+    "compiled": "given up by the analytical models",
     "refused": "refused by the compiler",
+    "lost": "lost with the workers that evaluated them",
 }
 
 

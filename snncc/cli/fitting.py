@@ -77,7 +77,7 @@ def estimate(
 
 def explore(
     model: Model,
-    budget: Annotated[str, typer.Option(help='Limits: "flash<=64KiB,energy<=5uJ,accuracy>=0.95".', show_default=False)],
+    budget: Annotated[str, typer.Option(help='Limits: "flash<=64KiB, time<=5ms, accuracy>=0.95".', show_default=False)],
     data: Annotated[Path, typer.Option("--data", "-d", help="Labelled data (.npz): x and y.", show_default=False)],
     output: Annotated[
         Path,
@@ -99,7 +99,10 @@ def explore(
     dt: Dt = None,
     json_: Json = False,
 ) -> None:
-    """Search for the most accurate program within a budget: bits by population, steps; exit 1 if none is found."""
+    """Search for the most accurate program within a budget: bits of weights and states, pruning, steps.
+
+    Exit status 1 if none fits.
+    """
     from snncc import files, fit_views
     from snncc.exploring import search as searching
     from snncc.exploring.study import PAGE

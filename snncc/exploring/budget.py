@@ -1,4 +1,4 @@
-"""Budgets as users write them, "flash<=64KiB,energy<=5uJ,accuracy>=0.95", and how far a program is from one."""
+"""Budgets as users write them, "flash<=64KiB,time<=5ms,accuracy>=0.95", and how far a program is from one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 from snncc.diagnostics import Diagnostic, check, fault
 
 RULE, OPTION = "budget", "--budget"
-_FORM = 'give limits with commas between, as in "flash<=64KiB,energy<=5uJ,accuracy>=0.95"'
+_FORM = 'give limits with commas between, as in "flash<=64KiB,time<=5ms,accuracy>=0.95"'
 _LIMIT = re.compile(
     r"([a-z]+)\s*(<=|>=)\s*([0-9]+(?:\.[0-9]*)?(?:e-?[0-9]+)?)\s*([A-Za-z\u00b5%]*)", re.ASCII | re.IGNORECASE
 )

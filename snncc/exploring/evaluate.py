@@ -1,4 +1,4 @@
-"""What one point of a search is worth: by the analytical models first, then by the compiled program's own bits.
+"""What one point of a search is worth: compiled, by the analytical models, and then by the program's own bits.
 
 These functions run in other processes, perhaps on other machines, which read the same files.
 """
@@ -9,6 +9,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,8 @@ import numpy as np
 from snncc import artefact, files
 from snncc import chip as chips
 from snncc import data as datasets
+from snncc.backends.c.building import version_of
+from snncc.chip import Chip
 from snncc.compiler import compiled, open_program
 from snncc.data import Data
 from snncc.diagnostics import CompileError, fault
@@ -25,12 +28,17 @@ from snncc.exploring.budget import Limit
 from snncc.exploring.space import Dimension, Point, choices_of
 from snncc.frontends import Model
 from snncc.importing import import_model, model_data
-from snncc.passes.steps import Steps, unadapted
+from snncc.passes.steps import Steps
 from snncc.preparation import Choices, settled
 from snncc.program import CompiledModel
 from snncc.semantics import decode
 
-_HOPELESS = 0.1  # of a limit: by how much the analytical models may be beyond it before a point is given up
+_HOPELESS = 0.1  # of a limit: by how much a program may be beyond it and still have its accuracy measured
+REFUSED, COMPILED, MEASURED, LOST = "refused", "compiled", "measured", "lost"
+STAGES = REFUSED, COMPILED, MEASURED, LOST
+# what says nothing of a point: files, tools and the machine, which the next run may find in order
+_FILES = {"bad-data", "bad-samples", "cannot-read", "cannot-write", "changed-file", "changed-tools"}
+_AROUND = _FILES | {"compiler-failed", "missing-package", "no-compiler"}
 _PART = 1 << 27  # values of neurons and steps that one evaluation runs: a larger data set is cut into parts
 
 
@@ -40,6 +48,14 @@ class Named:
 
     path: str
     digest: str
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the bytes of a program and its memory depend on beside the files: versions, None of what is not there."""
+
+    snncc: str
+    compiler: str | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,7 @@ class Task:
     limits: tuple[Limit, ...]
     space: tuple[Dimension, ...]
     base: Choices
+    tools: Tools
     states: tuple[tuple[str, str], ...] = ()
     nir_style: str | None = None
     dt: float | None = None
@@ -62,8 +79,8 @@ class Task:
 class Outcome:
     """What is known of a point: its quantities, by name, and how it was looked at.
 
-    `stage` is "refused" (with the reason), "estimated" (its weights not calibrated) or "compiled" where it was given up
-    before its accuracy was measured, else "measured". `digest` is that of the artefact's files.
+    `stage` is "refused" by the compiler or "lost" with the workers that evaluated it (and the reason), "compiled" where
+    it was given up before its accuracy was measured, else "measured". `digest` is that of the artefact's files.
     """
 
     stage: str
@@ -108,23 +125,46 @@ def _unchanged(file: Named) -> None:
         raise fault("changed-file", file.path, message, "put it back, or begin another study: -o FOLDER")
 
 
+def tools_of(chip: Chip) -> Tools:
+    """What there is on this machine: the code of microcontrollers is measured with their compiler, if it is there."""
+    try:
+        own = version("snncc")
+    except PackageNotFoundError:  # it runs from a folder that was never installed
+        own = "unknown"
+    return Tools(own, version_of(chip.compiler.command) if chip.device and chip.compiler else None)
+
+
+def _same_tools(task: Task, chip: Chip) -> None:
+    own = tools_of(chip)
+    for what, here, begun in (
+        ("snncc", own.snncc, task.tools.snncc),
+        (f"the compiler of {chip.name}", own.compiler, task.tools.compiler),
+    ):
+        if here != begun:
+            message = f"the search has {begun or 'none'}, the worker {here or 'none'}"
+            raise fault("changed-tools", what, message, "install the same on all machines: figures depend on it")
+
+
 def build(task: Task, point: Point) -> Built:
-    """Compile a point and say what it takes; given up as soon as a limit is out of reach."""
+    """Compile a point and say what it takes; given up there if a limit is out of reach.
+
+    Raises CompileError for what is not about the point: files, tools and the machine.
+    """
+    chip, model = chips.load(task.target), model_of(task)
+    _same_tools(task, chip)
+    _unchanged(task.samples)
     choices = choices_of(task.space, point, task.base)
     try:
-        chip, model = chips.load(task.target), model_of(task)
-        rough = estimate(compiled(model, chip, replace(choices, steps=unadapted(choices.steps)))).quantities
-        if _beyond(task, rough, _HOPELESS):
-            return Built(Outcome("estimated", rough), {})
-        _unchanged(task.samples)
         choices = replace(choices, steps=_steps(task, choices.steps))
         program = compiled(model, chip, choices, task.samples.path)  # read by its path, as `snncc compile` does
         found = dict(estimate(program, task.samples.path).quantities)
         found.pop("accuracy", None)  # it is of the samples
         content = program.files()
     except CompileError as error:
-        return Built(Outcome("refused", refusal=str(error)), {})
-    outcome = Outcome("compiled", found, digest=digest(content))
+        if any(each.rule in _AROUND for each in error.diagnostics):
+            raise
+        return Built(Outcome(REFUSED, refusal=str(error)), {})
+    outcome = Outcome(COMPILED, found, digest=digest(content))
     return Built(outcome, {} if _beyond(task, found, _HOPELESS) else content)
 
 
@@ -186,4 +226,4 @@ def finished(built: Built, counts: Sequence[int], samples: int) -> Outcome:
     if not built.files:
         return built.outcome
     accuracy = sum(counts) / samples
-    return Outcome("measured", {**built.outcome.quantities, "accuracy": accuracy}, digest=built.outcome.digest)
+    return Outcome(MEASURED, {**built.outcome.quantities, "accuracy": accuracy}, digest=built.outcome.digest)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from snncc.diagnostics import Diagnostic
 from snncc.exploring.budget import MORE, Limit, shown
+from snncc.exploring.evaluate import MEASURED
 from snncc.exploring.study import Found
 
 _RULE = "impossible-budget"
@@ -17,7 +18,8 @@ class Front:
     """The points that were measured and that none beats in all limited quantities at once, most accurate first.
 
     `best` is the most accurate one within the budget, and the leanest of these; None if none is, and then `closest` is
-    the one whose limits are exceeded by the least part in all; if none was measured, among those that were given up.
+    the one whose limits are exceeded by the least part in all; if none was measured, of those that were given up once
+    they were compiled.
     """
 
     points: tuple[Found, ...]
@@ -27,12 +29,12 @@ class Front:
 
 def front(found: Sequence[Found], limits: Sequence[Limit]) -> Front:
     """The front of all points found."""
-    whole = [each for each in found if each.outcome.stage == "measured"]
+    whole = [each for each in found if each.outcome.stage == MEASURED]
     kept = [each for each in whole if not any(_beats(other, each, limits) for other in whole)]
     distinct = {_values(each, limits): each for each in reversed(kept)}
     points = sorted(distinct.values(), key=lambda each: _rank(each, limits))
     within = [each for each in points if excess(each, limits) == 0]
-    known = points or [each for each in found if each.outcome.quantities]  # the models' figures, failing any measured
+    known = points or [each for each in found if each.outcome.quantities]
     closest = min(known, key=lambda each: (excess(each, limits), each.number), default=None)
     return Front(tuple(points), within[0] if within else None, closest)
 
@@ -58,29 +60,34 @@ def _beats(one: Found, other: Found, limits: Sequence[Limit]) -> bool:
     return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
 
 
-def impossible(found: Sequence[Found], limits: Sequence[Limit], usual: float) -> Iterator[Diagnostic]:
-    """Which limits no point met, and why; `usual` is the accuracy of the model as it was trained."""
+def impossible(
+    found: Sequence[Found], limits: Sequence[Limit], usual: float, words: Mapping[int, Sequence[str]]
+) -> Iterator[Diagnostic]:
+    """Which limits no point met, and why; `usual` is the accuracy of the model as it was trained.
+
+    `words` are the options of each point, by number.
+    """
     closest = front(found, limits).closest
     for limit in limits:
-        known = [each.outcome.quantities[limit.quantity] for each in found if limit.quantity in each.outcome.quantities]
+        known = [each for each in found if limit.quantity in each.outcome.quantities]
         if not known:
             continue
-        least = max(known) if limit.quantity == MORE else min(known)
-        if limit.violation(least) > 0:
-            yield Diagnostic(_RULE, limit.text, *_never(limit, least, usual))
+        least = min(known, key=lambda each: limit.violation(each.outcome.quantities[limit.quantity]))
+        if limit.violation(least.outcome.quantities[limit.quantity]) > 0:
+            choices = " ".join(words[least.number])
+            yield Diagnostic(_RULE, limit.text, *_never(limit, least, len(known), usual, choices))
         elif closest and limit.violation(closest.outcome.quantities.get(limit.quantity, limit.value)) > 0:
             own = shown(limit.quantity, closest.outcome.quantities[limit.quantity])
             message = f"is met by some points, but by none that meets the others; the closest has {own}"
             yield Diagnostic(_RULE, limit.text, message, "allow more of one, or search on: --trials N")
 
 
-def _never(limit: Limit, least: float, usual: float) -> tuple[str, str]:
+def _never(limit: Limit, best: Found, count: int, usual: float, words: str) -> tuple[str, str]:
+    value = shown(limit.quantity, best.outcome.quantities[limit.quantity])
     if limit.quantity == MORE:
-        message = (
-            f"no point that was measured has more than {shown(MORE, least)}; the model as trained {shown(MORE, usual)}"
-        )
+        message = f"of {count} measured points none has more than {value}; the model as trained {shown(MORE, usual)}"
         return message, "allow more memory, energy or time, or train a more accurate model"
     return (
-        f"the least of all points is {shown(limit.quantity, least)}, with the fewest bits and steps that were tried",
-        "choose a larger budget, or train a smaller network",
+        f"the least of {count} compiled points is {value}: point {best.number}" + (f", {words}" if words else ""),
+        "choose a larger budget, search on with --trials N, or train a smaller network",
     )

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snncc import chip as chips
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, fault
+from snncc.diagnostics import Diagnostic, check, fault
 from snncc.estimation import quantities_of
 from snncc.exploring.budget import Limit, known_limits
-from snncc.exploring.evaluate import Task, data_of, model_of, named
+from snncc.exploring.evaluate import LOST, REFUSED, Task, data_of, model_of, named, tools_of
 from snncc.exploring.front import Front, front, impossible
 from snncc.exploring.space import Point, dimensions, starts, words_of
 from snncc.exploring.study import BATCH, Found, Study, opened
 from snncc.exploring.workers import pool
 from snncc.frontends import Model
 from snncc.graph import Graph
-from snncc.importing import Path_, simulate_float
-from snncc.layers import Input, Layer, Neuron, size
+from snncc.importing import Path_, model_data, simulate_float
+from snncc.layers import Input, Layer, Neuron, Output, size
+from snncc.passes.inputs import Samples, input_faults
 from snncc.passes.legalise import legalise
 from snncc.preparation import Choices
 
@@ -88,6 +89,8 @@ def explore(
     model, data = model_of(task), _labelled(search, data_of(task))
     _taught_before(search, model)
     graph = legalise(model.graph)
+    check((*_unknown_classes(search.data, data, graph), *_sample_faults(search, task, graph)))
+    trained = simulate_float(model, data).accuracy
     static = data.x.shape[1:] == next(iter(graph.of_kind(Input).values())).shape
     space = dimensions(graph, chips.load(task.target), model.steps or data.steps, static=static)
     task = replace(task, space=space)
@@ -103,17 +106,16 @@ def explore(
                     progress(len(study.found()), whole)
                 _possible(study, search)
                 points = study.batch(trials)
-    trained = simulate_float(model, data).accuracy
     return _searched(search, study, limits, trained or 0.0)
 
 
 def _task(search: Search, limits: tuple[Limit, ...]) -> Task:
     target = search.target if search.target in chips.known() else str(Path(search.target).absolute())
-    chips.load(target)
+    tools = tools_of(chips.load(target))
     files_ = (Path(each) for each in (search.model, search.data, search.samples or search.data))
     model, data, samples = (named(each) for each in files_)
     base = Choices(backend=search.backend)
-    return Task(model, target, data, samples, limits, (), base, search.states, search.nir_style, search.dt)
+    return Task(model, target, data, samples, limits, (), base, tools, search.states, search.nir_style, search.dt)
 
 
 def _taught_before(search: Search, model: Model) -> None:
@@ -131,6 +133,28 @@ def _labelled(search: Search, data: Data) -> Data:
     return data
 
 
+def _unknown_classes(where: Path_, data: Data, graph: Graph[Layer]) -> Iterator[Diagnostic]:
+    """Labels for which the output that decides has no neuron."""
+    name, output = next(iter(graph.of_kind(Output).items()))
+    most = -1 if data.y is None else int(data.y.max(initial=0))
+    if most >= size(output.shape):
+        message = f"y holds the class {most}; the output {name} has {size(output.shape)} neurons"
+        yield Diagnostic("bad-data", str(where), message, "classes count from 0, one for each neuron of the output")
+
+
+def _sample_faults(search: Search, task: Task, graph: Graph[Layer]) -> Iterator[Diagnostic]:
+    """Why samples cannot choose scales, which is the same at every point. Raises CompileError: `bad-data`."""
+    where = search.samples or search.data
+    samples = model_data(model_of(task), task.samples.path)
+    if search.samples is not None:
+        yield from _unknown_classes(where, samples, graph)
+    ((name, layer),) = graph.of_kind(Input).items()
+    chosen = Samples(samples.x, samples.lengths)
+    for each in input_faults(name, layer, chips.load(task.target), chosen, samples.steps):
+        if each.rule == "bad-samples":
+            yield replace(each, where=str(where))
+
+
 def _neurons(graph: Graph[Layer]) -> int:
     return sum(size(each.shape) for each in graph.of_kind(Neuron).values())
 
@@ -138,6 +162,8 @@ def _neurons(graph: Graph[Layer]) -> int:
 def _identity(task: Task, seed: int) -> Mapping[str, Any]:
     """What makes a study another one if it differs, by the words for it."""
     return {
+        "version of snncc": task.tools.snncc,
+        "compiler for the target": task.tools.compiler,
         "model": task.model.digest,
         "target": hashlib.sha256(repr(chips.load(task.target)).encode()).hexdigest(),
         "data file": task.data.digest,
@@ -151,9 +177,9 @@ def _identity(task: Task, seed: int) -> Mapping[str, Any]:
 
 
 def _possible(study: Study, search: Search) -> None:
-    """Raise CompileError if nothing that was tried can be compiled."""
+    """Raise CompileError if nothing that was tried could be compiled."""
     found = study.found()
-    if all(each.outcome.stage == "refused" for each in found):
+    if all(each.outcome.stage in (REFUSED, LOST) for each in found):
         message = f"none of {len(found)} points can be compiled; the first says: {found[0].outcome.refusal}"
         raise fault("no-point", search.target, message, "see what `snncc compile` says, or choose another target")
 
@@ -161,9 +187,9 @@ def _possible(study: Study, search: Search) -> None:
 def _searched(search: Search, study: Study, limits: tuple[Limit, ...], trained: float) -> Searched:
     found = study.found()
     best = front(found, limits)
-    faults = () if best.best else tuple(impossible(found, limits, trained))
     commands = {each.number: command(search, study, each.point) for each in found}
     words = {each.number: tuple(words_of(study.space, each.point)) for each in found}
+    faults = () if best.best else tuple(impossible(found, limits, trained, words))
     return Searched(search, limits, best, tuple(found), trained, words, commands, faults)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from snncc import files
 from snncc.diagnostics import CompileError, Diagnostic, fault
 from snncc.exploring.budget import MORE, Limit
-from snncc.exploring.evaluate import Outcome
+from snncc.exploring.evaluate import STAGES, Outcome
 from snncc.exploring.space import Dimension, Point
-from snncc.exploring.workers import missing
+from snncc.exploring.workers import AGAIN, missing
 
 if TYPE_CHECKING:
     import optuna
@@ -32,7 +33,6 @@ _NAME = "study"
 _OUTCOME, _VIOLATIONS = "outcome", "violations"
 _FAR = 10.0  # times its limit: what counts for a quantity that was not measured
 Direction = Literal["maximize", "minimize"]
-AGAIN = "the same command goes on where this one stopped: nothing that was found is lost"
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Study:
         """Every point whose outcome is known, by number."""
         with _kept(self.folder):
             return [
-                Found(each.number, dict(each.params), Outcome(**each.user_attrs[_OUTCOME]))
-                for each in self.database.get_trials(deepcopy=False)
-                if _OUTCOME in each.user_attrs
+                Found(each.number, dict(each.params), outcome)
+                for each in self._trials()
+                if (outcome := _outcome(each)) is not None
             ]
 
     def batch(self, trials: int) -> Mapping[int, Point]:
@@ -70,19 +70,38 @@ class Study:
         There are none once there are `trials` of them, rounded up to whole batches.
         """
         with _kept(self.folder), _quiet():
-            known = self.database.get_trials(deepcopy=False)
-            for each in known:  # its outcome was kept, and then came a kill
-                if _OUTCOME in each.user_attrs and not each.state.is_finished():
-                    self._close(each.number, Outcome(**each.user_attrs[_OUTCOME]))
-            known = self.database.get_trials(deepcopy=False)
+            for each in self._trials():
+                outcome = _outcome(each)
+                if outcome is not None and not each.state.is_finished():  # it was kept, and then came a kill
+                    self._close(each.number, outcome)
+            known = self._trials()
             begun = len(known) % BATCH or not all(each.state.is_finished() for each in known)
             first = (len(known) - bool(begun)) // BATCH * BATCH
             if first >= trials:
                 return {}
             for _ in range(len(known), first + BATCH):
-                self._ask(self.database.get_trials(deepcopy=False))
-            open_ = [each for each in self.database.get_trials(deepcopy=False) if not each.state.is_finished()]
+                self._ask(self._trials())
+            open_ = [each for each in self._trials() if not each.state.is_finished()]
             return {each.number: dict(each.params) for each in open_}
+
+    def _trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Every point as the database has it. Raises CompileError (`damaged-study`) for what no search wrote."""
+        try:
+            found = self.database.get_trials(deepcopy=False)
+        except (LookupError, TypeError, ValueError) as error:  # what Optuna raises for text that it did not write
+            raise _strange(self.folder, str(error)) from error
+        values = {each.name: each.values for each in self.space}
+        for each in found:
+            own = each.params
+            if own.keys() != values.keys() or any(value not in values[name] for name, value in own.items()):
+                raise _strange(self.folder, f"point {each.number} is none of this search: {own}")
+            try:
+                outcome = _outcome(each)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise _strange(self.folder, f"the outcome of point {each.number}: {error}") from error
+            if each.state.is_finished() and (outcome is None or len(each.values or ()) != len(self.limits)):
+                raise _strange(self.folder, f"point {each.number} is finished and has no outcome")
+        return found
 
     def _ask(self, known: Sequence[optuna.trial.FrozenTrial]) -> None:
         """Choose the next point, which is put into the database whole.
@@ -118,7 +137,7 @@ class Study:
         import optuna
 
         with _kept(self.folder), _quiet():
-            handle = optuna.trial.Trial(self.database, _id(self.database.get_trials(deepcopy=False)[number]))
+            handle = optuna.trial.Trial(self.database, _id(self._trials()[number]))
             handle.set_user_attr(_VIOLATIONS, [_violation(each, outcome) for each in self.limits])
             handle.set_user_attr(_OUTCOME, dataclasses.asdict(outcome))
             self._close(number, outcome)
@@ -126,6 +145,17 @@ class Study:
     def _close(self, number: int, outcome: Outcome) -> None:
         self.database.sampler = self._sampler(number)
         self.database.tell(number, [_objective(each, outcome) for each in self.limits])
+
+
+def _outcome(trial: optuna.trial.FrozenTrial) -> Outcome | None:
+    """What was kept of a point; None where it is still to be evaluated. Raises what wrong types and names do."""
+    if _OUTCOME not in trial.user_attrs:
+        return None
+    outcome = Outcome(**trial.user_attrs[_OUTCOME])
+    numbers = [*outcome.quantities.values(), *trial.user_attrs[_VIOLATIONS]]
+    if outcome.stage not in STAGES or not all(math.isfinite(each) for each in numbers):
+        raise ValueError(f"{outcome.stage!r}, {dict(outcome.quantities)}")
+    return outcome
 
 
 def _id(trial: optuna.trial.FrozenTrial) -> int:
@@ -171,8 +201,11 @@ def opened(
             _same(folder, json.loads(mark))
         else:
             _made(folder, mark, directions)
-        storage = optuna.storages.RDBStorage(_url(folder / DATABASE))
-        database = optuna.load_study(study_name=_NAME, storage=storage)
+        try:
+            storage = optuna.storages.RDBStorage(_url(folder / DATABASE))
+            database = optuna.load_study(study_name=_NAME, storage=storage)
+        except (KeyError, RuntimeError, ValueError) as error:  # the second for tables of another version
+            raise _strange(folder, str(error)) from error
     if [each.name.lower() for each in database.directions] != directions:
         raise _damaged(folder, "has other objectives than the study")
     return Study(folder, space, limits, starts, seed, database)
@@ -219,6 +252,10 @@ def _same(folder: Path, wanted: Mapping[str, Any]) -> None:
         )
 
 
+def _strange(folder: Path, what: str) -> CompileError:
+    return _damaged(folder, f"{DATABASE} holds what no search wrote: {what}")
+
+
 def _damaged(folder: Path, why: str) -> CompileError:
     return fault("damaged-study", str(folder), why, "begin another study: -o FOLDER")
 
@@ -240,8 +277,6 @@ def _kept(folder: Path) -> Generator[None]:
             hint = f"make room, or see who else uses it; {AGAIN}"
             raise fault("cannot-write", str(folder / DATABASE), said, hint) from error
         raise _damaged(folder, f"{DATABASE} cannot be used: {said}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(folder, f"{DATABASE} holds what no search wrote: {error}") from error
 
 
 @contextmanager

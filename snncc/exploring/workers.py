@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from snncc import files
+from snncc.backends.c.building import no_room
 from snncc.diagnostics import CompileError, fault
 from snncc.exploring import evaluate
-from snncc.exploring.evaluate import Outcome, Task
+from snncc.exploring.evaluate import LOST, Outcome, Task
 from snncc.exploring.space import Point
 
 _PATIENCE = "20s"  # for a scheduler to answer
+AGAIN = "the same command goes on where this one stopped: nothing that was found is lost"
 Pool = Callable[[Task, Mapping[int, Point], int], Iterator[tuple[int, Outcome]]]
 
 
@@ -22,10 +25,10 @@ def pool(workers: int | None, scheduler: str | None) -> Generator[Pool]:
     """Evaluates points by number, and gives each outcome as it comes; `scheduler` is the address of a cluster's.
 
     What is found does not depend on where, or in which order. Raises CompileError: `missing-package`, `no-scheduler`,
-    `workers-lost`.
+    `workers-lost`, `cannot-write`, and what is wrong with files and tools where points are evaluated.
     """
     distributed = _distributed()
-    with TemporaryDirectory(prefix="snncc-dask-", ignore_cleanup_errors=True) as scratch:
+    with _scratch() as scratch:
         client = _client(distributed, scheduler, workers, scratch)
         try:
             yield lambda task, points, neurons: _evaluated(distributed, client, task, points, neurons)
@@ -34,6 +37,13 @@ def pool(workers: int | None, scheduler: str | None) -> Generator[Pool]:
             client.close()
             if scheduler is None and cluster is not None:
                 cluster.close()
+
+
+def _scratch() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="snncc-dask-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise no_room(error) from error
 
 
 def _distributed() -> Any:
@@ -74,26 +84,52 @@ def _client(distributed: Any, scheduler: str | None, workers: int | None, scratc
 def _evaluated(
     distributed: Any, client: Any, task: Task, points: Mapping[int, Point], neurons: int
 ) -> Iterator[tuple[int, Outcome]]:
+    """Each point; one that memory did not suffice for beside others is tried again alone before it counts as lost."""
+    lost: list[int] = []
+    for number, outcome in _side_by_side(distributed, client, task, points, neurons):
+        if outcome.stage == LOST and len(points) > 1:
+            lost.append(number)
+        else:
+            yield number, outcome
+    for number in sorted(lost):
+        yield from _side_by_side(distributed, client, task, {number: points[number]}, neurons)
+
+
+def _side_by_side(
+    distributed: Any, client: Any, task: Task, points: Mapping[int, Point], neurons: int
+) -> Iterator[tuple[int, Outcome]]:
     """Each point in tasks of its own: building, then each part of the data."""
     data = evaluate.data_of(task)
     parts = evaluate.parts_of(data, neurons)
     ends: dict[Any, int] = {}
     options = {"pure": False, "retries": 0}
     for number, point in points.items():
-        built = client.submit(evaluate.build, task, point, **options)
-        counts = [client.submit(evaluate.right, task, built, first, end, **options) for first, end in parts]
-        ends[client.submit(evaluate.finished, built, counts, len(data.x), **options)] = number
+        built = client.submit(_run, evaluate.build, task, point, **options)
+        counts = [client.submit(_run, evaluate.right, task, built, first, end, **options) for first, end in parts]
+        ends[client.submit(_run, evaluate.finished, built, counts, len(data.x), **options)] = number
     for future in distributed.as_completed(ends):
         yield ends[future], _result(distributed, future)
+
+
+def _run(work: Callable[..., Any], *given: Any) -> Any:
+    """Do a task on a worker; what the system refuses it there is no fault of the connection."""
+    try:
+        return work(*given)
+    except OSError as error:
+        from distributed import get_worker
+
+        raise fault("cannot-write", f"worker {get_worker().address}", files.reason(error), AGAIN) from error
 
 
 def _result(distributed: Any, future: Any) -> Outcome:
     try:
         return future.result()
     except distributed.scheduler.KilledWorker as error:
-        message = f"{error.allowed_failures + 1} workers were lost while they evaluated one point"
-        hint = "is there memory enough? try fewer --workers; the same command goes on where this one stopped"
-        raise fault("workers-lost", str(error.last_worker.address), message, hint) from error
+        count = error.allowed_failures + 1
+        return Outcome(LOST, refusal=f"{count} workers were lost while they evaluated it: is there memory enough?")
+    except MemoryError as error:
+        return Outcome(LOST, refusal=f"a worker had too little memory for it: {error}".removesuffix(": "))
     except (distributed.client.FutureCancelledError, OSError) as error:
-        hint = "start it again; the same command goes on where this one stopped"
-        raise fault("workers-lost", "scheduler", f"the Dask scheduler is gone: {error}", hint) from error
+        raise fault(
+            "workers-lost", "scheduler", f"the Dask scheduler is gone: {error}", f"start it; {AGAIN}"
+        ) from error

@@ -97,12 +97,6 @@ def wanted(value: Steps) -> int | Wanted | Found | None:
     return Wanted(None if number is None else int(number)) if match else int(text)
 
 
-def unadapted(value: Steps) -> int | None:
-    """The number of steps, with neurons as they are; None for the model's own."""
-    asked = wanted(value)
-    return asked if asked is None or isinstance(asked, int) else getattr(asked, "steps", None)
-
-
 @dataclass(eq=False)
 class _Trials:
     """Runs a network on samples in fewer steps; remembers what came out. Private to this module."""

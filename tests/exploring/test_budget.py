@@ -8,7 +8,7 @@ from snncc.diagnostics import CompileError
 from snncc.exploring.budget import Limit, known_limits, parsed, shown
 
 KNOWN = ("flash", "ram", "weights", "accuracy")
-FORM = 'give limits with commas between, as in "flash<=64KiB,energy<=5uJ,accuracy>=0.95"'
+FORM = 'give limits with commas between, as in "flash<=64KiB,time<=5ms,accuracy>=0.95"'
 
 
 def test_limits_have_units() -> None:

@@ -9,13 +9,14 @@ from snncc.exploring.study import Found
 
 FLASH, ACCURACY = Limit("flash", "<=", 100, "flash<=100"), Limit("accuracy", ">=", 0.9, "accuracy>=0.9")
 LIMITS = FLASH, ACCURACY
+WORDS = {0: ("--weight-bits", "8"), 1: ("--weight-bits", "2")}
 
 
 def points(*values: tuple[float, float | None]) -> list[Found]:
     found: list[Found] = []
     for number, (flash, accuracy) in enumerate(values):
         known = {"flash": flash} | ({} if accuracy is None else {"accuracy": accuracy})
-        found.append(Found(number, {}, Outcome("estimated" if accuracy is None else "measured", known)))
+        found.append(Found(number, {}, Outcome("compiled" if accuracy is None else "measured", known)))
     return found
 
 
@@ -40,15 +41,15 @@ def test_without_a_measured_point_the_closest_is_of_those_given_up() -> None:
 
 
 def test_it_is_said_which_limit_cannot_be_met_and_why() -> None:
-    apart = [str(each) for each in impossible(points((200, 0.95), (90, 0.5)), LIMITS, 0.97)]
+    apart = [str(each) for each in impossible(points((200, 0.95), (90, 0.5)), LIMITS, 0.97, WORDS)]
     assert apart == [
         "error[impossible-budget]: accuracy>=0.9: is met by some points, but by none that meets the others; the "
         "closest has 50.00%\n  = hint: allow more of one, or search on: --trials N"
     ]
-    never = [str(each) for each in impossible(points((200, 0.85), (150, 0.5)), LIMITS, 0.97)]
+    never = [str(each) for each in impossible(points((200, 0.85), (150, None)), LIMITS, 0.97, WORDS)]
     assert never == [
-        "error[impossible-budget]: flash<=100: the least of all points is 150 bytes, with the fewest bits and steps "
-        "that were tried\n  = hint: choose a larger budget, or train a smaller network",
-        "error[impossible-budget]: accuracy>=0.9: no point that was measured has more than 85.00%; the model as "
-        "trained 97.00%\n  = hint: allow more memory, energy or time, or train a more accurate model",
+        "error[impossible-budget]: flash<=100: the least of 2 compiled points is 150 bytes: point 1, --weight-bits 2\n"
+        "  = hint: choose a larger budget, search on with --trials N, or train a smaller network",
+        "error[impossible-budget]: accuracy>=0.9: of 1 measured points none has more than 85.00%; the model as trained "
+        "97.00%\n  = hint: allow more memory, energy or time, or train a more accurate model",
     ]

@@ -161,11 +161,18 @@ def refused(*given: str) -> tuple[int, str]:
 def test_an_impossible_budget_is_explained(data: Path, tmp_path: Path) -> None:
     done = finished_text(tmp_path / "study", data, "weights<=500B,accuracy>=0.9")
     assert done.returncode == 1
-    best = min(json.loads(each)["quantities"]["weights"] for each in kept(tmp_path / "study").values())
+    outcomes = kept(tmp_path / "study")
+    found = {number: json.loads(each)["quantities"]["weights"] for number, each in outcomes.items()}
+    best = min(found, key=lambda number: (found[number], number))
+    command = done.stdout.splitlines()[-1].strip().removesuffix(" -o DIR")
+    words = command.partition(f"{data} ")[2]
     assert done.stderr == (
-        f"error[impossible-budget]: weights<=500B: the least of all points is {best:,.0f} bytes, with the fewest bits "
-        "and steps that were tried\n  = hint: choose a larger budget, or train a smaller network\n"
+        f"error[impossible-budget]: weights<=500B: the least of 8 compiled points is {found[best]:,.0f} bytes: point "
+        f"{best}, {words}\n"
+        "  = hint: choose a larger budget, search on with --trials N, or train a smaller network\n"
     )
+    point = {"command": command, "number": best, "outcome": json.loads(outcomes[best])}
+    assert same_bytes(point, tmp_path)
     lines = done.stdout.splitlines()
     assert lines[-3].startswith("8 points: 8 given up by the analytical models; the model as trained has ")
     assert lines[-2].startswith("the closest to the budget is point ")
@@ -184,8 +191,21 @@ def test_what_cannot_be_searched_is_said_before_anything_is_run(data: Path, tmp_
     np.savez(bare, x=np.zeros((2, 64)))
     wrong = tmp_path / "wrong.npz"
     np.savez(wrong, x=np.zeros((2, 63)), y=np.zeros(2, int))
+    odd = tmp_path / "odd.npz"
+    np.savez(odd, x=np.zeros((2, 64)), y=np.array([0, 77]))
+    far = f"error[bad-data]: {odd}: y holds the class 77; the output y has 10 neurons\n  = hint: classes count"
     folder = tmp_path / "study"
     cases = [
+        (arguments(folder, odd), far),
+        (arguments(folder, data, "--samples", odd), far),
+        (
+            arguments(folder, data, "--samples", wrong),
+            f"error[bad-data]: {wrong}: x has shape (2, 63); this network needs (samples, 64) or (samples, ",
+        ),
+        (
+            arguments(folder, data, budget="synapses<=1e999B"),
+            "error[budget]: --budget: 'synapses<=1e999B' is inf: a limit that no program or every one meets\n",
+        ),
         (arguments(folder, bare), f"error[bad-data]: {bare}: has no labels y, and a search is for accuracy\n"),
         (arguments(folder, wrong), f"error[bad-data]: {wrong}: x has shape (2, 63); this network needs (samples, 64)"),
         (arguments(folder, tmp_path / "none"), f"error[cannot-read]: {tmp_path / 'none'}: No such file or directory"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ def outcome(point: Point) -> Outcome:
     bits = {8: 8.0, 4: 4.0, 2: 2.0, "ternary": 1.5}
     total = sum(bits[value] for value in point.values())  # type: ignore[index]
     if total > 20:
-        return Outcome("estimated", {"weights": total})
+        return Outcome("compiled", {"weights": total})
     return Outcome("measured", {"weights": total, "accuracy": total / 24}, digest="d")
 
 
@@ -137,6 +138,38 @@ def test_a_damaged_study_is_told(tmp_path: Path) -> None:
     study(tmp_path / "b")
     (tmp_path / "b/study.json").write_text("{")
     assert faults(tmp_path / "b") == [f"error[damaged-study]: {tmp_path / 'b'}: study.json is not JSON{hint}"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("update trial_user_attributes set value_json = '{\"stage\": 3}'", "the outcome of point 0: 3, {}"),
+        ("update trial_user_attributes set value_json = '7'", "the outcome of point 0: "),
+        ("update trial_params set param_value = 7 where param_name = 'bits of a'", "tuple index out of range"),
+        ("delete from trial_params where param_name = 'bits of a'", "point 0 is none of this search: {'bits of b': "),
+        ("delete from trial_user_attributes", "point 0 is finished and has no outcome"),
+        ("update alembic_version set version_num = 'v0.9.0.a'", "The runtime optuna version "),
+    ],
+)
+def test_what_no_search_wrote_is_told(change: str, said: str, tmp_path: Path) -> None:
+    here = study(tmp_path)
+    (number, *_), point = here.batch(1), STARTS[0]
+    here.tell(number, outcome(point))
+    with sqlite3.connect(tmp_path / "study.db") as database:
+        database.execute(change)
+    with pytest.raises(CompileError) as found:
+        study(tmp_path).found()
+    head = f"error[damaged-study]: {tmp_path}: study.db holds what no search wrote: {said}"
+    assert str(found.value).startswith(head)
+
+
+def test_a_fault_of_our_own_is_no_damaged_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Study, number: int) -> None:
+        raise ValueError(number)
+
+    monkeypatch.setattr(Study, "_sampler", broken)
+    with pytest.raises(ValueError, match=r"^0$"):
+        study(tmp_path).batch(1)
 
 
 FULL = """

@@ -17,7 +17,7 @@ def searched(*values: tuple[float, float | None]) -> Searched:
     found = [
         Found(number, {}, Outcome("measured", {"flash": flash, "accuracy": accuracy}))
         if accuracy is not None
-        else Found(number, {}, Outcome("estimated", {"flash": flash}))
+        else Found(number, {}, Outcome("compiled", {"flash": flash}))
         for number, (flash, accuracy) in enumerate(values)
     ]
     search = Search(f"{EVIL}.onnx", "avr", "data.npz", "")

@@ -21,7 +21,7 @@ from snncc.importing import import_model, model_data
 from snncc.layers import Linear, Neuron
 from snncc.pace import Adapted, FewerSteps, Pace
 from snncc.passes.legalise import legalise
-from snncc.passes.steps import Found, Wanted, _fewest, _loss, _trials, fewer_steps, taking, unadapted, wanted
+from snncc.passes.steps import Found, Wanted, _fewest, _loss, _trials, fewer_steps, taking, wanted
 from snncc.preparation import Choices, settled
 from snncc.program import Program
 from snncc.semantics import run_float
@@ -175,7 +175,6 @@ def test_nothing_is_promised_that_cannot_be_had() -> None:
 
 def test_what_the_option_says() -> None:
     assert [wanted(each) for each in (None, 8, "8", " auto ", "auto:3")] == [None, 8, 8, Wanted(None), Wanted(3)]
-    assert [unadapted(each) for each in (None, 8, "auto", "auto:3")] == [None, 8, None, 3]
     for text in ("0", "auto:0", "auto:", "fast", "-3", "99999999999999999999", "auto:9999999", "\uff11"):
         with pytest.raises(CompileError) as caught:
             wanted(text)
