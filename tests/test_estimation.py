@@ -43,10 +43,12 @@ def test_energy_is_what_the_emulated_chip_counts(target: str) -> None:
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
 
 
-@pytest.mark.parametrize("kind", ["spikedyn", "diehl-cook"])
-def test_learning_is_estimated_as_the_emulated_chip_counts_it(kind: str) -> None:
-    program = snncc.compile(classics.make(kind, classics.Shape(30, 9, steps=40)), "mesh64")
-    data = program.data(np.random.default_rng(1).random((5, 40, 30)) < 0.3, lengths=[40, 30, 40, 5, 40])
+@pytest.mark.parametrize(("rule", "bits"), [("spikedyn", 1 + 8), ("diehl-cook", 0), ("reward", 12)])
+def test_learning_is_estimated_as_the_emulated_chip_counts_it(rule: str, bits: int) -> None:
+    model = classics.make("spikedyn" if rule == "reward" else rule, classics.Shape(30, 9, steps=40))
+    program = snncc.compile(model, "mesh64", learn=[("synapses", rule)])
+    rng, lengths = np.random.default_rng(1), [40, 30, 40, 5, 40]
+    data = program.data(rng.random((5, 40, 30)) < 0.3, lengths=lengths, reward=rng.integers(-1, 2, (5, 40)))
     found, run = estimate(program, data), program.simulate(data)
     assert run.spent
     assert run.spent.joules
@@ -57,7 +59,7 @@ def test_learning_is_estimated_as_the_emulated_chip_counts_it(kind: str) -> None
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
     sections = {each.name: each.bytes for each in found.footprint.sections}
     assert sections["synapses"] >= 30 * 9
-    assert sections.get("traces of synapses", 0) == (-(-(1 + 8) * 9 // 8) if kind == "spikedyn" else 0)
+    assert sections.get("traces of synapses", 0) == -(-bits * 9 // 8)
 
 
 def test_an_opened_program_is_estimated_like_the_one_that_was_written(tmp_path: Path) -> None:
