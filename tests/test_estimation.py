@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,9 +79,8 @@ def test_a_program_for_lava_is_laid_out_to_be_estimated() -> None:
 
 
 @pytest.mark.parametrize("make", [small, rich])
-def test_the_memory_of_a_c_program_is_the_linkers_figure(make: object) -> None:
-    assert callable(make)
-    network: Network = make()
+def test_the_memory_of_a_c_program_is_the_linkers_figure(make: Callable[[], Network]) -> None:
+    network = make()
     part = {each.name: each.bytes for each in footprint(Job("a model", network, prove(network, 12), chip())).sections}
     main = '#include "network.h"\nsnn_state state;\nint main(void) { snn_reset(&state); return 0; }\n'
     with placed({**emitted(network), "other.c": main.encode()}) as folder:
