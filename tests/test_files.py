@@ -122,3 +122,13 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, kind: str) -
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout == f"error[cannot-write]: {tmp_path}/out: File too large\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_made_where_one_can_be(tmp_path: Path) -> None:
+    files.make_folder(tmp_path / "a" / "b")
+    files.make_folder(tmp_path / "a" / "b")
+    assert files.kind(tmp_path / "a" / "b") == "folder"
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CompileError) as caught:
+        files.make_folder(tmp_path / "file")
+    assert str(caught.value) == f"error[cannot-write]: {tmp_path / 'file'}: File exists"
