@@ -33,6 +33,7 @@ RULE, OPTION = "weight-bytes", "--weight-bytes"
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|MB|KiB|MiB)?", re.ASCII)
 _UNITS = {"": 1, "B": 1, "kB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2}
 _WIDTHS = (8, 6, 5, 4, 3, 2, "ternary")
+_LARGEST = 1 << 50  # bytes; no program is near it
 _MOST = 4096  # mixtures that are kept side by side
 _ROUNDS = 4  # of compiling with what was chosen, as weights that are rounded anew may take other bytes
 
@@ -51,7 +52,10 @@ def bytes_of(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise fault(RULE, OPTION, f"{text!r} is no size", f"give bytes, or a number of {', '.join(list(_UNITS)[2:])}")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    size = float(match[1]) * _UNITS[match[2] or ""]
+    if size > _LARGEST:
+        raise fault(RULE, OPTION, f"{text.strip()[:20]!r} is more than {_LARGEST:,} bytes", "leave it out: all fits")
+    return int(size)
 
 
 def weight_bits(

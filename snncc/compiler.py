@@ -42,7 +42,7 @@ from snncc.passes.registers import DECAY_BITS, STATE_BITS
 from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
-from snncc.passes.steps import LOSS, OPTION, Found
+from snncc.passes.steps import OPTION, Found
 from snncc.passes.teach import Lessons, lessons, taught, taught_twice, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
 from snncc.program import Program
@@ -57,7 +57,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     samples: DataLike | None = None,
     weight_bits: int | str | None = None,
     steps: int | str | None = None,
-    loss: float = LOSS,
+    loss: float | None = None,
     decoder: Decoder | None = None,
     states: Sequence[tuple[str, str]] = (),
     backend: str | None = None,
@@ -79,7 +79,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     `model` is a file's path, or what `import_model` made of it, which can say what a .nir file leaves open.
     `samples` (a data file or an array) choose the scales. `weight_bits` may name synapses or populations that get other
     weights, "4,fc2=8,rec=ternary". `steps` and `decoder` default to what the model's metadata say; steps "auto" are as
-    few as lose at most `loss` points of accuracy on the samples, "auto:N" are N, with neurons adapted to so few.
+    few as lose at most `loss` points of accuracy (2 if None) on the samples, "auto:N" are N, with neurons adapted.
     `states` pairs state inputs with outputs where that is ambiguous. `require_proof` refuses a network whose registers
     may overflow.
     `partition` cuts a network into cores, where the target has many; the same `seed`, 0 to 2^32 - 1, gives the same

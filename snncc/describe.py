@@ -30,6 +30,11 @@ def number(value: Array | float, digits: int = 6) -> str:
     return f"{low:.{digits}g}" if low == high else f"{low:.{digits}g}..{high:.{digits}g}"
 
 
+def count_of(things: int, name: str) -> str:
+    """A number of things: 1 step, 1,200 steps."""
+    return f"{things:,} {name}{'' if things == 1 else 's'}"
+
+
 def sentence(neuron: Neuron) -> str:
     """The equations of a neuron on one line."""
     parts: list[str] = []

@@ -15,7 +15,7 @@ from snncc.mapping import Method
 from snncc.passes.fewer_steps import with_fewer_steps
 from snncc.passes.legalise import legalise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
-from snncc.passes.steps import LOSS, OPTION, Found, Steps, Wanted, fewer_steps, taking, wanted
+from snncc.passes.steps import OPTION, Found, Steps, Wanted, allowed, fewer_steps, taking, wanted
 from snncc.rules import seed_faults
 
 Stage = Callable[[str], None]
@@ -41,7 +41,7 @@ class Choices:
     prune: float | str | None = None
     prune_neurons: float | str | None = None
     learn: tuple[tuple[str, str], ...] = ()
-    loss: float = LOSS
+    loss: float | None = None
     early_exit: bool = False
     state_bits: int | str | None = None
     decay_bits: int | str | None = None
@@ -62,10 +62,11 @@ class Prepared:
 def prepared(model: Model, choices: Choices, samples: DataLike | None, stage: Stage) -> Prepared:
     """Legalise, replace resets, and make do with fewer steps, where that is asked for.
 
-    Raises CompileError: what is wrong with the model or the samples, `samples-needed`, `fewer-steps`.
+    Raises CompileError: what is wrong with the model or the samples, `samples-needed`, `fewer-steps`, `few-samples`.
     """
     check(seed_faults(choices.seed))
     decoder, asked = choices.decoder or model.decoder, wanted(choices.steps)
+    loss = allowed(choices.loss, asked)
     steps = asked if isinstance(asked, int) else model.steps
     stage("legalise")
     legal = legalise(model.graph, {*model.learn, *(layer for layer, _ in choices.learn)})
@@ -81,7 +82,7 @@ def prepared(model: Model, choices: Choices, samples: DataLike | None, stage: St
         raise fault("samples-needed", OPTION, "neurons are adapted to fewer steps on samples, and there are none", hint)
     stage("steps")
     if isinstance(asked, Wanted):
-        asked = fewer_steps(legal, chosen, decoder, steps or chosen.steps, asked, choices.loss)
+        asked = fewer_steps(legal, chosen, decoder, steps or chosen.steps, asked, loss)
     warnings += tuple(asked.warnings())
     fewer = asked.fewer
     if fewer is None:

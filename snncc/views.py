@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from snncc.describe import count_of
 from snncc.diagnostics import Diagnostic, printable
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _folded(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
 def compiled(program: Program | EventProgram, folder: Path | None) -> View:
     """The tables of a compile: populations, synapses, totals, warnings."""
     result = _report(program)
-    steps = f"{program.steps:,} steps" if program.steps else "steps as the data have"
+    steps = count_of(program.steps, "step") if program.steps else "steps as the data have"
     steps = f"{steps} for {program.fewer}" if program.fewer else steps
     bytes_ = f"{result.weight_bytes:,} bytes of weights, {result.state_bytes:,} of state"
     size = f"{result.neurons:,} neurons, {result.synapse_count:,} synapses, {bytes_}"

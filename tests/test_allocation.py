@@ -85,6 +85,10 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "error[weight-bytes]: --weight-bytes: '8 pages' is no size\n"
         "  = hint: give bytes, or a number of kB, MB, KiB, MiB\n"
     )
+    assert said("--weight-bytes", "9" * 400) == (
+        f"error[weight-bytes]: --weight-bytes: '{'9' * 20}' is more than 1,125,899,906,842,624 bytes\n"
+        "  = hint: leave it out: all fits\n"
+    )
     assert said("--weight-bytes", "8KiB", "--weight-bits", "4", "--samples", SAMPLES) == (
         "error[bad-option]: --weight-bytes: is given beside --weight-bits, which it chooses\n"
         "  = hint: leave one of them out\n"

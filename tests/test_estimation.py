@@ -166,4 +166,22 @@ def test_a_device_without_costs_has_no_time_before_it_runs() -> None:
 def test_a_folder_has_its_options_already(tmp_path: Path) -> None:
     snncc.compile(STOCK, "mesh64").write(tmp_path / "program")
     assert snncc_says(tmp_path / "program", "--json")[0] == 0
-    assert snncc_says(tmp_path / "program", "--weight-bits", "4")[0] == 2
+    for option in (("--weight-bits", "4"), ("--target", "host"), ("--prune", "0.5"), ("--steps", "auto")):
+        done = CliRunner().invoke(app, ["estimate", str(tmp_path / "program"), *option])
+        assert done.exit_code == 2
+        said = " ".join(done.stderr.replace("│", " ").split())
+        assert "is fixed in a compiled folder; compile again to change it" in said
+        assert option[0] in said
+
+
+def test_what_makes_a_program_smaller_shows_in_the_estimate() -> None:
+    """The same bytes as of the program that is compiled with the same options."""
+    given = ["--prune", "0.5", "--prune-neurons", "0.5", "--steps", "auto:3", "--state-bits", "12"]
+    code, plain = snncc_says(STOCK, "-t", "mesh64", "--samples", SAMPLES, "--limit", "5", "--json", *given)
+    assert code == 0
+    fewer = {"prune": 0.5, "prune_neurons": 0.5, "steps": "auto:3", "state_bits": 12}
+    program = snncc.compile(STOCK, "mesh64", samples=SAMPLES, **fewer)  # type: ignore[arg-type]
+    found = json.loads(plain)["quantities"]
+    expected = estimate(program, program.data(SAMPLES, limit=5)).quantities
+    assert found == dict(expected)
+    assert found["synapses"] < 4352  # half of what it takes at 8 bits

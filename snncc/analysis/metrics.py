@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from snncc.analysis.costs import Spent
 from snncc.arrays import Array, Ints
-from snncc.diagnostics import fault
+from snncc.diagnostics import Diagnostic, check
 from snncc.layers import Decoder
 from snncc.runner import Trace, joined
 from snncc.semantics import decode
@@ -89,6 +89,13 @@ class Run:
     profile: Profile | None = None
 
 
+def mislabelled(labels: Ints, output: str, neurons: int) -> Iterator[Diagnostic]:
+    """Whether there are labels (samples,) that an output of so many neurons has none for: `bad-data`."""
+    if labels.max(initial=0) >= neurons:
+        message = f"y holds the class {int(labels.max())}; the output {output} has {neurons} neurons"
+        yield Diagnostic("bad-data", "y", message, "classes count from 0, one for each neuron of the output")
+
+
 def summarise(
     traces: Sequence[Trace], lengths: Ints, labels: Ints | None, decoders: Mapping[str, Decoder], seconds: float
 ) -> Run:
@@ -101,9 +108,8 @@ def summarise(
     trace = joined(traces)
     name, decoder = next(iter(decoders.items()))
     scores = decode(trace.outputs[name], decoder, lengths)
-    if labels is not None and labels.max(initial=0) >= scores.shape[1]:
-        message = f"y holds the class {int(labels.max())}; the output {name} has {scores.shape[1]} neurons"
-        raise fault("bad-data", "y", message, "classes count from 0, one for each neuron of the output")
+    if labels is not None:
+        check(mislabelled(labels, name, scores.shape[1]))
     classes = scores.argmax(axis=1).astype(np.int64)
     accuracy = None if labels is None else float(np.mean(classes == labels))
     live = int(lengths.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,22 +12,29 @@ from snncc.cli.options import (
     Backend,
     Bits,
     Convert,
+    DecayBits,
     DecoderName,
     Dt,
+    FewerSteps,
     Json,
     Learn,
     Limit,
+    Loss,
     Model,
     NirStyle,
+    OwnTarget,
+    Prune,
+    PruneNeurons,
     Samples,
+    StateBits,
     States,
-    Steps,
     Target,
     TargetAccuracy,
     conversion,
     decoder_of,
     only_for_models,
     pairs,
+    whole,
 )
 from snncc.cli.screen import Screen
 from snncc.diagnostics import CompileError
@@ -36,12 +44,17 @@ def estimate(
     what: Annotated[
         Path, typer.Argument(help="A trained network, or a compiled folder.", metavar="MODEL|DIR", show_default=False)
     ],
-    target: Target = "host",
+    target: OwnTarget = None,
     backend: Backend = None,
     samples: Samples = None,
     limit: Limit = None,
     weight_bits: Bits = None,
-    steps: Steps = None,
+    state_bits: StateBits = None,
+    decay_bits: DecayBits = None,
+    prune: Prune = None,
+    prune_neurons: PruneNeurons = None,
+    steps: FewerSteps = None,
+    loss: Loss = None,
     decoder: DecoderName = None,
     convert: Convert = None,
     target_accuracy: TargetAccuracy = None,
@@ -58,17 +71,20 @@ def estimate(
     screen = Screen(json_)
     with screen.doing("estimate") as shown:
         if files.kind(what) == "folder":
-            only_for_models({"--backend": backend, "--weight-bits": weight_bits, "--decoder": decoder})
-            only_for_models({"--convert": convert, "--target-accuracy": target_accuracy, "--state": state})
-            only_for_models({"--nir-style": nir_style, "--dt": dt, "--learn": learn})
-            program, own = compiler.open_program(what), steps
+            only_for_models({"--target": target, "--backend": backend, "--decoder": decoder, "--convert": convert})
+            only_for_models({"--weight-bits": weight_bits, "--state-bits": state_bits, "--decay-bits": decay_bits})
+            only_for_models({"--state": state, "--nir-style": nir_style, "--dt": dt, "--learn": learn, "--loss": loss})
+            only_for_models({"--target-accuracy": target_accuracy, "--prune": prune, "--prune-neurons": prune_neurons})
+            only_for_models({"--steps": steps if steps and "auto" in steps else None})
+            program, own = compiler.open_program(what), whole(steps)
         else:
-            how = conversion(convert, samples, steps, target_accuracy)
+            how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
             model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             own, taught = None, tuple(pairs(learn, "--learn", "LAYER=RULE"))
-            count = steps if how is None else None
-            choices = compiler.Choices(weight_bits, count, decoder_of(decoder), backend, learn=taught)
-            program = compiler.compiled(model, chips.load(target), choices, samples, shown.stage)
+            choices = compiler.Choices(weight_bits, steps if how is None else None, decoder_of(decoder), backend)
+            choices = replace(choices, learn=taught, prune=prune, prune_neurons=prune_neurons, loss=loss)
+            choices = replace(choices, state_bits=state_bits, decay_bits=decay_bits)
+            program = compiler.compiled(model, chips.load(target or "host"), choices, samples, shown.stage)
         data = None if samples is None else program.data(samples, steps=own, limit=limit)
         shown.stage("estimate")
         found = estimation.estimate(program, data, shown.count)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from snncc.cli.options import (
-    LOSS,
     AllowHardReset,
     Arduino,
     Backend,
@@ -103,7 +102,7 @@ def compile(  # noqa: A001  the word of the field
     prune: Prune = None,
     prune_neurons: PruneNeurons = None,
     steps: FewerSteps = None,
-    loss: Loss = LOSS,
+    loss: Loss = None,
     decoder: DecoderName = None,
     early_exit: EarlyExit = False,
     convert: Convert = None,

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from snncc.layers import Decoder
     from snncc.mapping import Method
 
-LOSS = 2.0  # as `passes.steps` has it, which would take long to import
 MOST_STEPS = 1_000_000
 Model = Annotated[Path, typer.Argument(help="A trained network: an .onnx, .nir or .net file.", show_default=False)]
 Target = Annotated[
     str, typer.Option("--target", "-t", help="A name that `snncc targets` lists, or a chip's TOML file.")
+]
+OwnTarget = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", help="Of a model: a name that `snncc targets` lists, or a TOML file [default: host]."
+    ),
 ]
 Backend = Annotated[str | None, typer.Option(help="Another backend than the target's own.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
@@ -40,7 +45,10 @@ FewerSteps = Annotated[
     ),
 ]
 Loss = Annotated[
-    float, typer.Option("--loss", metavar="POINTS", help="With --steps auto: points of accuracy that may be lost.")
+    float | None,
+    typer.Option(
+        "--loss", metavar="POINTS", help="With --steps auto: points of accuracy that may be lost [default: 2]."
+    ),
 ]
 EarlyExit = Annotated[
     bool, typer.Option("--early-exit", help="End a sample once no step can change its class, by counted spikes.")
@@ -164,8 +172,9 @@ def whole(steps: str | None) -> int | None:
     """The number of steps where there is nothing to adapt to fewer."""
     if steps is None:
         return None
-    if steps.isascii() and steps.isdigit() and 1 <= int(steps[:8]) <= MOST_STEPS:
-        return int(steps)
+    digits = (steps.lstrip("0") or "0")[:8]
+    if steps.isascii() and steps.isdigit() and 1 <= int(digits) <= MOST_STEPS:
+        return int(digits)
     message = f"{steps!r} is no number of steps from 1 to {MOST_STEPS:,}; with --convert, --target-accuracy finds one"
     raise typer.BadParameter(message, param_hint="--steps")
 
@@ -194,5 +203,5 @@ def only_for_folders(options: dict[str, Any]) -> None:
 
 def only_for_models(options: dict[str, Any]) -> None:
     for name, value in options.items():
-        if value:
+        if value is not None and value is not False:
             raise typer.BadParameter("is fixed in a compiled folder; compile again to change it", param_hint=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,13 +76,15 @@ def simulate(
     with screen.doing("simulate") as shown:
         _places_for(record, report, trace, record_all, model)
         if files.kind(what) == "folder":
-            only_for_models({"--decoder": decoder, "--state": state, "--nir-style": nir_style, "--dt": dt})
+            only_for_models({"--decoder": decoder})
+            only_for_models({} if model else {"--state": state, "--nir-style": nir_style, "--dt": dt})
             only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
             program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
             data = program.data(input_, steps=steps, limit=limit)
             run = program.simulate(data, record=record_all, progress=shown.count)
             run = replace(run, profile=program.profile(data)) if profile else run
-            _pages(program, data, run, report, trace, shown.stage, (model, input_, steps, limit))
+            told = _Told(model, input_, steps, limit, pairs(state), nir_style, dt)
+            _pages(program, data, run, report, trace, shown.stage, told)
         else:
             only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
             how = conversion(convert, samples, steps, target_accuracy)
@@ -192,17 +194,28 @@ def _save_record(record: Path | None, run: Run, stage: Callable[[str], None]) ->
         save_trace(record, run.trace)
 
 
-def _explained(
-    program: Program | EventProgram, data: Data, model: Path | None, input_: Path, steps: int | None, limit: int | None
-) -> Explanation | None:
+@dataclass(frozen=True)
+class _Told:
+    """What a user says of the model that was compiled, and of the file that is run."""
+
+    model: Path | None
+    file: Path
+    steps: int | None
+    limit: int | None
+    states: list[tuple[str, str]]
+    nir_style: str | None
+    dt: float | None
+
+
+def _explained(program: Program | EventProgram, data: Data, told: _Told) -> Explanation | None:
     """Where the accuracy of a run went, if it is said which model was compiled."""
     from snncc.explanation import explain
     from snncc.importing import import_model, model_data
 
-    if model is None:
+    if told.model is None:
         return None
-    imported = import_model(model)
-    return explain(program, imported, data, whole=model_data(imported, input_, steps=steps, limit=limit))
+    imported = import_model(told.model, told.states, nir_style=told.nir_style, dt=told.dt)
+    return explain(program, imported, data, whole=model_data(imported, told.file, steps=told.steps, limit=told.limit))
 
 
 def _pages(
@@ -212,7 +225,7 @@ def _pages(
     report: Path | None,
     trace: Path | None,
     stage: Callable[[str], None],
-    told: tuple[Path | None, Path, int | None, int | None],
+    told: _Told,
 ) -> None:
     """Write the page and the trace of a run; with its model and file, the page says where accuracy went."""
     from snncc import files
@@ -221,7 +234,7 @@ def _pages(
     if report is not None:
         stage("report")
         first = program.simulate(data.part(0, 1), record=True)
-        files.replace_file(report, page(program, data, run, first, _explained(program, data, *told)))
+        files.replace_file(report, page(program, data, run, first, _explained(program, data, told)))
     if trace is not None:
         stage("trace")
         found = program.timeline(data)

@@ -44,9 +44,9 @@ def parsed(text: int | str | None, usual: int) -> tuple[Width, Mapping[str, Widt
 
     `text` is a number of bits, or as `4,fc2=8,conv1=ternary`. Raises CompileError (`weight-bits`).
     """
-    if not isinstance(text, str):
+    if text is None or type(text) is int:
         return usual if text is None else text, {}
-    parts = parts_of(text)
+    parts = parts_of(str(text))
     check(_misspelt(parts))
     widths: list[tuple[str, Width]] = [(name, "ternary" if bits == "ternary" else int(bits)) for name, _, bits in parts]
     return dict(widths).get("", usual), {name: width for name, width in widths if name}

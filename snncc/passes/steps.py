@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from snncc import data as datasets
-from snncc.analysis.metrics import Fidelity
+from snncc.analysis.metrics import Fidelity, mislabelled
 from snncc.arrays import Array, Ints
 from snncc.data import Data
-from snncc.diagnostics import Diagnostic, fault
+from snncc.describe import count_of
+from snncc.diagnostics import Diagnostic, check, fault
 from snncc.graph import Graph
 from snncc.layers import Decoder, Input, Layer, Linear, Neuron, Output, default_decoder, size
 from snncc.linear import LinearMap, synapse_count, with_weight
@@ -28,10 +29,10 @@ from snncc.pace import Adapted, FewerSteps, Pace
 from snncc.passes.fewer_steps import with_fewer_steps
 from snncc.semantics import decode, run_float
 
-RULE, OPTION = "fewer-steps", "--steps"
+RULE, FEW, OPTION = "fewer-steps", "few-samples", "--steps"
 LOSS = 2.0  # points of accuracy
 MOST_STEPS = 1_000_000
-_AUTO = re.compile(r"auto(?::([0-9]{1,7}))?", re.ASCII)
+_AUTO = re.compile(r"auto(?::([0-9]+))?", re.ASCII)
 
 _WEIGHT_BITS, _INPUT_BITS, _SCORE_BITS = 20, 12, 20  # 2^20 products of the first two add up below 2^53
 _GAINS = tuple(1.25**power for power in range(-4, 10))  # that a population tries
@@ -68,7 +69,7 @@ class Found:
         if self.fewer is None:
             return ()
         before, after = self.accuracy or (None, None)
-        names = f"in floats, {self.of:,} steps", f"in floats, {self.fewer.steps:,} steps"
+        names = [f"in floats, {count_of(each, 'step')}" for each in (self.of, self.fewer.steps)]
         return Fidelity(names[0], before, 0.0), Fidelity(names[1], after, self.changed)
 
     def warnings(self) -> Iterator[Diagnostic]:
@@ -91,10 +92,26 @@ def wanted(value: Steps) -> int | Wanted | Found | None:
     text = str(value).strip()
     match = _AUTO.fullmatch(text)
     number = match[1] if match else text if text.isascii() and text.isdigit() else "0"
-    if number is not None and not 1 <= int(number[:8]) <= MOST_STEPS:
+    number = number and (number.lstrip("0") or "0")[:8]
+    if number is not None and not 1 <= int(number) <= MOST_STEPS:
         hint = "give a number of steps; or auto, for as few as samples allow; or auto:N, for N with adapted neurons"
         raise fault(RULE, OPTION, f"is {value!r}; a number of steps lies in 1..{MOST_STEPS:,}", hint)
-    return Wanted(None if number is None else int(number)) if match else int(text)
+    return Wanted(None if number is None else int(number)) if match else int(number or 0)
+
+
+def allowed(loss: object, asked: int | Wanted | Found | None) -> float:
+    """The loss that a user allows, in points, `LOSS` if it is None.
+
+    Raises CompileError: `fewer-steps` for what is no loss, `bad-option` where nothing looks for the fewest steps.
+    """
+    if loss is None:
+        return LOSS
+    if isinstance(loss, bool) or not isinstance(loss, (int, float)) or not 0 <= loss < 100:
+        shown = f"{loss:g}" if isinstance(loss, float) else repr(loss)
+        raise fault(RULE, "--loss", f"is {shown}; points of accuracy lie in 0..100", "give 2, say")
+    if not isinstance(asked, Found) and asked != Wanted(None):
+        raise fault("bad-option", "--loss", "is for --steps auto, which is not given", "leave it out, or give that")
+    return float(loss)
 
 
 @dataclass(eq=False)
@@ -140,15 +157,17 @@ def fewer_steps(
     `of` is the number of steps it was trained with. Without labels, it is the share of classes that may change. If a
     number of steps is asked for, the neurons are adapted to it, whatever is lost.
 
-    Raises CompileError (`fewer-steps`): for a loss that is none, and for more steps than there are.
+    Raises CompileError: `fewer-steps` for more steps than there are, `bad-data` for labels that the output has no
+    neuron for, `few-samples` where no loss could be seen.
     """
-    if not 0 <= loss < 100:
-        raise fault(RULE, "--loss", f"is {loss:g}; points of accuracy lie in 0..100", "give 2, say")
     if asked.steps is not None and asked.steps > of:
         raise fault(RULE, OPTION, f"asks for {asked.steps:,} steps; the model has {of:,}", "ask for fewer")
     trials = _trials(graph, data, decoder, of)
+    if data.y is not None:
+        check(mislabelled(data.y, next(iter(graph.of_kind(Output))), trials.reference.shape[1]))
     if asked.steps is not None:
         return _found(trials, _adapted(trials, asked.steps), loss)
+    check(_unseen(trials, loss))
     tried: dict[int, FewerSteps] = {}
 
     def stays(make: Callable[[int], FewerSteps]) -> Callable[[int], bool]:
@@ -165,6 +184,27 @@ def fewer_steps(
     return _found(trials, min(best, key=lambda each: _taken(trials, each), default=None), loss)
 
 
+def _unseen(trials: _Trials, loss: float) -> Iterator[Diagnostic]:
+    """Why samples cannot show a loss: one of them is more than that; or a network that sees nothing does as well."""
+    count, needed = len(trials.data.x), math.ceil(100 / max(1.0, loss))
+    if count < needed:
+        message = f"a loss of {loss:g} points cannot be seen on {count_of(count, 'sample')}: it takes {needed:,}"
+        more = f"allow more with --loss {math.ceil(100 / count)}, " if count > 1 else ""
+        hint = f"give more samples, {more}or say how many steps: --steps auto:N"
+        yield Diagnostic(FEW, OPTION, message, hint)
+    classes, labels = _classes(trials.reference), trials.data.y
+    hint = "give samples of all classes, with their labels in y, scaled as in training; or --steps auto:N"
+    if labels is None:
+        if len(np.unique(classes)) < 2:
+            message = f"the model decides the class {int(classes[0])} for all samples, which takes no steps to tell"
+            yield Diagnostic(FEW, OPTION, message, hint)
+        return
+    right, most = int(np.count_nonzero(classes == labels)), np.bincount(labels)
+    if right <= most.max():
+        message = f"the model is right on {right:,} of {count_of(count, 'sample')}, and class {int(most.argmax())} for "
+        yield Diagnostic(FEW, OPTION, f"{message}all would be on {int(most.max()):,}: no loss shows on them", hint)
+
+
 def _ways(trials: _Trials) -> Iterator[tuple[Sequence[int], Callable[[int], FewerSteps]]]:
     """Numbers of steps from the most on, and how to make do with so many: first with adapted neurons.
 
@@ -179,7 +219,7 @@ def _ways(trials: _Trials) -> Iterator[tuple[Sequence[int], Callable[[int], Fewe
 
 
 def _fewest(counts: Sequence[int], good: Callable[[int], bool]) -> int | None:
-    """The last of descending counts that is good, if all before it are and none after it."""
+    """The last of descending counts that is good, if all before it are and none after it; else one that is good."""
     known, bad = -1, len(counts)
     while bad - known > 1:
         middle = (known + bad) // 2

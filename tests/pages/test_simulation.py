@@ -89,6 +89,14 @@ def test_the_page_says_where_accuracy_went(tmp_path: Path) -> None:
     for each in found.populations:
         assert f"<td>{each.error:.4f}</td><td>{each.differing:.2%}</td><td>{each.alone:.2%}</td></tr>" in text
     assert CliRunner().invoke(app, given).exit_code == 2
+    asked = [*given, "--report", str(tmp_path / "page.html")]  # how the model is to be read is what its reader says
+    states = ["--state", "mem1=mem1_next", "--state", "mem2=mem2_next"]
+    assert CliRunner().invoke(app, [*asked, *states]).exit_code == 0
+    assert (tmp_path / "page.html").read_text() == text
+    refused = CliRunner().invoke(app, [*asked, "--state", "a=mem1_next", "--nir-style", "norse", "--dt", "0.1"])
+    assert refused.exit_code == 2
+    assert "is fixed in a compiled folder" not in refused.stderr
+    assert "error[" in refused.stderr
 
 
 def test_the_page_of_an_opened_program_on_many_cores(tmp_path: Path) -> None:

@@ -66,6 +66,13 @@ def test_what_is_misspelt(text: str, expected: str) -> None:
     assert str(caught.value) == expected
 
 
+@pytest.mark.parametrize("value", [4.5, True, float("nan"), [4]])
+def test_what_is_no_number_of_bits_is_refused(value: Any) -> None:
+    with pytest.raises(CompileError) as caught:
+        parsed(value, 8)
+    assert str(caught.value) == f"error[weight-bits]: --weight-bits: {str(value)!r} is no width of weights{FORM}"
+
+
 @given(st.text(alphabet="0123456789=,ternary fc²-", max_size=20))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -159,11 +159,7 @@ def test_nothing_is_promised_that_cannot_be_had() -> None:
     graph = net(np.eye(2, dtype=np.float32), neuron=Neuron((), np.asarray(1.0), np.asarray(3.5)))
     x = np.zeros((2, 4, 2))
     x[0, :, 0] = x[1, :, 1] = 1  # each needs all four steps to fire: one would need other neurons than these
-    data = Data(x, np.array([4, 4]), np.array([0, 1]))
-    still = graph.ops | {"p0": replace(graph.ops["p0"], threshold=np.asarray(1e30))}  # type: ignore[call-arg]
-    found = fewer_steps(type(graph)(still, graph.edges), replace(data, y=np.array([0, 0])), None, 4, Wanted(None), 0.0)
-    assert found.fewer  # what never decides can be decided in a step
-    assert found.fewer.steps == 1
+    data = Data(np.tile(x, (50, 1, 1)), np.full(100, 4), np.tile([0, 1], 50))
     hard = fewer_steps(graph, data, None, 4, Wanted(None), 0.0)
     assert hard.fewer
     assert hard.accuracy == (1.0, 1.0)
@@ -173,8 +169,56 @@ def test_nothing_is_promised_that_cannot_be_had() -> None:
     )
 
 
+def no_loss_seen(y: np.ndarray | None, count: int = 100, loss: float = 2.0, of: int = 1) -> list[str]:
+    """What is said of samples of two classes, one neuron for each; `of` scales the inputs."""
+    graph = net(np.eye(2, dtype=np.float32), neuron=Neuron((), np.asarray(1.0), np.asarray(1.0)))
+    x = np.zeros((count, 3, 2))
+    x[np.arange(count), :, np.arange(count) % 2] = of
+    with pytest.raises(CompileError) as caught:
+        fewer_steps(graph, Data(x, np.full(count, 3), y), None, 3, Wanted(None), loss)
+    return str(caught.value).split("\n")
+
+
+def test_samples_that_show_no_loss_are_refused() -> None:
+    """Each would have let a single step pass."""
+    true = np.arange(100) % 2
+    assert no_loss_seen(true[:20], 20, 4.0) == [
+        "error[few-samples]: --steps: a loss of 4 points cannot be seen on 20 samples: it takes 25",
+        "  = hint: give more samples, allow more with --loss 5, or say how many steps: --steps auto:N",
+    ]
+    assert no_loss_seen(None, 1) == [
+        "error[few-samples]: --steps: a loss of 2 points cannot be seen on 1 sample: it takes 50",
+        "  = hint: give more samples, or say how many steps: --steps auto:N",
+        "error[few-samples]: --steps: the model decides the class 0 for all samples, which takes no steps to tell",
+        "  = hint: give samples of all classes, with their labels in y, scaled as in training; or --steps auto:N",
+    ]
+    assert no_loss_seen(1 - true) == [
+        "error[few-samples]: --steps: the model is right on 0 of 100 samples, and class 0 for all would be on 50: no "
+        "loss shows on them",
+        "  = hint: give samples of all classes, with their labels in y, scaled as in training; or --steps auto:N",
+    ]
+    assert no_loss_seen(true, of=0)[0] == (
+        "error[few-samples]: --steps: the model is right on 50 of 100 samples, and class 0 for all would be on 50: no "
+        "loss shows on them"
+    )
+    assert no_loss_seen(true + 1) == [
+        "error[bad-data]: y: y holds the class 2; the output y has 2 neurons",
+        "  = hint: classes count from 0, one for each neuron of the output",
+    ]
+
+
+@pytest.mark.parametrize(("loss", "shown"), [("2", "'2'"), (True, "True"), (100.0, "100"), (float("inf"), "inf")])
+def test_what_is_no_loss_is_refused(loss: object, shown: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        snncc.compile(MODELS / "digits_dense.onnx", steps="auto", loss=loss)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        f"error[fewer-steps]: --loss: is {shown}; points of accuracy lie in 0..100\n  = hint: give 2, say"
+    )
+
+
 def test_what_the_option_says() -> None:
     assert [wanted(each) for each in (None, 8, "8", " auto ", "auto:3")] == [None, 8, 8, Wanted(None), Wanted(3)]
+    assert [wanted(each) for each in ("0" * 5000 + "4", "auto:" + "0" * 9 + "12")] == [4, Wanted(12)]
     for text in ("0", "auto:0", "auto:", "fast", "-3", "99999999999999999999", "auto:9999999", "\uff11"):
         with pytest.raises(CompileError) as caught:
             wanted(text)
@@ -201,6 +245,9 @@ REFUSED = [
     (["--steps", "auto:17"], "error[fewer-steps]: --steps: asks for 17 steps; the model has 16"),
     (["--steps", "auto", "--loss", "-1"], "error[fewer-steps]: --loss: is -1; points of accuracy lie in 0..100"),
     (["--steps", "auto", "--loss", "nan"], "error[fewer-steps]: --loss: is nan; points of accuracy lie in 0..100"),
+    (["--loss", "1"], "error[bad-option]: --loss: is for --steps auto, which is not given = hint: leave it out"),
+    (["--loss", "1", "--steps", "auto:4"], "error[bad-option]: --loss: is for --steps auto, which is not given"),
+    (["--steps", "auto", "--loss", "101"], "error[fewer-steps]: --loss: is 101; points of accuracy lie in 0..100"),
     (["--steps", "soon"], "error[fewer-steps]: --steps: is 'soon'; a number of steps lies in 1..1,000,000"),
 ]
 
@@ -220,6 +267,7 @@ def test_the_command_line_shows_what_was_done(tmp_path: Path) -> None:
     words = ["compile", model, "-o", str(tmp_path / "p"), "--samples", samples, "--steps", "auto:4"]
     shown = RUN.invoke(app, words).stdout
     assert "4 steps for the model's 16" in shown
+    assert "1 step for the model's 16" in RUN.invoke(app, [*words[:-1], "auto:1"]).stdout
     assert "in floats, 4 steps" in shown
     plain = json.loads(RUN.invoke(app, [*words, "--json"]).stdout)
     assert plain["fewer"]["of"] == 16
