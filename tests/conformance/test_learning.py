@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import HealthCheck, given, reject, settings
 
 from snncc.analysis.proof import prove
 from snncc.backends.base import Batch, Job, unteachable
@@ -55,7 +55,8 @@ def taught(candidate: Candidate, lesson: Lesson, learnt: Learnt | None, *, froze
 
 
 def holds(candidate: Candidate, examples: int) -> None:
-    @settings(max_examples=examples)
+    # A chip that delivers a step later cannot take most networks with cycles: many are drawn in vain.
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.filter_too_much])
     @given(lessons())
     def conforms(lesson: Lesson) -> None:
         try:
