@@ -72,7 +72,8 @@ def explain(
     there is a stage for them, and what populations do is compared with the trained ones in fewer steps. Where it was
     pruned, there is a stage for the weights that were left, fitted as they were, but not yet rounded.
     On a chip that acts event by event, populations share one queue of events, so there is one stage for all of them.
-    Raises CompileError (`another-model`) if the network was compiled from another model; `damaged-artefact`.
+    Raises CompileError: `another-model` if the network was compiled from another model; `no-explanation` for such a
+    chip if neurons were pruned.
     """
     legal = legalise(model.graph)
     check(_strangers(program, legal))
@@ -159,6 +160,10 @@ def _strangers(program: Program | EventProgram, graph: Graph[Layer]) -> Iterator
     theirs = {name: size(op.shape) for name, op in graph.of_kind(Neuron).items()}
     own = {name: _trained(program, name, count) for name, count in program.sizes.items()}
     if {**theirs, **own} == theirs and own:
+        return
+    if isinstance(program, EventProgram) and program.pruned is not None and set(own) == set(theirs):
+        message = "lost neurons to --prune-neurons, and on chips that act event by event it does not say which are left"
+        yield Diagnostic("no-explanation", program.title, message, "compile without --prune-neurons; --prune may stay")
         return
     shown = [", ".join(f"{name} ({count:,})" for name, count in each.items()) for each in (own, theirs)]
     message = f"the program has the populations {shown[0]}; the model has {shown[1]}"

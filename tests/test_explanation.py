@@ -166,3 +166,18 @@ def test_of_neurons_that_fire_alike_floats_have_all() -> None:
     # eight bits hardly differ from floats; without the second of two alike, it would be another network
     one = run_mixed(graph, network, ("p1",), both, 9, record=("p1",)).spikes["p1"]
     assert np.mean(one != floats.spikes["p1"]) < 0.02
+
+
+def test_an_event_driven_chip_is_explained_but_for_neurons_that_were_pruned() -> None:
+    model = snncc.import_model(MODELS / "digits_odin.onnx")
+    x = np.load(MODELS / "digits_odin.npz")["x"][:20]
+    program = snncc.compile(model, "tinyodin", prune=0.5)
+    found = explain(program, model, program.data(x))
+    assert [each.stage for each in found.stages] == ["float", "pruned", "event by event"]
+    fewer = snncc.compile(model, "tinyodin", prune_neurons=0.3)
+    with pytest.raises(CompileError) as caught:
+        explain(fewer, model, fewer.data(x))
+    assert str(caught.value) == (
+        "error[no-explanation]: digits_odin: lost neurons to --prune-neurons, and on chips that act event by event it "
+        "does not say which are left\n  = hint: compile without --prune-neurons; --prune may stay"
+    )
