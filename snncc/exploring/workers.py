@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,15 +28,24 @@ def pool(workers: int | None, scheduler: str | None) -> Generator[Pool]:
     `workers-lost`, `cannot-write`, and what is wrong with files and tools where points are evaluated.
     """
     distributed = _distributed()
-    with _scratch() as scratch:
-        client = _client(distributed, scheduler, workers, scratch)
-        try:
-            yield lambda task, points, neurons: _evaluated(distributed, client, task, points, neurons)
-        finally:
-            cluster = client.cluster
-            client.close()
-            if scheduler is None and cluster is not None:
-                cluster.close()
+    with _scratch() as scratch, _connected(distributed, scheduler, workers, scratch) as client:
+
+        def alone() -> AbstractContextManager[Any]:
+            return nullcontext(client) if scheduler else _connected(distributed, None, 1, scratch)
+
+        yield lambda task, points, neurons: _evaluated(distributed, client, alone, task, points, neurons)
+
+
+@contextmanager
+def _connected(distributed: Any, scheduler: str | None, workers: int | None, scratch: str) -> Generator[Any]:
+    client = _client(distributed, scheduler, workers, scratch)
+    try:
+        yield client
+    finally:
+        cluster = client.cluster
+        client.close()
+        if scheduler is None and cluster is not None:
+            cluster.close()
 
 
 def _scratch() -> TemporaryDirectory[str]:
@@ -82,9 +91,17 @@ def _client(distributed: Any, scheduler: str | None, workers: int | None, scratc
 
 
 def _evaluated(
-    distributed: Any, client: Any, task: Task, points: Mapping[int, Point], neurons: int
+    distributed: Any,
+    client: Any,
+    alone: Callable[[], AbstractContextManager[Any]],
+    task: Task,
+    points: Mapping[int, Point],
+    neurons: int,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Each point; one that memory did not suffice for beside others is tried again alone before it counts as lost."""
+    """Each point; one that memory did not suffice for beside others is tried again alone before it counts as lost.
+
+    A lost worker takes points with it that are not to blame; `alone` gives a client whose workers have nothing else.
+    """
     lost: list[int] = []
     for number, outcome in _side_by_side(distributed, client, task, points, neurons):
         if outcome.stage == LOST and len(points) > 1:
@@ -92,7 +109,8 @@ def _evaluated(
         else:
             yield number, outcome
     for number in sorted(lost):
-        yield from _side_by_side(distributed, client, task, {number: points[number]}, neurons)
+        with alone() as one:
+            yield from _side_by_side(distributed, one, task, {number: points[number]}, neurons)
 
 
 def _side_by_side(
@@ -102,13 +120,20 @@ def _side_by_side(
     data = evaluate.data_of(task)
     parts = evaluate.parts_of(data, neurons)
     ends: dict[Any, int] = {}
+    begun: list[Any] = []
     options = {"pure": False, "retries": 0}
     for number, point in points.items():
         built = client.submit(_run, evaluate.build, task, point, **options)
         counts = [client.submit(_run, evaluate.right, task, built, first, end, **options) for first, end in parts]
         ends[client.submit(_run, evaluate.finished, built, counts, len(data.x), **options)] = number
+        begun += [built, *counts]
+    lost = False
     for future in distributed.as_completed(ends):
-        yield ends[future], _result(distributed, future)
+        outcome = _result(distributed, future)
+        lost |= outcome.stage == LOST
+        yield ends[future], outcome
+    if lost:
+        client.cancel(begun)  # else what a loss left undone would be done beside the next points
 
 
 def _run(work: Callable[..., Any], *given: Any) -> Any:

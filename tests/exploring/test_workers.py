@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import distributed
@@ -74,6 +75,6 @@ def test_a_point_is_lost_only_if_it_is_so_alone(monkeypatch: pytest.MonkeyPatch)
             yield number, Outcome(LOST if heavy else "measured")
 
     monkeypatch.setattr(workers, "_side_by_side", beside)
-    found = _evaluated(None, None, None, {0: {}, 1: {}, 2: {}}, 1)  # type: ignore[arg-type]
+    found = _evaluated(None, None, nullcontext, None, {0: {}, 1: {}, 2: {}}, 1)  # type: ignore[arg-type]
     assert [(number, each.stage) for number, each in found] == [(0, "measured"), (1, "measured"), (2, LOST)]
     assert asked == [[0, 1, 2], [1], [2]]
