@@ -173,7 +173,7 @@ def measured(case: Case, repeats: int) -> dict[str, float]:
             machine.run(chip, case.batch, record=False)
             whole.append(time.process_time() - begin)
             inside.append(taken[0])
-            kernel.step = step  # type: ignore[assignment]
+            kernel.step = step  # type: ignore[assignment]  the compiled one again
     found = counts(chip)
     events, packets = int(found["operations"].sum()), int(found["packets"].sum())
     moves = int(found["hops"].sum()) + packets

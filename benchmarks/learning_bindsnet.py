@@ -26,9 +26,9 @@ for each in (*ABSENT, "torchvision.transforms", "torchvision.datasets.folder", "
     sys.modules[each].__path__ = []
 
 import numpy as np  # noqa: E402  after the packages that stand for others
-import torch  # noqa: E402
-from bindsnet.encoding import poisson  # noqa: E402
-from bindsnet.models import DiehlAndCook2015  # noqa: E402
+import torch  # noqa: E402  which have to be there first
+from bindsnet.encoding import poisson  # noqa: E402  likewise
+from bindsnet.models import DiehlAndCook2015  # noqa: E402  likewise
 
 
 def main() -> None:
