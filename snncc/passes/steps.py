@@ -74,7 +74,7 @@ class Found:
 
     def warnings(self) -> Iterator[Diagnostic]:
         if self.fewer is None:
-            what = f"any number of steps below {self.of:,} loses more than {self.loss:g} points on the samples"
+            what = f"every number tried below {self.of:,} loses more than {self.loss:g} points on the samples"
             hint = "allow more with --loss POINTS, or train with fewer steps"
             yield Diagnostic(RULE, OPTION, f"{what}: all are taken", hint, "warning")
 

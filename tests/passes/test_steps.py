@@ -164,7 +164,7 @@ def test_nothing_is_promised_that_cannot_be_had() -> None:
     assert hard.fewer
     assert hard.accuracy == (1.0, 1.0)
     assert str(next(Found(None, None, 0.0, 4, 2.0).warnings())) == (
-        "warning[fewer-steps]: --steps: any number of steps below 4 loses more than 2 points on the samples: all are "
+        "warning[fewer-steps]: --steps: every number tried below 4 loses more than 2 points on the samples: all are "
         "taken\n  = hint: allow more with --loss POINTS, or train with fewer steps"
     )
 
