@@ -86,7 +86,10 @@ def make_folder(path: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Raises CompileError (`cannot-write`)."""
+    """Write a file whole or not at all, and onto the disk: a loss of power leaves the new file, or the older one.
+
+    Raises CompileError (`cannot-write`).
+    """
     place_for_file(path)
     try:
         handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:32]}-")
@@ -94,12 +97,28 @@ def replace_file(path: Path, content: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else the new name could reach the disk before the content does
             scratch.chmod(0o666 & ~_umask())
             scratch.replace(path)
+            _sync_names(path.absolute().parent)
         finally:
             scratch.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, reason(error)) from error
+
+
+def _sync_names(folder: Path) -> None:
+    """Have the names of a folder's files written to the disk.
+
+    Not every system can (Windows opens no folders, some network drives refuse): there the older file may come back.
+    """
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

@@ -53,6 +53,44 @@ def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
     assert (tmp_path / "mine").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
+def test_a_file_is_on_the_disk_before_its_name_is_and_then_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a loss of power would find it: what was synced, and what the file of that name held by then."""
+    path, replace, sync = tmp_path / "out", Path.replace, os.fsync
+    path.write_bytes(b"old")
+    done: list[tuple[str, bytes]] = []
+
+    def synced(handle: int) -> None:
+        sync(handle)
+        what = "folder" if os.path.samestat(os.fstat(handle), tmp_path.stat()) else "file"
+        if what == "file":
+            assert os.fstat(handle).st_size == len(b"newer")
+        done.append((what, path.read_bytes()))
+
+    def replaced(scratch: Path, target: Path) -> Path:
+        done.append(("name", path.read_bytes()))
+        return replace(scratch, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    files.replace_file(path, b"newer")
+    assert done == [("file", b"old"), ("name", b"old"), ("folder", b"newer")]
+
+
+def test_a_file_is_written_where_folders_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def refusing(handle: int) -> None:
+        if os.path.samestat(os.fstat(handle), tmp_path.stat()):
+            raise OSError(22, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    files.replace_file(tmp_path / "out", b"new")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("out", b"new")]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
