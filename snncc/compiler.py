@@ -43,7 +43,7 @@ from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import OPTION, Found
-from snncc.passes.teach import Lessons, lessons, taught, taught_twice, widened
+from snncc.passes.teach import Lessons, lessons, other_widths, taught, taught_twice, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
 from snncc.program import Program
 
@@ -171,8 +171,10 @@ def _with_lessons(given: _Legal, learn: Mapping[str, rules.Rule]) -> _Legal:
         message = "adapts a trained network to fewer steps; this one is still to learn"
         raise fault("bad-option", OPTION, message, "give a number of steps")
     found = lessons(given.graph, learn)
-    check(taught_twice(given.graph, given.choices.learn))
-    return replace(given, lessons=found, warnings=(*given.warnings, *found.warnings))
+    width, own = parsed(given.choices.weight_bits, 0)
+    other = other_widths(given.graph, found, width or None, own)
+    kept = check((*taught_twice(given.graph, given.choices.learn), *other))
+    return replace(given, lessons=found, warnings=(*given.warnings, *found.warnings, *kept))
 
 
 def _imported(model: Path_ | Model, states: Sequence[tuple[str, str]]) -> Model:

@@ -35,11 +35,13 @@ from snncc.integers import (
 )
 from snncc.layers import Layer, Linear, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator
-from snncc.passes.precision import Width
+from snncc.passes.precision import OPTION as BITS
+from snncc.passes.precision import RULE, Width
 from snncc.plasticity import largest_change, mixed
 from snncc.rules import MOST_SPIKES, FactorRule, Rule, TermRule, TraceRule, factor
 
 OPTION = "--learn"
+_OWN_BITS = "change the rule: bits of its [weight], or `snncc new --bits`"
 _FINEST = 64  # integers that stand for a rate, if the shift reaches that far
 _COARSEST = 4
 _MOST_SHIFT = 31
@@ -111,6 +113,25 @@ def _unknown(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Iterator[Diagnos
             groups = ", ".join(edge.source for edge in graph.incoming(name)) or "none"
             message = f"{name} is fed by {groups}: name one of them"
             yield Diagnostic("unknown-layer", OPTION, message)
+
+
+def other_widths(
+    graph: Graph[Layer], given: Lessons, width: Width | None, own: Mapping[str, Width]
+) -> Iterator[Diagnostic]:
+    """Widths that --weight-bits gives to groups that learn, whose bits are their rules': None is no `width` of all.
+
+    A group's own is refused; of all, or of a population that has others, they are for those others.
+    """
+    for name, rule in given.rules.items():
+        population, bits = graph.outgoing(name)[0].target, f"the {rule.weight.bits} bits of its rule"
+        alone = all(edge.source in given.rules for edge in graph.incoming(population))
+        if name in own or (alone and population in own):
+            message = f"{name} learns with {bits}; {own.get(name, own.get(population))} were asked for"
+            yield Diagnostic(RULE, BITS, message, _OWN_BITS)
+        elif (asked := own.get(population, width)) is not None and asked != rule.weight.bits:
+            text = f"{population}={asked}" if population in own else str(asked)
+            message = f"learns with {bits}; {BITS} {text} is for what does not learn"
+            yield Diagnostic(RULE, name, message, _OWN_BITS, "warning")
 
 
 def _group(graph: Graph[Layer], name: str) -> str:

@@ -14,6 +14,7 @@ from snncc.passes.teach import integer_rule
 from snncc.plasticity import untaught
 from snncc.program import Program
 
+MODELS = Path(__file__).parents[2] / "models"
 MODEL = classics.make("spikedyn", classics.Shape(25, 6, steps=40))
 
 
@@ -60,3 +61,40 @@ def test_rates_have_as_few_bits_as_tell_them_apart(name: str) -> None:
     made = integer_rule(rules.load(name), 25, 0)
     least = min(abs(term.rate) for term in made.terms)
     assert 64 <= least < 128 or made.shift == 31
+
+
+BITS = "\n  = hint: change the rule: bits of its [weight], or `snncc new --bits`"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (4, "warning[weight-bits]: synapses: learns with the 8 bits of its rule; --weight-bits 4 is for what does not"),
+        (8, ""),
+        ("lateral=4", ""),
+        (
+            "excitatory=ternary",
+            "warning[weight-bits]: synapses: learns with the 8 bits of its rule; --weight-bits excitatory=ternary is "
+            "for what does not",
+        ),
+    ],
+)
+def test_other_widths_are_for_groups_that_do_not_learn(asked: int | str, expected: str) -> None:
+    program = compiler.compile(MODEL, weight_bits=asked)
+    said = [str(each) for each in program.warnings if each.rule == "weight-bits"]
+    assert said == [f"{expected} learn{BITS}"] * bool(expected)
+
+
+@pytest.mark.parametrize("asked", ["synapses=4", "8,synapses=4"])
+def test_a_group_that_learns_has_the_bits_of_its_rule(asked: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiler.compile(MODEL, weight_bits=asked)
+    said = "error[weight-bits]: --weight-bits: synapses learns with the 8 bits of its rule; 4 were asked for"
+    assert str(caught.value) == said + BITS
+
+
+def test_a_population_that_learns_alone_has_the_bits_of_its_rule() -> None:
+    with pytest.raises(CompileError) as caught:
+        compiler.compile(MODELS / "digits_dense.onnx", learn=[("fc2", "reward")], weight_bits="lif2=4")
+    said = "error[weight-bits]: --weight-bits: fc2 learns with the 8 bits of its rule; 4 were asked for"
+    assert str(caught.value) == said + BITS
