@@ -97,7 +97,10 @@ class TraceRule:
 
 @dataclass(frozen=True)
 class TermRule:
-    """A part of the weight's range, `up` or `down`, times `factors`, divided by `per`, at each of its triggers."""
+    """A part of the weight's range, `up` or `down`, times `factors`, divided by `per`, at each of its triggers.
+
+    The least that `per` divides by is the integer 1: one spike of a count, next to nothing of a trace that fades.
+    """
 
     on: Literal["pre", "post", "period"]
     factors: tuple[str, ...] = ()
@@ -330,8 +333,8 @@ def _unknown_names(rule: Rule, found: FactorRule, key: str, reader: Reader, *, s
         yield reader.fault(key, f"{found.name} differs from synapse to synapse; divide by most of a trace")
 
 
-def _span(rule: Rule, found: FactorRule) -> float:
-    """The greatest magnitude of a factor."""
+def _ends(rule: Rule, found: FactorRule) -> tuple[float, float]:
+    """The least and the greatest value of a factor."""
     trace = rule.traces.get(found.name)
     most = float(rule.reward) if found.name == "reward" else 1.0
     if trace is not None and trace.kind == "sum":
@@ -339,12 +342,23 @@ def _span(rule: Rule, found: FactorRule) -> float:
     if trace is not None and trace.kind == "count":
         most = float(-(-MOST_SPIKES // found.divisor))
     low = -most if found.name == "reward" or (found.name == "w" and rule.weight.signed) else 0.0
-    return max(abs(found.sign * end + found.offset) for end in (low, most))
+    ends = [found.sign * end + found.offset for end in (low, most)]
+    return min(ends), max(ends)
+
+
+def _divisor(rule: Rule, term: TermRule) -> float:
+    """The least that a term is divided by: its integer is at least 1, which is little of a trace that fades."""
+    found = factor(term.per) if term.per else None
+    if found is None:
+        return 1.0
+    trace = rule.traces.get(found.name)
+    return max(1 / trace.unit if trace else 1.0, _ends(rule, found)[0])
 
 
 def _change(rule: Rule, term: TermRule) -> float:
     """The most that a term changes a weight by at once, as a part of its range."""
-    return abs(term.rate) * math.prod(_span(rule, found) for each in term.factors if (found := factor(each)))
+    spans = (max(map(abs, _ends(rule, found))) for each in term.factors if (found := factor(each)))
+    return abs(term.rate) * math.prod(spans) / _divisor(rule, term)
 
 
 def _unstable(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
@@ -355,7 +369,10 @@ def _unstable(rule: Rule, reader: Reader) -> Iterator[Diagnostic]:
         together.setdefault((term.on, way), {})[name] = change
         if change > 1.0:
             message = f"may change a weight by {change:g} of its range at once; up to 1 is stable"
-            yield reader.fault(f"term.{name}.{way}", message, f"make it at most {abs(term.rate) / change:.2g}")
+            hint = f"make it at most {abs(term.rate) / change:.2g}"
+            if _divisor(rule, term) < 1.0:
+                hint += f"; or divide by what does not fade to 0: {term.per} + 1"
+            yield reader.fault(f"term.{name}.{way}", message, hint)
     for (_, way), changes in together.items():
         if max(changes.values()) <= 1.0 < (total := sum(changes.values())):
             *others, last = changes

@@ -142,6 +142,18 @@ def test_a_good_file() -> None:
             "mine:25: term.down.per: x differs from synapse to synapse; divide by most of a trace",
         ),
         (
+            "down = 0.025",
+            'down = 0.025\nper = "most x"',
+            "mine:24: term.down.down: may change a weight by 3276 of its range at once; up to 1 is stable\n"
+            "  = hint: make it at most 7.6e-06; or divide by what does not fade to 0: most x + 1",
+        ),
+        (
+            "down = 0.025",
+            'down = 0.05\nper = "most n - 4"',
+            "mine:24: term.down.down: may change a weight by 1.6 of its range at once; up to 1 is stable\n"
+            "  = hint: make it at most 0.031",
+        ),
+        (
             "most n / 8",
             "most n / 256",
             "mine:25: term.down.factors: ceil(most NAME / NUMBER) is of a count, by a number from 1 to 255",
@@ -209,6 +221,16 @@ def test_what_cannot_be_is_named_with_its_line(old: str, new: str, expected: str
     with pytest.raises(CompileError) as caught:
         rules.parsed(GOOD.replace(old, new, 1), "mine")
     assert f"error[bad-rule-file]: {expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("per", "rate"), [("most n", 0.03125), ("most n + 4", 0.125), ("most x + 1", 0.03125), ("2 + most x", 0.0625)]
+)
+def test_what_a_term_is_divided_by_at_least_counts_for_its_stability(per: str, rate: float) -> None:
+    """The factors of the term are at most 32."""
+    rules.parsed(GOOD.replace("down = 0.025", f'down = {rate}\nper = "{per}"'), "mine")
+    with pytest.raises(CompileError, match="of its range at once"):
+        rules.parsed(GOOD.replace("down = 0.025", f'down = {rate * 1.01}\nper = "{per}"'), "mine")
 
 
 def test_keys_that_count_have_limits_of_their_own() -> None:

@@ -11,7 +11,7 @@ from snncc import classics, compiler, rules
 from snncc.diagnostics import CompileError
 from snncc.integers import Synapse
 from snncc.passes.teach import integer_rule
-from snncc.plasticity import untaught
+from snncc.plasticity import largest_term, span, untaught
 from snncc.program import Program
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -98,3 +98,21 @@ def test_a_population_that_learns_alone_has_the_bits_of_its_rule() -> None:
         compiler.compile(MODELS / "digits_dense.onnx", learn=[("fc2", "reward")], weight_bits="lif2=4")
     said = "error[weight-bits]: --weight-bits: fc2 learns with the 8 bits of its rule; 4 were asked for"
     assert str(caught.value) == said + BITS
+
+
+@pytest.mark.parametrize("per", ["most y", "most y + 1", "2 - most y", "most n", "most n + 4", "reward", "reward - 1"])
+def test_what_is_stable_in_parts_is_stable_in_integers(per: str) -> None:
+    """At the greatest rate that a rule takes, no term exceeds the weight's range by more than its rate's rounding."""
+    text = (
+        'description = "d"\nsource = "s"\nreward = 3\n[weight]\nbits = 8\n[trace.y]\nof = "post"\nkind = "sum"\n'
+        'time_constant = 9.0\npeak = 2.0\n[trace.n]\nof = "post"\nkind = "count"\n[term.t]\non = "period"\nup = {}\n'
+        f'factors = ["reward", "y", "n"]\nper = "{per}"\n'
+    )
+    with pytest.raises(CompileError) as caught:
+        rules.parsed(text.format(1e6), "mine")
+    most = float(caught.value.diagnostics[0].hint.split(";")[0].removeprefix("make it at most "))
+    made = integer_rule(rules.parsed(text.format(most * 0.95), "mine"), 1, 0)  # 0.95: the hint has two digits
+    (term,) = made.terms
+    assert term.per
+    change = largest_term(made, term) // max(1, span(made, term.per)[0]) >> made.shift
+    assert 0.85 * 255 < change <= 255
