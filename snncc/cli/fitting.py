@@ -109,7 +109,7 @@ def explore(
     scheduler: Annotated[
         str | None, typer.Option(help="A Dask cluster's scheduler.", metavar="tcp://HOST:PORT")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed tries the same points.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed tries the same points.")] = 0,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,

@@ -26,6 +26,7 @@ from snncc.layers import Input, Layer, Neuron, Output, size
 from snncc.passes.inputs import Samples, input_faults
 from snncc.passes.legalise import legalise
 from snncc.preparation import Choices
+from snncc.rules import seed_faults
 
 TRIALS = 64
 
@@ -80,10 +81,11 @@ def explore(
     `trials` points are evaluated, those in the folder among them, on so many `workers` of this machine (as many as it
     has cores if None) or on the cluster of a Dask `scheduler`. The result depends on neither.
 
-    Raises CompileError: `budget`, `bad-data`, `cannot-explore`, `another-study`, `changed-file`, `damaged-study`,
-    `cannot-write`, `missing-package`, `no-scheduler`, `workers-lost`, `no-point`, and what is wrong with the model or
-    the target.
+    Raises CompileError: `budget`, `bad-option`, `bad-data`, `cannot-explore`, `another-study`, `changed-file`,
+    `damaged-study`, `cannot-write`, `missing-package`, `no-scheduler`, `workers-lost`, `no-point`, and what is wrong
+    with the model or the target.
     """
+    check(seed_faults(search.seed))
     limits = known_limits(search.budget, quantities_of(chips.load(search.target)), search.target)
     task = _task(search, limits)
     model, data = model_of(task), _labelled(search, data_of(task))

@@ -54,6 +54,7 @@ class Study:
     starts: tuple[Point, ...]
     seed: int
     database: optuna.Study
+    storage: optuna.storages.RDBStorage
 
     def found(self) -> list[Found]:
         """Every point whose outcome is known, by number."""
@@ -137,10 +138,14 @@ class Study:
         import optuna
 
         with _kept(self.folder), _quiet():
-            handle = optuna.trial.Trial(self.database, _id(self._trials()[number]))
+            handle = optuna.trial.Trial(self.database, self._id(number))
             handle.set_user_attr(_VIOLATIONS, [_violation(each, outcome) for each in self.limits])
             handle.set_user_attr(_OUTCOME, dataclasses.asdict(outcome))
             self._close(number, outcome)
+
+    def _id(self, number: int) -> int:
+        """By what the database knows a point, which is taken up again."""
+        return self.storage.get_trial_id_from_study_id_trial_number(self.storage.get_study_id_from_name(_NAME), number)
 
     def _close(self, number: int, outcome: Outcome) -> None:
         self.database.sampler = self._sampler(number)
@@ -156,10 +161,6 @@ def _outcome(trial: optuna.trial.FrozenTrial) -> Outcome | None:
     if outcome.stage not in STAGES or not all(math.isfinite(each) for each in numbers):
         raise ValueError(f"{outcome.stage!r}, {dict(outcome.quantities)}")
     return outcome
-
-
-def _id(trial: optuna.trial.FrozenTrial) -> int:
-    return trial._trial_id  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  how a trial is taken up again
 
 
 def _constraints(trial: optuna.trial.FrozenTrial) -> Sequence[float]:
@@ -208,7 +209,7 @@ def opened(
             raise _strange(folder, str(error)) from error
     if [each.name.lower() for each in database.directions] != directions:
         raise _damaged(folder, "has other objectives than the study")
-    return Study(folder, space, limits, starts, seed, database)
+    return Study(folder, space, limits, starts, seed, database, storage)
 
 
 def _made(folder: Path, mark: str, directions: list[Direction]) -> None:

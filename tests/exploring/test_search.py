@@ -209,6 +209,10 @@ def test_what_cannot_be_searched_is_said_before_anything_is_run(data: Path, tmp_
         (arguments(folder, bare), f"error[bad-data]: {bare}: has no labels y, and a search is for accuracy\n"),
         (arguments(folder, wrong), f"error[bad-data]: {wrong}: x has shape (2, 63); this network needs (samples, 64)"),
         (arguments(folder, tmp_path / "none"), f"error[cannot-read]: {tmp_path / 'none'}: No such file or directory"),
+        (
+            arguments(folder, data, "--seed", 1 << 32),
+            "error[bad-option]: --seed: 4,294,967,296 is not within 0 to 4,294,967,295\n",
+        ),
         (arguments(folder, data, "-t", "mesh32"), "error[unknown-target]: mesh32: "),
         (arguments(folder, data, "-t", "tinyodin"), "error[no-estimate]: tinyodin: acts event by event"),
         (
