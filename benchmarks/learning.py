@@ -31,10 +31,11 @@ import numpy as np
 from snncc import classics, compiler, rules
 from snncc.arrays import Array
 from snncc.backends.base import Batch
+from snncc.courses import Course, encoded
 from snncc.data import Data
 from snncc.plasticity import untaught
 from snncc.program import Program
-from snncc.training import Course, Progress, encoded, learn
+from snncc.training import Progress, learn
 from snncc.workload import Work
 
 STEPS = 100

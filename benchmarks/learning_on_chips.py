@@ -25,11 +25,11 @@ from snncc.analysis.learning import EVENTS
 from snncc.arrays import Array
 from snncc.backends.base import Batch
 from snncc.chip import Chip
+from snncc.courses import Course, encoded
 from snncc.integers import Learnt, Population
 from snncc.program import Program
 from snncc.runner import Trace
 from snncc.semantics import run
-from snncc.training import Course, encoded
 from snncc.verify import compare
 
 _HEAD = 16  # bytes in front of the images

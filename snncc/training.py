@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from snncc import files, jit
+from snncc import files
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
-from snncc.data import Data, memory, to_integers
+from snncc.courses import Course, becomes_spikes, brightest, presented
+from snncc.data import Data, memory
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Learnt, Network, Output, Source, Synapse, learns
+from snncc.integers import Learnt, Network, Output, Synapse, learns
 from snncc.layers import size
 from snncc.plasticity import seen, untaught
 from snncc.program import CompiledModel, Program, no_progress
@@ -32,25 +33,6 @@ from snncc.serial import Reader, Writer
 from snncc.workload import Work, work_of
 
 CHECKPOINT = "checkpoint.json"
-_SPIKES = 0x5350494B  # keeps the draws that make spikes apart from those by which weights are rounded
-
-
-@dataclass(frozen=True)
-class Course:
-    """How to learn: `rate` is the probability with which the greatest input spikes in a step, for static input.
-
-    `classes` one after another if `dynamic`, else in the order of the data; tests after each class, or after every
-    `every` samples and in the end. `named` samples of each class name the neurons. `batch` samples lie between two
-    checkpoints. `seed` is of the spikes that static input is turned into.
-    """
-
-    steps: int = 100
-    rate: float = 0.25
-    dynamic: bool = False
-    every: int = 0
-    named: int = 10
-    batch: int = 100
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,7 +114,7 @@ def _data_faults(program: Program, train: Data, test: Data, course: Course) -> I
             yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
         if not len(data.x):
             yield Diagnostic("bad-data", name, "has no samples")
-        elif _becomes_spikes(program.source, data) and not 0 <= data.x.min() <= data.x.max() <= _brightest(data):
+        elif becomes_spikes(program.source, data) and not 0 <= data.x.min() <= data.x.max() <= brightest(data):
             message = f"x lies in {data.x.min():g}..{data.x.max():g}; what is turned into spikes lies in 0..1"
             yield Diagnostic("bad-data", name, message, "scale it, or give bytes (uint8): 255 counts as 1")
     if train.y is not None and test.y is not None and (lacking := np.setdiff1d(train.y, test.y).tolist()):
@@ -170,16 +152,6 @@ def _option_faults(course: Course) -> Iterator[Diagnostic]:
         yield Diagnostic("bad-option", "--test-every", message, "leave one of them out")
 
 
-def _becomes_spikes(source: Source, data: Data) -> bool:
-    """Static values, and a network that reads spikes; other networks read static values as they are, in each step."""
-    return source.highest == 1 and data.x.shape[1:] == source.shape
-
-
-def _brightest(data: Data) -> float:
-    """The value that counts as 1: bytes are those of pictures, unless they are 0 and 1 only."""
-    return 255.0 if data.x.dtype == np.uint8 and data.x.max() > 1 else 1.0
-
-
 def _stream(train: Data, course: Course) -> Ints:
     """The order in which samples are learnt."""
     assert train.y is not None
@@ -202,42 +174,6 @@ def _digest(*sets: Data) -> int:
     return crc
 
 
-def encoded(x: Array, first: Ints, course: Course) -> Array:
-    """Spikes (samples, steps, size) of static values (samples, size) in 0..1; `first` numbers the samples.
-
-    A value spikes in a step with its own probability times the rate, by draws that depend on nothing but the seed,
-    the sample's number, the step and the channel.
-    """
-    limit = np.rint(x * course.rate * (1 << 24)).astype(np.int64)
-    spikes = np.empty((len(x), course.steps, x.shape[1]), np.uint8)
-    _encode(limit, first * course.steps, course.seed, spikes)
-    return spikes
-
-
-@jit.inlined
-def _mixed(x: Any) -> Any:
-    """`plasticity.mixed` of one number."""
-    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
-    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
-    return np.uint32(x ^ (x >> np.uint32(16)))
-
-
-@jit.compiled
-def _encode(limit: Any, first: Any, seed: Any, spikes: Any) -> None:
-    """Fills `spikes` (samples, steps, size): 1 where a draw is below `limit` (samples, size).
-
-    Draws are `plasticity.draws` of 24 bits and purpose 0, of a seed that no rule has.
-    `first` is the count of each sample's first step.
-    """
-    samples, steps, size = spikes.shape
-    for row in range(samples):
-        for now in range(steps):
-            key = _mixed(np.uint32(seed) ^ np.uint32(_SPIKES) ^ _mixed(np.uint32(2 * (first[row] + now))))
-            for at in range(size):
-                draw = _mixed(np.uint32(np.uint32(at) * np.uint32(0x9E3779B9) + key)) >> np.uint32(8)
-                spikes[row, now, at] = draw < limit[row, at]
-
-
 @dataclass(eq=False)
 class _School:
     """A program on its target, with the data that it learns; private to `learn`."""
@@ -248,19 +184,6 @@ class _School:
     test: Data
     course: Course
 
-    def batch(self, data: Data, rows: Ints, offset: int) -> Batch:
-        """Some samples as the network reads them; `offset` keeps the draws of two data sets apart."""
-        source, x, lengths = self.program.source, data.x[rows], data.lengths[rows]
-        static = x.shape[1:] == source.shape
-        if static:
-            lengths = np.minimum(lengths, self.course.steps)
-        if _becomes_spikes(source, data):
-            return Batch(encoded(x.reshape(len(x), -1) / _brightest(data), rows + offset, self.course), lengths)
-        levels = to_integers(source, x)
-        if static:
-            levels = np.broadcast_to(levels[:, None], (len(x), self.course.steps, *source.shape))
-        return Batch(levels.reshape(*levels.shape[:2], -1), lengths)
-
     def run(self, batch: Batch) -> tuple[Trace, Work, Took]:
         """What the target gives, with what it did and what it took."""
         program = self.program
@@ -270,7 +193,8 @@ class _School:
 
     def taught(self, rows: Ints, learnt: Learnt) -> tuple[Learnt, Work, Took]:
         reward = None if self.train.reward is None else self.train.reward[rows]
-        trace, work, took = self.run(replace(self.batch(self.train, rows, 0), learnt=learnt, reward=reward))
+        batch = presented(self.program.source, self.train, rows, self.course)
+        trace, work, took = self.run(replace(batch, learnt=learnt, reward=reward))
         assert trace.learnt
         return trace.learnt, work, took
 
@@ -281,7 +205,7 @@ class _School:
         ((name, output),) = list(self.program.network.of_kind(Output).items())[:1]
         for start in range(0, len(rows), self.course.batch):
             part = rows[start : start + self.course.batch]
-            batch = replace(self.batch(data, part, offset), learnt=learnt, frozen=True)
+            batch = replace(presented(self.program.source, data, part, self.course, offset), learnt=learnt, frozen=True)
             trace, own, lasted = self.run(batch)
             found.append(decode(trace.outputs[name], output.decoder, batch.lengths))
             work, took = work + own, took + lasted

@@ -28,6 +28,7 @@ ORDER = (
         "preparation",
         "compiler",
         "workload",
+        "courses",
         "training",
         "estimation",
         "allocation",

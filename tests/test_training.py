@@ -17,19 +17,18 @@ import pytest
 
 from snncc import classics, compiler, training
 from snncc.analysis.costs import Took
+from snncc.courses import Course, encoded
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.integers import Network, Source
-from snncc.plasticity import draws, untaught
+from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.semantics import run
 from snncc.training import (
     CHECKPOINT,
-    Course,
     Exam,
     Progress,
     classified,
-    encoded,
     learn,
     neuron_classes,
     restored,
@@ -91,16 +90,6 @@ def test_a_chip_of_many_cores_learns_the_same_and_says_what_it_takes(tmp_path: P
     assert learning.joules / 12 > 1.2 * testing.joules / testing.samples
     assert learning.seconds / 12 > 1.1 * testing.seconds / testing.samples
     assert learn(chip, patterns(12, 1), patterns(4, 2), course, tmp_path / "chip").took == whole.took
-
-
-def test_static_values_become_spikes_by_the_draws() -> None:
-    x, first = np.random.default_rng(1).random((3, 50)), np.array([0, 5, 300_000_000])
-    course = Course(steps=7, seed=(1 << 32) - 1)
-    found = encoded(x, first, course)
-    limit = np.rint(x * course.rate * (1 << 24))
-    for spikes, number, own in zip(found, first.tolist(), limit, strict=True):
-        drawn = draws(course.seed ^ 0x5350494B, number * 7 + np.arange(7)[:, None], 0, np.arange(50), 24)
-        np.testing.assert_array_equal(spikes, drawn < own)
 
 
 SCRIPT = """

@@ -52,7 +52,7 @@ def learn(
     json_: Json = False,
 ) -> None:
     """Learn from a stream of data on the target, name neurons with a few labels, and test; go on if it was stopped."""
-    from snncc import files, learning_views, training
+    from snncc import courses, files, learning_views, training
     from snncc.compiler import open_program
     from snncc.pages.learning import page
     from snncc.program import Program
@@ -60,12 +60,12 @@ def learn(
     screen = Screen(json_)
     with screen.doing("learn") as shown:
         program = open_program(folder)
-        length = steps or program.steps or training.Course.steps
+        length = steps or program.steps or courses.Course.steps
         train, tested = (
             program.data(path, steps=None if program.steps and steps is None else steps, limit=limit)
             for path in (input_, test)
         )
-        course = training.Course(length, rate, dynamic, every, named, batch, seed)
+        course = courses.Course(length, rate, dynamic, every, named, batch, seed)
         at = training.learn(program, train, tested, course, output, shown.count)
         assert isinstance(program, Program)
         files.replace_file(output / "report.html", page(program, at))

@@ -18,11 +18,12 @@ from snncc.backends.c.learnt import slot_bytes
 from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.mcu.memory import footprint
 from snncc.chip import Chip
+from snncc.courses import Course
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.program import Program
 from snncc.semantics import run
-from snncc.training import Course, learn
+from snncc.training import learn
 from snncc.verify import compare
 from tests.backends.mcu.devices import NAMES, each_kind, needs, place
 from tests.backends.mcu.test_artefact import built, emulated
