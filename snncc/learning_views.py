@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from snncc.analysis.costs import Estimate, Took
-from snncc.training import Exam, Progress
+from snncc.checkpoints import Exam, Progress
 from snncc.views import View
 
 

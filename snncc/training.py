@@ -6,12 +6,10 @@ whole or not at all, so that a run that was killed goes on with the same bits.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,58 +17,18 @@ from snncc import files
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
+from snncc.checkpoints import Exam, Progress, restored, save
 from snncc.courses import Course, becomes_spikes, brightest, presented
 from snncc.data import Data, memory
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Synapse, learns
 from snncc.layers import size
-from snncc.plasticity import seen, untaught
+from snncc.plasticity import seen
 from snncc.program import CompiledModel, Program, no_progress
 from snncc.rules import seed_faults
 from snncc.runner import Trace
 from snncc.semantics import decode
-from snncc.serial import Reader, Writer
 from snncc.workload import Work, work_of
-
-CHECKPOINT = "checkpoint.json"
-
-
-@dataclass(frozen=True)
-class Exam:
-    """How well classes are told apart after so many samples; `accuracy` by class that was tested, `newest` is last."""
-
-    samples: int
-    newest: int | None
-    accuracy: Mapping[int, float]
-    counts: Mapping[int, int]
-
-    def of(self, classes: list[int]) -> float | None:
-        """The accuracy over the samples of some classes."""
-        tested = [each for each in classes if each in self.counts]
-        total = sum(self.counts[each] for each in tested)
-        return sum(self.accuracy[each] * self.counts[each] for each in tested) / total if total else None
-
-    @property
-    def overall(self) -> float | None:
-        return self.of(list(self.accuracy))
-
-    @property
-    def earlier(self) -> float | None:
-        """Over all classes but the newest."""
-        return self.of([each for each in self.accuracy if each != self.newest])
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """Where a run is: `position` samples of the stream are learnt."""
-
-    position: int
-    learnt: Learnt
-    exams: tuple[Exam, ...] = ()
-    learning: Work = field(default_factory=Work)
-    testing: Work = field(default_factory=Work)
-    took: tuple[Took, Took] = (Took(), Took())  # by the target, to learn and to test
-
 
 Told = Callable[[int, int], None]
 
@@ -103,7 +61,7 @@ def learn(
                 exam, tested, took = school.examined(at.learnt, order[:stop])
                 at = replace(at, exams=(*at.exams, exam), testing=at.testing + tested)
                 at = replace(at, took=(at.took[0], at.took[1] + took))
-            save(at, folder, mark)
+            save(program.network, at, folder, mark)
             told(at.position, len(order))
     return at
 
@@ -226,7 +184,7 @@ class _School:
         right = {int(each): float((guesses[truth == each] == each).mean()) for each in shown if (truth == each).any()}
         counts = {each: int((truth == each).sum()) for each in right}
         newest = int(labels[-1]) if self.course.dynamic else None
-        return Exam(len(past), newest, right, counts), named + work, naming_took + took
+        return Exam(len(past), newest, right, counts, tuple(names.tolist())), named + work, naming_took + took
 
 
 def neuron_classes(answers: Ints, labels: Ints, classes: Ints) -> Ints:
@@ -251,73 +209,3 @@ def receptive_fields(network: Network, learnt: Learnt) -> Mapping[str, Ints]:
         assert op.plasticity
         found[name] = seen(op.plasticity, weight)
     return found
-
-
-def save(at: Progress, folder: Path, mark: int) -> None:
-    """Write a checkpoint: a line with a checksum, a line of JSON, and the bytes of the arrays that it names."""
-    writer = Writer()
-    exams = [
-        {**asdict(each), "accuracy": list(each.accuracy.items()), "counts": list(each.counts.items())}
-        for each in at.exams
-    ]
-    plain = {
-        "mark": mark,
-        "position": at.position,
-        "steps": at.learnt.steps,
-        "weights": {name: writer.plain(each) for name, each in at.learnt.weights.items()},
-        "adaptations": {name: writer.plain(each) for name, each in at.learnt.adaptations.items()},
-        "exams": exams,
-        "learning": asdict(at.learning),
-        "testing": asdict(at.testing),
-        "took": [asdict(each) for each in at.took],
-    }
-    body = bytes(writer.blob)
-    text = json.dumps(plain)
-    head = json.dumps({"crc": zlib.crc32(text.encode(), zlib.crc32(body)), "bytes": len(body)})
-    files.replace_file(folder / CHECKPOINT, f"{head}\n{text}\n".encode() + body)
-
-
-def restored(network: Network, folder: Path, mark: int) -> Progress:
-    """The checkpoint of a folder, or the beginning where there is none; raises CompileError (`bad-checkpoint`)."""
-    path = folder / CHECKPOINT
-    if files.kind(path) == "nothing":
-        return Progress(0, untaught(network))
-    try:
-        content = files.content(path)
-    except OSError as error:
-        raise fault("bad-checkpoint", str(path), f"cannot be read: {files.reason(error)}") from error
-    hint = "give another folder to begin anew, or the same data, options and program to go on"
-    try:
-        head_text, text, body = content.split(b"\n", 2)
-        head = json.loads(head_text)
-        promised, crc = int(head["bytes"]), int(head["crc"])
-        lost = len(body) != promised
-        changed = zlib.crc32(text, zlib.crc32(body)) != crc
-        found, made_by = (None, None) if lost or changed else _progress(json.loads(text), Reader(str(path), body))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise fault("bad-checkpoint", str(path), "is damaged", hint) from error
-    if found is None:
-        why = f"{len(body):,} of {promised:,} bytes" if lost else "its checksum is another one"
-        raise fault("bad-checkpoint", str(path), f"is damaged: {why}", hint)
-    if made_by != mark or _form(found.learnt) != _form(untaught(network)):
-        raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", hint)
-    return found
-
-
-def _progress(plain: Any, reader: Reader) -> tuple[Progress, int]:
-    """What a checkpoint holds, and the mark of the run that wrote it."""
-    weights = {name: reader.value(Array, each, name) for name, each in plain["weights"].items()}
-    adaptations = {name: reader.value(Array, each, name) for name, each in plain["adaptations"].items()}
-    exams = tuple(
-        Exam(each["samples"], each["newest"], dict(each["accuracy"]), dict(each["counts"])) for each in plain["exams"]
-    )
-    learnt = Learnt(plain["steps"], weights, adaptations)
-    work = Work(**plain["learning"]), Work(**plain["testing"])
-    learning, testing = plain["took"]
-    if not all(type(each) is int and each >= 0 for each in (plain["position"], plain["steps"])):
-        raise ValueError("positions count from 0")
-    return Progress(plain["position"], learnt, exams, *work, (Took(**learning), Took(**testing))), plain["mark"]
-
-
-def _form(learnt: Learnt) -> Mapping[str, tuple[int, ...]]:
-    return {name: each.shape for name, each in (*learnt.weights.items(), *learnt.adaptations.items())}

@@ -29,6 +29,7 @@ ORDER = (
         "compiler",
         "workload",
         "courses",
+        "checkpoints",
         "training",
         "estimation",
         "allocation",

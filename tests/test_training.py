@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 
 from snncc import classics, compiler, training
 from snncc.analysis.costs import Took
+from snncc.checkpoints import CHECKPOINT, Exam
 from snncc.courses import Course, encoded
 from snncc.data import Data
 from snncc.diagnostics import CompileError
@@ -24,16 +23,7 @@ from snncc.integers import Network, Source
 from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.semantics import run
-from snncc.training import (
-    CHECKPOINT,
-    Exam,
-    Progress,
-    classified,
-    learn,
-    neuron_classes,
-    restored,
-    save,
-)
+from snncc.training import classified, learn, neuron_classes
 
 SHAPE = classics.Shape(16, 8, steps=20, threshold=100.0)
 COURSE = Course(steps=20, rate=0.5, dynamic=True, named=4, batch=5)
@@ -115,28 +105,6 @@ def test_a_killed_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     assert whole.exams == again.exams
     assert whole.learning == again.learning
     assert (stopped / CHECKPOINT).read_bytes() == (tmp_path / "whole" / CHECKPOINT).read_bytes()
-
-
-def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
-    learn(program(), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
-    before = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(CompileError, match="is of another program, other data or other options"):
-        learn(program(1), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
-    with pytest.raises(CompileError, match="is of another program, other data or other options"):
-        learn(program(), patterns(10, 3), patterns(4, 2), COURSE, tmp_path)
-    assert (tmp_path / CHECKPOINT).read_bytes() == before, "nothing may be lost"
-    network, body = program().network, len(before.split(b"\n", 2)[2])
-    path = tmp_path / CHECKPOINT
-    for damaged, why in (
-        (before[:-1], f": {body - 1:,} of {body:,} bytes"),
-        (before[:40], ""),
-        (b"", ""),
-        (before.replace(b'"position": 10', b'"position": 11'), ": its checksum is another one"),
-    ):
-        path.write_bytes(damaged)
-        with pytest.raises(CompileError) as caught:
-            restored(network, tmp_path, 0)
-        assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {path}: is damaged{why}"
 
 
 def test_neurons_are_named_by_what_they_answer_to() -> None:
@@ -257,22 +225,3 @@ def test_a_rule_learns_from_the_rewards_that_data_have(tmp_path: Path) -> None:
         "error[bad-data]: reward: reward lies in 4..4; the rule of synapses takes -3 to 3\n"
         "  = hint: scale it, or compile with a rule whose reward is greater"
     )
-
-
-def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path) -> None:
-    network = program().network
-    for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):
-        (tmp_path / CHECKPOINT).write_bytes(line + b"\n{}\n")
-        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0)
-    for text in (b"[]", b"{}", b"[" * 100_000, b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
-        head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
-        (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
-        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0)
-    save(Progress(5, untaught(network)), tmp_path, 7)
-    assert restored(network, tmp_path, 7).position == 5
-    other = compiler.compile(classics.make("spikedyn", replace(SHAPE, neurons=9)))
-    assert isinstance(other, Program)
-    with pytest.raises(CompileError, match="is of another program"):
-        restored(other.network, tmp_path, 7)

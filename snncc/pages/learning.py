@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from snncc.arrays import Ints
+from snncc.checkpoints import Exam, Progress
 from snncc.integers import Population, Source, Synapse, source_of
 from snncc.learning_views import taken_by_sample
 from snncc.pages.figures import PALE, SEQUENCE, Figure, figure
 from snncc.pages.page import Section, Table, render
 from snncc.program import Program
-from snncc.training import Exam, Progress, Work, receptive_fields
+from snncc.training import receptive_fields
+from snncc.workload import Work
 
 _MOST_FIELDS = 400  # receptive fields on a page
 _BINS = 64

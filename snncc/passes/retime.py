@@ -45,16 +45,17 @@ def retime(network: Network, chip: Chip) -> Network:
     least, _ = chip.delay.steps
     if least == 0:
         return network
-    links = tuple(_links(network))
-    starts = _starts(network, links, chip)
+    found = tuple(links(network))
+    starts = _starts(network, found, chip)
     if all(_start(network[name]) == start for name, start in starts.items()):
         return network
     ops = {name: _moved(network, name, op, starts) for name, op in network.ops.items()}
-    delays = {each.synapse: each.edge + starts[each.target] - starts[each.source] for each in links}
+    delays = {each.synapse: each.edge + starts[each.target] - starts[each.source] for each in found}
     return Graph(ops, (replace(edge, delay=delays.get(edge.target, edge.delay)) for edge in network.edges))
 
 
-def _links(network: Network) -> Iterator[Link]:
+def links(network: Network) -> Iterator[Link]:
+    """Every synapse, with the delays that it has in steps of the model."""
     for name in network.of_kind(Synapse):
         source, delay = source_of(network, name)
         (fed,) = network.outgoing(name)

@@ -1,0 +1,117 @@
+"""What a run of learning leaves on disk: which network may go on from it, and what is refused, with nothing lost."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snncc import classics, compiler
+from snncc.checkpoints import CHECKPOINT, Progress, identity, learnt_in, restored, save
+from snncc.diagnostics import CompileError
+from snncc.integers import Learnt
+from snncc.plasticity import untaught
+from snncc.program import Program
+from snncc.training import learn
+from tests.test_training import COURSE, SHAPE, patterns, program
+
+
+def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    learn(program(), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(CompileError, match="is of another program, other data or other options"):
+        learn(program(1), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
+    with pytest.raises(CompileError, match="is of another program, other data or other options"):
+        learn(program(), patterns(10, 3), patterns(4, 2), COURSE, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before, "nothing may be lost"
+    network, body = program().network, len(before.split(b"\n", 2)[2])
+    path = tmp_path / CHECKPOINT
+    for damaged, why in (
+        (before[:-1], f": {body - 1:,} of {body:,} bytes"),
+        (before[:40], ""),
+        (b"", ""),
+        (before.replace(b'"position": 10', b'"position": 11'), ": its checksum is another one"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(CompileError) as caught:
+            restored(network, tmp_path, 0)
+        assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {path}: is damaged{why}"
+
+
+def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path) -> None:
+    network = program().network
+    for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):
+        (tmp_path / CHECKPOINT).write_bytes(line + b"\n{}\n")
+        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+            restored(network, tmp_path, 0)
+    for text in (b"[]", b"{}", b"[" * 100_000, b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
+        head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
+        (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
+        with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
+            restored(network, tmp_path, 0)
+    save(network, Progress(5, untaught(network)), tmp_path, 7)
+    assert restored(network, tmp_path, 7).position == 5
+    other = compiler.compile(classics.make("spikedyn", replace(SHAPE, neurons=9)))
+    assert isinstance(other, Program)
+    with pytest.raises(CompileError, match="is of another program"):
+        restored(other.network, tmp_path, 7)
+
+
+def test_the_same_network_of_another_target_is_the_same() -> None:
+    kinds = {kind: classics.make(kind, SHAPE) for kind in ("spikedyn", "diehl-cook")}
+    found = {
+        (kind, target): identity(made.network)
+        for kind, model in kinds.items()
+        for target in ("host", "cortex-m4", "mesh64")
+        if isinstance(made := compiler.compile(model, target), Program)
+    }
+    assert len(found) == 6
+    assert len(set(found.values())) == 2
+    network = program().network
+    assert identity(program(1).network) != identity(network), "it begins with other weights"
+
+
+def test_what_was_learnt_is_taken_by_the_network_that_learnt_it(tmp_path: Path) -> None:
+    made, folder = program(), tmp_path / "run"
+    with pytest.raises(CompileError) as caught:
+        learnt_in(made.network, folder)
+    assert str(caught.value) == (
+        f"error[no-checkpoint]: {folder}: is not there\n  = hint: learn first: snncc learn DIR -o {folder}"
+    )
+    folder.mkdir()
+    with pytest.raises(CompileError, match=r"error\[no-checkpoint\].*: has no checkpoint.json"):
+        learnt_in(made.network, folder)
+    at = learn(made, patterns(10, 1), patterns(4, 2), COURSE, folder)
+    chip = compiler.compile(classics.make("spikedyn", SHAPE), "mesh64")
+    assert isinstance(chip, Program)
+    found = learnt_in(chip.network, folder)
+    np.testing.assert_array_equal(found.learnt.weights["synapses"], at.learnt.weights["synapses"])
+    assert found.exams == at.exams
+    assert len(found.exams[-1].names) == 8
+    with pytest.raises(CompileError) as caught:
+        learnt_in(program(1).network, folder)
+    assert str(caught.value) == (
+        f"error[bad-checkpoint]: {folder / CHECKPOINT}: is of another network than this program's\n"
+        "  = hint: give the program that learnt there, of whatever target"
+    )
+
+
+def test_values_that_no_network_learns_are_refused(tmp_path: Path) -> None:
+    network = program().network
+    begun = untaught(network)
+    for weights, adaptations, why in (
+        ({"synapses": np.full((8, 16), 256)}, begun.adaptations, "weights of synapses lie outside 0..255"),
+        (begun.weights, {"excitatory": np.full(8, -1)}, "thresholds of excitatory lie outside 0..16,656"),
+        ({"synapses": np.zeros((16, 8), np.int64)}, begun.adaptations, "its weights are of other groups or sizes"),
+        (begun.weights, {}, "its thresholds are of other groups or sizes"),
+    ):
+        save(network, Progress(5, Learnt(3, weights, adaptations)), tmp_path, 7)
+        for take in (lambda: restored(network, tmp_path, 7), lambda: learnt_in(network, tmp_path)):
+            with pytest.raises(CompileError) as caught:
+                take()
+            first = str(caught.value).splitlines()[0]
+            assert first == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged: {why}"
