@@ -68,7 +68,7 @@ SLOW = ("jump = 0.02", "jump = 0.01")
 UNCOUNTED = ((', "ceil(most posts / 8)"', ""), ('[trace.posts]\nof = "post"\nkind = "count"\n\n', ""))
 PLAIN_RATE = (SLOW, ("up = 0.03", "up = 0.05"), *UNCOUNTED)
 SLOWLY = ("jump = 0.01 ", "jump = 0.00385 ")
-FORGET = ("decay = 0.00005", "decay = 0.002")
+FORGET = ("decay = 0.00006104", "decay = 0.002")
 FADE = ("[threshold]", '[term.fade]\non = "period"\ndown = 0.0005\nfactors = ["w"]\n\n[threshold]')
 DEPRESS = (
     "[threshold]",

@@ -56,6 +56,7 @@ Capability = Literal[
 
 MOST_SUM_BITS = 53  # of float64's significand
 MOST_PRODUCT_BITS = 62  # of int64, with room for rounding
+LEARNT_DECAY_BITS = 24  # of what a threshold has learnt, which decays once a sample: the product may be wide
 MOST_VALUE_BITS = 32  # of a weight, of an input, of a shift
 MOST_DELAY = 1 << 16
 

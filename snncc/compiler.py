@@ -43,7 +43,7 @@ from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import OPTION, Found
-from snncc.passes.teach import Lessons, lessons, other_widths, taught, taught_twice, widened
+from snncc.passes.teach import Lessons, lessons, other_widths, taught, taught_twice, undecaying, widened
 from snncc.preparation import Choices, Stage, no_stage, prepared
 from snncc.program import Program
 
@@ -234,6 +234,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     stage("prove")
     proof = prove(network, options.steps)
     faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network)
+    faults += tuple(undecaying(network, given.lessons)) if given.lessons else ()
     faults += tuple(_no_exits(machine.name, machine.exits, network)) if choices.early_exit else ()
     faults += tuple(machine.validate(network, chip))
     faults += tuple(machine.notes(network, proof, chip, choices.stock_only)) if machine.notes else ()

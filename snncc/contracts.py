@@ -14,7 +14,7 @@ import numpy as np
 
 from snncc.arrays import Array
 from snncc.capabilities import WAYS_OUT, membrane_parameters, needs
-from snncc.chip import MOST_PRODUCT_BITS, Capability, Chip, StateArithmetic
+from snncc.chip import LEARNT_DECAY_BITS, MOST_PRODUCT_BITS, Capability, Chip, StateArithmetic
 from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
 from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse, weight_range
@@ -263,8 +263,10 @@ def states_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, population in network.of_kind(Population).items():
         for state, decay, register, initial, arithmetic in _states(population, chip):
             rare = state == "adaptation" and population.adapt is not None and population.adapt.learnt
-            wide = replace(arithmetic, product_bits=MOST_PRODUCT_BITS) if rare else arithmetic  # once a sample
-            for message in _misfits(decay, register, wide):
+            if rare:  # it decays once a sample
+                span = arithmetic.decay_bits[0], LEARNT_DECAY_BITS
+                arithmetic = replace(arithmetic, decay_bits=span, product_bits=MOST_PRODUCT_BITS)  # noqa: PLW2901
+            for message in _misfits(decay, register, arithmetic):
                 hint = "compile with fewer --weight-bits, or choose a target with wider states"
                 yield Diagnostic("state-out-of-range", name, f"its {state} {message} on {chip.name}", hint)
             yield from _outside(name, f"{state} starts at", initial, register)

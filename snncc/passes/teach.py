@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snncc.arrays import Array, Floats, frozen
-from snncc.chip import Chip
+from snncc.chip import LEARNT_DECAY_BITS, Chip
 from snncc.diagnostics import Diagnostic, check
 from snncc.graph import Graph
 from snncc.integers import (
@@ -44,6 +44,7 @@ OPTION = "--learn"
 _OWN_BITS = "change the rule: bits of its [weight], or `snncc new --bits`"
 _FINEST = 64  # integers that stand for a rate, if the shift reaches that far
 _COARSEST = 4
+_LASTING = 0.1  # of a neuron's own threshold, which it may go on having learnt whatever decays
 _MOST_SHIFT = 31
 _MOST_CHANGE = 1 << 60
 _MOST_DENSE = 1 << 26  # synapses of a group that learns
@@ -254,6 +255,40 @@ def _no_jump(name: str, op: IntOp) -> Iterator[Diagnostic]:
         yield Diagnostic("rule-too-fine", name, message, "raise threshold.jump, or compile with more --weight-bits")
 
 
+def undecaying(network: Network, given: Lessons) -> Iterator[Diagnostic]:
+    """Thresholds that would not lose what they have learnt as their rule says, as the loss of a sample is rounded."""
+    for name, rule in given.rules.items():
+        if rule.threshold and rule.threshold.decay:
+            target = network.outgoing(name)[0].target
+            population = network[target]
+            assert isinstance(population, Population)
+            yield from _undecaying(target, population, rule.threshold.decay)
+
+
+def _undecaying(name: str, population: Population, wanted: float) -> Iterator[Diagnostic]:
+    assert population.fire
+    assert population.adapt
+    decay, top = population.adapt.decay, population.adapt.register.hi
+    amount, own = int(decay.amount), max(1, int(np.abs(population.fire.threshold).min()))
+    if amount < _COARSEST:
+        message = f"its learnt threshold would lose {wanted:g} of itself with each sample"
+        least = f"{_COARSEST / (1 << decay.bits):.1g}"
+        hint = f"raise threshold.decay to {least} at least, or leave it out"
+        yield Diagnostic("rule-too-fine", name, f"{message}, too little for {decay.bits} bits", hint)
+        return
+    kept = (1 << decay.bits >> 1) // amount if decay.rounding == "nearest" else 0  # the most that loses nothing
+    if kept < own * _LASTING:
+        return
+    message = (
+        f"its learnt threshold loses nothing while it is at most {kept:,} ({kept / own:.2g} times the neuron's own)"
+    )
+    needed = f"{0.53 / (own * _LASTING):.2g}"  # a little more than the half that rounds to 1
+    hint = f"raise threshold.decay to {needed}, or leave it out; fewer --decay-bits leave more bits to states"
+    never = kept >= top
+    why = f"; it ends at {top:,}" if never else ": the loss of a sample rounds to 0"
+    yield Diagnostic("rule-too-fine", name, message + why, hint, "error" if never else "warning")
+
+
 def integer_rule(rule: Rule, sources: int, seed: int) -> Plasticity:
     """The rule in integers, for groups with so many sources."""
     sides = {side: [n for n, each in rule.traces.items() if each.of == side] for side in ("pre", "post")}
@@ -328,8 +363,7 @@ def _learning(population: Population, rule: Rule, chip: Chip) -> Population:
     threshold = population.fire.threshold
     high = int(np.max(np.abs(threshold))) * rule.threshold.most
     register = Register(0, min(int(high), chip.membrane.register.hi), "saturate")
-    bits = chip.membrane.decay_bits[1]  # a product that comes once a sample may be wide
-    amount = round(rule.threshold.decay * (1 << bits))
-    decay = Decay(np.asarray(amount), bits, chip.membrane.rounding)
+    amount = round(rule.threshold.decay * (1 << LEARNT_DECAY_BITS))
+    decay = Decay(np.asarray(amount), LEARNT_DECAY_BITS, chip.membrane.rounding)
     jump: Array = np.rint(np.abs(threshold) * rule.threshold.jump).astype(np.int64)
     return replace(population, adapt=Adapt(decay, register, jump, learnt=True))

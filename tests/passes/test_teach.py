@@ -9,22 +9,23 @@ import pytest
 
 from snncc import classics, compiler, rules
 from snncc.diagnostics import CompileError
-from snncc.integers import Synapse
+from snncc.integers import Population, Synapse
 from snncc.passes.teach import integer_rule
 from snncc.plasticity import largest_term, span, untaught
 from snncc.program import Program
+from snncc.states import decayed
 
 MODELS = Path(__file__).parents[2] / "models"
 MODEL = classics.make("spikedyn", classics.Shape(25, 6, steps=40))
 
 
-def taught(folder: Path, *changes: tuple[str, str]) -> Program:
+def taught(folder: Path, *changes: tuple[str, str], **more: int) -> Program:
     text = rules.text_of("diehl-cook")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
     (folder / "mine.toml").write_text(text)
-    program = compiler.compile(MODEL, learn=[("synapses", str(folder / "mine.toml"))])
+    program = compiler.compile(MODEL, learn=[("synapses", str(folder / "mine.toml"))], **more)
     assert isinstance(program, Program)
     return program
 
@@ -54,6 +55,54 @@ def test_rates_that_no_integers_stand_for_are_refused(tmp_path: Path) -> None:
         "for 31 bits\n"
         "  = hint: raise the rate, take fewer bits for its traces, or more guard bits for the weights"
     )
+
+
+DECAY = "decay = 0.00006104"
+LASTING = "error[rule-too-fine]: excitatory: its learnt threshold loses nothing while it is at most "
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        (
+            "1e-7",
+            "error[rule-too-fine]: excitatory: its learnt threshold would lose 1e-07 of itself with each sample, too "
+            "little for 24 bits\n  = hint: raise threshold.decay to 2e-07 at least, or leave it out",
+        ),
+        (
+            "0.000001",
+            f"{LASTING}493,447 (95 times the neuron's own); it ends at 41,640\n"
+            "  = hint: raise threshold.decay to 0.001, or leave it out; fewer --decay-bits leave more bits to states",
+        ),
+    ],
+)
+def test_thresholds_that_would_never_decay_are_refused(decay: str, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        taught(tmp_path, (DECAY, f"decay = {decay}"))
+    assert str(caught.value.diagnostics[0]) == expected
+
+
+def test_thresholds_that_keep_much_of_what_they_learn_are_warned_of(tmp_path: Path) -> None:
+    """With 8 bits to the leak, 24 are left to the state; then what the rule says comes to pass."""
+    said = [str(each) for each in taught(tmp_path).warnings if each.rule == "rule-too-fine"]
+    assert said == [
+        f"{LASTING.replace('error', 'warning')}8,192 (1.6 times the neuron's own): the loss of a sample rounds to 0\n"
+        "  = hint: raise threshold.decay to 0.001, or leave it out; fewer --decay-bits leave more bits to states"
+    ]
+    for change, more in (("decay = 0.001", {}), ("", {}), (DECAY, {"decay_bits": 8})):
+        program = taught(tmp_path, (DECAY, change), **more)
+        assert not any(each.rule == "rule-too-fine" for each in program.warnings)
+    adapt = program.network.of_kind(Population)["excitatory"].adapt
+    assert adapt
+    values = np.array([0, 8192, 8193, 100_000, 5_000_000])
+    np.testing.assert_array_equal(decayed(values, adapt.decay), values - [0, 0, 1, 6, 305])
+
+
+@pytest.mark.parametrize("kind", classics.KINDS)
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_networks_that_are_shipped_learn_as_their_rules_say(kind: str, bits: int) -> None:
+    program = compiler.compile(classics.make(kind, classics.Shape(784, 10, bits)))
+    assert [each.rule for each in program.warnings] == ["may-overflow"]
 
 
 @pytest.mark.parametrize("name", rules.known())
