@@ -201,11 +201,13 @@ class Term:
 class Normalisation:
     """w <- w * f / 2**12, rounded as changes are, with f = min(total * 2**12 // sum of w, 2**16 - 1), for each target.
 
-    After every so many steps of learning, or, for 0, at the end of each sample. Weights without a sum stay.
+    After every so many steps of learning, or, for 0, at the end of each sample. Weights without a sum stay. With
+    `spiking`, those into targets that did not spike since the last time, or since the sample began, stay as well.
     """
 
     total: int
     every: int = 0
+    spiking: bool = False
 
 
 @dataclass(frozen=True)

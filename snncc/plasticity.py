@@ -26,20 +26,28 @@ _CHANGES, _NORMALISATION = 0, 1  # what draws are for
 
 @dataclass(frozen=True, eq=False)
 class Plastic:
-    """A plastic synapse at work: its weights, and the traces of its two sides, one array each."""
+    """A plastic synapse at work: its weights, and the traces of its two sides, one array each.
+
+    `spiked` (out_size,) bool is which targets spiked since the weights were last normalised, or the sample began.
+    """
 
     weight: Ints
     pre: tuple[Ints, ...]
     post: tuple[Ints, ...]
+    spiked: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Traces:
-    """The traces of a step: of sources after their jumps, of targets before theirs (`faded`) and after them."""
+    """The traces of a step: of sources after their jumps, of targets before theirs (`faded`) and after them.
+
+    `spiked` are the targets that a normalisation in this step concerns, if it is of those that spiked.
+    """
 
     pre: tuple[Ints, ...]
     faded: tuple[Ints, ...]
     post: tuple[Ints, ...]
+    spiked: Array
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ def begun(rule: Plasticity, weight: Ints) -> Plastic:
     """A plastic synapse before the first step of a sample."""
     rows, columns = weight.shape
     pre = tuple(np.zeros(columns, np.int64) for _ in rule.pre)
-    return Plastic(weight, pre, tuple(np.zeros(rows, np.int64) for _ in rule.post))
+    post = tuple(np.zeros(rows, np.int64) for _ in rule.post)
+    return Plastic(weight, pre, post, np.zeros(rows, np.bool_))
 
 
 def seen(rule: Plasticity, weight: Ints) -> Ints:
@@ -87,24 +96,26 @@ def draws(seed: int, count: int | Ints, purpose: int, index: Array, bits: int) -
 def learnt_step(rule: Plasticity, old: Plastic, x: Ints, s: Ints, at: Moment) -> Plastic:
     """The synapse after a step in which it read x (in_size,) and its targets sent s (out_size,)."""
     moved = traced(rule, old, x, s)
-    weight = _changed(rule, Plastic(old.weight, moved.pre, moved.faded), moved.post, x, s, at)
-    if rule.normalisation and rule.normalisation.every and (at.now + 1) % rule.normalisation.every == 0:
-        weight = normalised(rule, weight, at.count)
+    weight = _changed(rule, replace(old, pre=moved.pre, post=moved.faded), moved.post, x, s, at)
+    if normalises(rule, at.now):
+        weight = normalised(rule, weight, moved.spiked, at.count)
     return left(rule, weight, moved, at)
 
 
 def left(rule: Plasticity, weight: Ints, moved: Traces, at: Moment) -> Plastic:
     """What a step leaves: traces that are due are cleared."""
+    spiked = moved.spiked & (not normalises(rule, at.now))
     if (at.now + 1) % rule.period:
-        return Plastic(weight, moved.pre, moved.post)
-    return Plastic(weight, _cleared(rule.pre, moved.pre), _cleared(rule.post, moved.post))
+        return Plastic(weight, moved.pre, moved.post, spiked)
+    return Plastic(weight, _cleared(rule.pre, moved.pre), _cleared(rule.post, moved.post), spiked)
 
 
 def traced(rule: Plasticity, old: Plastic, x: Ints, s: Ints) -> Traces:
     """The traces of a step, before any is cleared."""
     pre = tuple(_jumped(decay, x, each) for decay, each in zip(_faded(rule.pre, old.pre), rule.pre, strict=True))
     faded = _faded(rule.post, old.post)
-    return Traces(pre, faded, tuple(_jumped(decay, s, each) for decay, each in zip(faded, rule.post, strict=True)))
+    post = tuple(_jumped(decay, s, each) for decay, each in zip(faded, rule.post, strict=True))
+    return Traces(pre, faded, post, old.spiked | (s > 0))
 
 
 def _faded(traces: tuple[SpikeTrace, ...], values: tuple[Ints, ...]) -> tuple[Ints, ...]:
@@ -188,16 +199,29 @@ def _value(factor: Factor, sides: Plastic, part: tuple[Array, ...], reward: int)
     return factor.gain * -(-value // factor.divisor) + factor.offset
 
 
-def normalised(rule: Plasticity, weight: Ints, count: int) -> Ints:
-    """The weights scaled so that those into each target add up to the total, as nearly as their grid allows."""
+def normalises(rule: Plasticity, now: int, *, last: bool = False) -> bool:
+    """Whether weights are normalised in a step of a sample; `last` where its end counts as a part of it."""
+    whole = rule.normalisation
+    return whole is not None and ((now + 1) % whole.every == 0 if whole.every else last)
+
+
+def normalised(rule: Plasticity, weight: Ints, spiked: Array, count: int) -> Ints:
+    """The weights scaled so that those into each target add up to the total, as nearly as their grid allows.
+
+    Into each target, or into those that `spiked` (out_size,) only, as the rule says.
+    """
     assert rule.normalisation
-    sums = weight.sum(axis=1, keepdims=True)
+    rows = np.flatnonzero(spiked) if rule.normalisation.spiking else np.arange(len(weight))
+    old = weight[rows]
+    sums = old.sum(axis=1, keepdims=True)
     factor = np.minimum((rule.normalisation.total << FRACTION) // np.maximum(sums, 1), MOST_FACTOR)
-    index = np.arange(weight.size).reshape(weight.shape)
+    index = rows[:, None] * weight.shape[1] + np.arange(weight.shape[1])
     nearest = np.full_like(index, 1 << (FRACTION - 1))
     rest = draws(rule.seed, count, _NORMALISATION, index, FRACTION) if rule.stochastic else nearest
     low, high = rule.stored
-    return np.where(sums > 0, np.clip((weight * factor + rest) >> FRACTION, low, high), weight)
+    new = weight.copy()
+    new[rows] = np.where(sums > 0, np.clip((old * factor + rest) >> FRACTION, low, high), old)
+    return new
 
 
 def stirrers(rule: Plasticity, side: Literal["pre", "post"]) -> tuple[int, ...] | None:
@@ -254,25 +278,6 @@ def untaught(network: Network) -> Learnt:
     return Learnt(0, weights, adaptations)
 
 
-def rested(network: Network, learnt: Learnt) -> Learnt:
-    """What is left of it after the end of a sample: weights normalised, adaptations decayed."""
-    weights = dict(learnt.weights)
-    for name, weight in learnt.weights.items():
-        op = network[name]
-        assert isinstance(op, Synapse)
-        rule = op.plasticity
-        assert rule
-        if rule.normalisation and not rule.normalisation.every:
-            weights[name] = normalised(rule, weight, learnt.steps)
-    adaptations: dict[str, Array] = {}
-    for name, value in learnt.adaptations.items():
-        op = network[name]
-        assert isinstance(op, Population)
-        assert op.adapt
-        adaptations[name] = decayed(value, op.adapt.decay)
-    return Learnt(learnt.steps, weights, adaptations)
-
-
 class Lesson:
     """One sample of a network that learns: what is known of it, step by step."""
 
@@ -289,10 +294,21 @@ class Lesson:
         assert op.plasticity
         return op.plasticity
 
-    def known(self) -> Learnt:
-        """What the network has learnt so far; its steps are for the caller to count."""
+    def finished(self, length: int) -> Learnt:
+        """What is left after the end of a sample of so many steps: weights normalised, adaptations decayed."""
+        steps = self.begun.steps + length
         weights = {name: each.weight for name, each in self.plastic.items()}
-        return Learnt(self.begun.steps, weights, self.adaptations)
+        for name, each in self.plastic.items():
+            rule = self.rule(name)
+            if rule.normalisation and not rule.normalisation.every:
+                weights[name] = normalised(rule, each.weight, each.spiked, steps)
+        adaptations: dict[str, Array] = {}
+        for name, value in self.adaptations.items():
+            op = self.network[name]
+            assert isinstance(op, Population)
+            assert op.adapt
+            adaptations[name] = decayed(value, op.adapt.decay)
+        return Learnt(steps, weights, adaptations)
 
     def taught(self, usual: Mapping[str, Runnable]) -> Mapping[str, Runnable]:
         """The runnables of all ops, those that learn in place of the usual ones."""

@@ -44,7 +44,8 @@ class WeightRule:
 
     `signed` weights go down to minus their highest. `maximum` is the weight of the model that the highest stands for,
     0 for the largest of the layer. `normalise` is the mean weight into a neuron after each sample, or every
-    `normalise_every` steps, as a part of the highest; 0 for none.
+    `normalise_every` steps, as a part of the highest; 0 for none. `normalise_targets` says into which neurons: all, or
+    those that spiked since the last time.
     """
 
     bits: int
@@ -54,6 +55,7 @@ class WeightRule:
     maximum: float = 0.0
     normalise: float = 0.0
     normalise_every: Count = _NONE
+    normalise_targets: Literal["all", "spiking"] = "all"
 
     @property
     def room(self) -> int:
@@ -270,6 +272,8 @@ def _impossible_weight(weight: WeightRule, reader: Reader) -> Iterator[Diagnosti
         yield reader.fault("weight.normalise", "must be at most 1, of weights that are not signed")
     if weight.normalise_every and not weight.normalise:
         yield reader.fault("weight.normalise_every", "says when, but weight.normalise does not say to what")
+    if weight.normalise_targets != "all" and not weight.normalise:
+        yield reader.fault("weight.normalise_targets", "says which, but weight.normalise does not say to what")
     if weight.maximum and not _WEIGHTS[0] <= weight.maximum <= _WEIGHTS[1]:
         yield reader.fault("weight.maximum", f"must be 0, or from {_WEIGHTS[0]:g} to {_WEIGHTS[1]:g}")
 

@@ -32,7 +32,7 @@ from snncc.integers import (
 )
 from snncc.layers import Decoder, Layer, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator, with_weight
-from snncc.plasticity import Lesson, rested, seen, untaught
+from snncc.plasticity import Lesson, seen, untaught
 from snncc.runner import Feed, Probe, Runnable, State, Stateful, Stateless, Trace, joined, simulate
 from snncc.states import decayed, fit
 
@@ -171,7 +171,7 @@ def run(
         lesson = Lesson(network, learnt, None if reward is None else reward[sample])
         runnables = lesson.taught(_runnables(network, partial(_one, frames, sample)))
         traces.append(simulate(network, runnables, lengths[sample : sample + 1], steps, record))
-        learnt = rested(network, replace(lesson.known(), steps=learnt.steps + length))
+        learnt = lesson.finished(length)
     if not traces:
         traces = [simulate(network, _runnables(network, frames), lengths, steps, record)]
     return replace(joined(traces), learnt=learnt)

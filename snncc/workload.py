@@ -65,10 +65,22 @@ def changes_of(rule: Plasticity, x: Array, s: Array, lengths: Array) -> int:
     found = int((pre * s.shape[2] + post * x.shape[2] - pre * post).sum())  # what both trigger changes once
     if "period" in triggers:
         found += int((stirred(rule, "pre", x, lengths) * stirred(rule, "post", s, lengths)).sum())
-    if rule.normalisation:
-        often = rule.normalisation.every
-        found += x.shape[2] * s.shape[2] * (int((lengths // often).sum()) if often else len(x))
-    return int(found)
+    return int(found) + x.shape[2] * _rows_normalised(rule, s, lengths)
+
+
+def _rows_normalised(rule: Plasticity, s: Array, lengths: Array) -> int:
+    """How often the weights into a target are normalised, over all targets and samples."""
+    whole = rule.normalisation
+    if whole is None:
+        return 0
+    samples, steps, size = s.shape
+    often = whole.every or max(1, steps)
+    times = lengths // often if whole.every else np.ones(samples, np.int64)
+    if not whole.spiking:
+        return int(times.sum()) * size
+    ends = range(0, steps, often)
+    spiked = [np.count_nonzero(s[:, begin : begin + often].any(axis=1), axis=1) for begin in ends]
+    return sum(int((count * (number < times)).sum()) for number, count in enumerate(spiked))
 
 
 def stirred(rule: Plasticity, side: Literal["pre", "post"], spikes: Array, lengths: Array) -> Ints:

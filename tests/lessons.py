@@ -89,7 +89,8 @@ def rules(draw: Any, low: int = 0, high: int = 15) -> Plasticity:
     highest = max(draw(st.sampled_from((1, 7, 15, 200))), high if draw(st.booleans()) else 1)
     guard, whole = draw(st.sampled_from((0, 0, 1, 4, 8))), None
     if lowest == 0 and draw(st.booleans()):
-        whole = Normalisation(draw(st.integers(1, 60)) << guard, draw(st.sampled_from((0, 0, 2, 5))))
+        every = draw(st.sampled_from((0, 0, 2, 5)))
+        whole = Normalisation(draw(st.integers(1, 60)) << guard, every, draw(st.booleans()))
     pre, post = draw(st.lists(traces(), max_size=2)), draw(st.lists(traces(), max_size=2))
     terms = draw(st.lists(_terms(len(pre), len(post)), min_size=1, max_size=3))
     return Plasticity(

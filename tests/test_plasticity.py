@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from snncc.integers import Decay, Factor, Normalisation, Plasticity, Population, SpikeTrace, Synapse, Term, learns
-from snncc.plasticity import Moment, Plastic, draws, largest_change, learnt_step, mixed, normalised, seen
+from snncc.plasticity import Moment, Plastic, begun, draws, largest_change, learnt_step, mixed, normalised, seen
 from snncc.runner import Trace
 from snncc.semantics import frozen_network, run
 from snncc.wellformed import malformed
@@ -103,21 +104,39 @@ def test_a_step_at_small_widths(number: int) -> None:
         learner.post.values[0] = list(range(8))
         learner.now = now
         learner.step([x] * len(pre), [s] * 8, 77, 0)
-        old = Plastic(np.tile(weight, (8, 1)), (pre,), (np.arange(8),))
+        old = Plastic(np.tile(weight, (8, 1)), (pre,), (np.arange(8),), np.zeros(8, np.bool_))
         new = learnt_step(rule, old, np.full(len(pre), x), np.full(8, s), Moment(now, 77))
         np.testing.assert_array_equal(new.weight, learner.weights)
         np.testing.assert_array_equal(new.pre[0], learner.pre.values[0])
         np.testing.assert_array_equal(new.post[0], learner.post.values[0])
 
 
+@pytest.mark.parametrize("spiking", [False, True])
 @pytest.mark.parametrize("stochastic", [False, True])
 @pytest.mark.parametrize("total", [1, 9, 40, 1 << 20])
-def test_normalising_at_small_widths(total: int, stochastic: bool) -> None:
-    rule = Plasticity((), (), (), 0, 7, 1, 0, 1, Normalisation(total), stochastic=stochastic, seed=5)
+def test_normalising_at_small_widths(total: int, stochastic: bool, spiking: bool) -> None:
+    whole = Normalisation(total, spiking=spiking)
+    rule = Plasticity((), (), (), 0, 7, 1, 0, 1, whole, stochastic=stochastic, seed=5)
     weight = np.array(list(product(range(0, 15, 2), repeat=3)))
     learner = Learner(rule, weight.tolist())
+    spiked = np.arange(len(weight)) % 3 == 1
+    learner.marked = set(np.flatnonzero(spiked).tolist())
     learner.finish(31)
-    np.testing.assert_array_equal(normalised(rule, weight, 31), learner.weights)
+    found = normalised(rule, weight, spiked, 31)
+    np.testing.assert_array_equal(found, learner.weights)
+    assert ((found == weight).all(axis=1) >= ~spiked).all() or not spiking
+
+
+def test_only_targets_that_spiked_since_the_last_time_are_normalised() -> None:
+    """By hand: a total of 8 every two steps; the other target's weights stay, and a spike counts once."""
+    rule = Plasticity((), (), (), 0, 9, normalisation=Normalisation(8, 2, spiking=True), stochastic=False)
+    state, seen_weights = begun(rule, np.array([[1, 1], [2, 2]])), []
+    for now, spikes in enumerate(([0, 0], [1, 0], [0, 0], [0, 0], [0, 2], [0, 0])):
+        state = learnt_step(rule, state, np.zeros(2, np.int64), np.array(spikes), Moment(now, now))
+        state = replace(state, weight=state.weight - 1) if now == 1 else state
+        seen_weights.append(state.weight.tolist())
+    start, first, both = [[1, 1], [2, 2]], [[3, 3], [1, 1]], [[3, 3], [4, 4]]
+    assert seen_weights == [start, first, first, first, first, both]
 
 
 def test_draws_are_those_of_the_interpreter_and_of_every_other_machine() -> None:

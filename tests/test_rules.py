@@ -199,6 +199,16 @@ def test_a_good_file() -> None:
             "bits = 4\nnormalise_every = 7",
             "mine:7: weight.normalise_every: says when, but weight.normalise does not say to what",
         ),
+        (
+            "bits = 4",
+            'bits = 4\nnormalise_targets = "spiking"',
+            "mine:7: weight.normalise_targets: says which, but weight.normalise does not say to what",
+        ),
+        (
+            "bits = 4",
+            'bits = 4\nnormalise_targets = "spikes"',
+            "mine:7: weight.normalise_targets: does not know 'spikes'\n  = hint: did you mean spiking?",
+        ),
         ("bits = 4", "bits = 4\nmaximum = 1e-320", "mine:7: weight.maximum: must be 0, or from 1e-30 to 1e+30"),
         (
             "bits = 4",

@@ -44,6 +44,12 @@ def test_events_and_normalisation_count() -> None:
     assert changes_of(events, X, S, LONG) == 2 * 2 + 4 * 3 - both == 14
     assert changes_of(replace(events, normalisation=Normalisation(9)), X, S, LONG) == 14 + 6
     assert changes_of(replace(events, normalisation=Normalisation(9, 2)), X, S, LONG) == 14 + 3 * 6
+    # of targets that spiked: both in the sample; one, one and both in the pairs of steps, of which 5 steps have two
+    assert changes_of(replace(events, normalisation=Normalisation(9, 0, spiking=True)), X, S, LONG) == 14 + 2 * 3
+    assert changes_of(replace(events, normalisation=Normalisation(9, 2, spiking=True)), X, S, LONG) == 14 + 4 * 3
+    short, pairs = np.array([5]), Normalisation(9, 2, spiking=True)
+    assert changes_of(replace(events, normalisation=pairs), X, S, short) == changes_of(events, X, S, short) + 2 * 3
+    assert changes_of(replace(events, normalisation=Normalisation(9, 9, spiking=True)), X, S, LONG) == 14
     assert (Work(1, 2, 3, 4, 5) + Work(1, 1, 1, 1, 1)).total == 2 + 3 + 4 + 5
 
 

@@ -13,7 +13,7 @@ from snncc.fabric import LearningCosts
 from snncc.integers import Network, Plasticity, Population, SpikeTrace, Synapse, Term, source_of
 from snncc.mapping import cores_of
 from snncc.packing import form_of
-from snncc.plasticity import Moment, Plastic, Traces, begun, left, traced
+from snncc.plasticity import Moment, Plastic, Traces, begun, left, normalises, traced
 from snncc.states import decayed, fit
 
 EVENTS = ("trace", "axon", "word", "change", "row", "merge")
@@ -60,11 +60,7 @@ def counted(home: Home, old: Plastic, moved: Traces, x: Ints, s: Ints, at: Momen
         sources = np.stack([_side(term, "pre", moved, x) for term in active])
         targets = np.stack([_side(term, "post", moved, s) for term in active])
         _changed(home, found, sources, targets)
-    whole = rule.normalisation
-    if whole and ((at.now + 1) % whole.every == 0 if whole.every else last):
-        for row, rows in zip(found, home.rows, strict=True):
-            words = home.sources * _words(home, np.ones(len(rows), bool))
-            row[[_AXON, _WORD, _CHANGE, _ROW]] += 2 * home.sources, 2 * words, home.sources * len(rows), len(rows)
+    _normalised(home, found, moved, s, due=normalises(rule, at.now, last=last))
     return found
 
 
@@ -144,6 +140,21 @@ def _changed(home: Home, found: Ints, sources: Array, targets: Array) -> None:
         for row, rows in zip(found, home.rows, strict=True):
             row[_CHANGE] += count * int(chosen[rows].sum())
             row[_WORD] += count * _words(home, chosen[rows])
+
+
+def _normalised(home: Home, found: Ints, moved: Traces, s: Ints, *, due: bool) -> None:
+    """Count what normalising takes, and what the bits do that say which targets it concerns; `found` is written."""
+    whole = home.rule.normalisation
+    if whole is None:
+        return
+    for row, rows in zip(found, home.rows, strict=True):
+        chosen = moved.spiked[rows] if whole.spiking else np.ones(len(rows), bool)
+        count = int(np.count_nonzero(chosen))
+        if whole.spiking:
+            row[TRACE] += np.count_nonzero(s[rows]) + due * count
+        if due and count:
+            words = home.sources * _words(home, chosen)
+            row[[_AXON, _WORD, _CHANGE, _ROW]] += 2 * home.sources, 2 * words, home.sources * count, count
 
 
 def _words(home: Home, chosen: Array) -> int:

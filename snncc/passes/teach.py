@@ -308,7 +308,8 @@ def integer_rule(rule: Rule, sources: int, seed: int) -> Plasticity:
     weight = rule.weight
     whole = None
     if weight.normalise:
-        whole = Normalisation(max(1, round(weight.normalise * weight.stored * sources)), weight.normalise_every)
+        total = max(1, round(weight.normalise * weight.stored * sources))
+        whole = Normalisation(total, weight.normalise_every, weight.normalise_targets == "spiking")
     stochastic = rule.rounding == "stochastic"
     base = pre, post, terms, weight.lowest, weight.highest, weight.guard, shift, rule.period, whole, rule.reward
     return Plasticity(*base, stochastic=stochastic, seed=seed)

@@ -69,9 +69,17 @@ def test_normalisation_reads_all_words_twice() -> None:
     assert step(rule, [0, 0, 0], [0, 0, 0, 0], 0, last=True) == [[0, 6, 18, 9, 3, 0], [0, 6, 6, 3, 1, 0]]
 
 
+def test_of_targets_that_spiked_only_these_words_are_read_and_a_bit_each_is_kept() -> None:
+    rule = replace(RULE, terms=(), normalisation=Normalisation(99, spiking=True))
+    assert step(rule, [0, 0, 0], [0, 0, 0, 0], 0, last=True) == [[0] * 6, [0] * 6]
+    # the count and the bit of target 2 are set; in the end the bit is cleared, too
+    assert step(rule, [0, 0, 0], [0, 0, 1, 0], 0) == [[2, 0, 0, 0, 0, 0], [0] * 6]
+    assert step(rule, [0, 0, 0], [0, 0, 1, 0], 0, last=True) == [[3, 6, 12, 3, 1, 0], [0] * 6]
+
+
 def test_what_learning_units_cannot_do_is_named() -> None:
     network = chain(Dense(np.ones((2, 3), np.int8)))
-    rule = replace(RULE, post=(FADES,) * 30, terms=(SPIKE,))
+    rule = replace(RULE, post=(FADES,) * 30, terms=(SPIKE,), normalisation=Normalisation(9, spiking=True))
     ops = {**network.ops, "s1": replace(network.of_kind(Synapse)["s1"], plasticity=rule)}
 
     def faults(ops: dict[str, IntOp], delay: int, chip: Chip) -> list[str]:
@@ -83,7 +91,7 @@ def test_what_learning_units_cannot_do_is_named() -> None:
         "error[late-learning]: s1: gets its values 2 steps after they are sent; mesh64 learns from those of the step "
         "before\n  = hint: let a group learn whose source is directly before p1, or choose a target that delivers at "
         "once",
-        "error[too-many-trace-bits]: p1: its neurons have traces of 90 bits; a neuron of mesh64 has room for 64\n"
+        "error[too-many-trace-bits]: p1: its neurons have traces of 91 bits; a neuron of mesh64 has room for 64\n"
         "  = hint: let its rules have fewer traces of targets, or fewer bits",
     ]
     mute = replace(mesh64, capabilities=("learning",))

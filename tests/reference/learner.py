@@ -66,6 +66,7 @@ class Learner:
         """Before a sample."""
         self.pre = Side(self.rule.pre, len(self.weights[0]))
         self.post = Side(self.rule.post, len(self.weights))
+        self.marked: set[int] = set()  # targets that spiked since the last normalisation
         self.now = 0
 
     def visible(self, target: int, source: int) -> int:
@@ -80,6 +81,7 @@ class Learner:
         self.pre.jump(x)
         earlier = self.post.copy()
         self.post.jump(s)
+        self.marked |= {target for target, count in enumerate(s) if count}
         self.now += 1
         due = self.now % rule.period == 0
         old = [list(row) for row in self.weights]
@@ -132,9 +134,10 @@ class Learner:
         rule = self.rule
         assert rule.normalisation
         for target, row in enumerate(self.weights):
-            if sum(row) > 0:
+            if sum(row) > 0 and (target in self.marked or not rule.normalisation.spiking):
                 scale = min(rule.normalisation.total * 4096 // sum(row), 65535)
                 for source, weight in enumerate(row):
                     index = target * len(row) + source
                     rest = drawn(rule.seed, 2 * count + 1, index, 12) if rule.stochastic else 2048
                     row[source] = self.held((weight * scale + rest) // 4096)
+        self.marked.clear()

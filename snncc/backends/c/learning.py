@@ -55,7 +55,7 @@ def learnt_members(words: Mapping[str, Any]) -> list[tuple[CType, int]]:
 
 
 def trace_fields(plan: Plan) -> list[tuple[str, CType, tuple[int, ...]]]:
-    """The arrays of the state that rules need: traces, and the steps of the sample so far."""
+    """The arrays of the state that rules need: traces, the steps of the sample so far, targets to be normalised."""
     fields: list[tuple[str, CType, tuple[int, ...]]] = []
     if _reward_depth(plan):
         fields.append(("rewards", INT32, (_reward_depth(plan),)))
@@ -63,6 +63,7 @@ def trace_fields(plan: Plan) -> list[tuple[str, CType, tuple[int, ...]]]:
         sizes = {"pre": p.sources, "post": p.targets}
         fields += [(f"{p.ident}_age", CType(32, signed=False), ())]
         fields += [(each.name, each.type, (sizes[each.side],)) for each in p.traces]
+        fields += [(f"{p.ident}_spiked", CType(8, signed=False), (p.targets,))] * p.marks
     return fields
 
 

@@ -152,6 +152,11 @@ class Lesson:
         return self.rule.stochastic and self.rule.shift > 0
 
     @property
+    def marks(self) -> bool:
+        """Whether it is kept which targets spiked since the last normalisation."""
+        return self.rule.normalisation is not None and self.rule.normalisation.spiking
+
+    @property
     def total(self) -> str:
         """What a normalisation's factor is divided out of."""
         return literal(self.rule.normalisation.total << 12) if self.rule.normalisation else "0"

@@ -144,7 +144,7 @@ class Learner:
         for group in self.groups:
             weight, whole = self.state[group.name].weight, group.home.rule.normalisation
             if whole and not whole.every:
-                weight = normalised(group.home.rule, weight, steps)
+                weight = normalised(group.home.rule, weight, self.state[group.name].spiked, steps)
                 self._show(group, weight)
             weights[group.name] = weight
         adaptations = {each.name: decayed(neurons[each.number]["a"][0], each.adapt.decay) for each in self.thresholds}

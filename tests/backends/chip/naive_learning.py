@@ -44,11 +44,16 @@ class Unit:
             for trace, old, new in zip(self.rule.post, before.post.values, moved.post.values, strict=True):
                 events["trace", core] += sum(computed(trace, old[at], new[at], s[at], due) for at in own)
             self.look(events, core, own, moved, faded, x, s, due, reward)
-            if self.normalises(before.now + 1, last):
-                events["row", core] += len(own)
-                events["change", core] += len(own) * len(x)
+            whole, marked = self.rule.normalisation, set(own)
+            if whole and whole.spiking:
+                marked = {target for target in own if target in before.marked or s[target]}
+                events["trace", core] += sum(s[target] > 0 for target in own)
+            if self.normalises(before.now + 1, last) and marked:
+                events["trace", core] += len(marked) if whole and whole.spiking else 0
+                events["row", core] += len(marked)
+                events["change", core] += len(marked) * len(x)
                 events["axon", core] += 2 * len(x)
-                events["word", core] += 2 * len(x) * self.words(own, set(own))
+                events["word", core] += 2 * len(x) * self.words(own, marked)
         asked = [t for t in self.rule.terms if t.when != "period" or due]
         if any(f.variable == "most post" for t in asked for f in (*t.factors, *([t.per] if t.per else []))):
             events["merge", min(self.cores)] += len(set(self.cores)) - 1
