@@ -55,7 +55,7 @@ _TRACE_DECAY = 12  # bits
 class Lessons:
     """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one.
 
-    `warnings` are about weights that cannot begin where they were trained.
+    `warnings` are about weights that cannot begin where they were trained, and sums that nothing keeps.
     """
 
     rules: Mapping[str, Rule]
@@ -86,7 +86,8 @@ def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
         name: rule.weight.maximum or float(np.abs(weights[name]).max(initial=0.0)) for name, rule in rules.items()
     }
     moved = [fault for name, rule in rules.items() for fault in _moved(name, rule, weights[name], greatest[name])]
-    return Lessons(rules, weights, greatest, tuple(moved))
+    drifting = [fault for name, rule in rules.items() for fault in _drifting(name, rule)]
+    return Lessons(rules, weights, greatest, (*moved, *drifting))
 
 
 def _moved(name: str, rule: Rule, weight: Floats, greatest: float) -> Iterator[Diagnostic]:
@@ -100,6 +101,26 @@ def _moved(name: str, rule: Rule, weight: Floats, greatest: float) -> Iterator[D
             count = f"{np.count_nonzero(out):,} of its {out.size:,} weights"
             message = f"{count} are {end}, where the rule's end: they begin there"
             yield Diagnostic("clipped-weights", name, message, hint, "warning")
+
+
+def _drifting(name: str, rule: Rule) -> Iterator[Diagnostic]:
+    """Warns of terms that change weights which are not normalised: those into targets that did not spike since."""
+    if rule.weight.normalise_targets == "all":
+        return
+    for term, each in rule.terms.items():
+        if each.on != "post" and not any(_of_spiking(rule, found) for found in _factors(each)):
+            message = f"term.{term} changes weights into targets that did not spike, too, which are not normalised"
+            hint = 'make it on = "post", give it a flag of targets as a factor, or leave out weight.normalise_targets'
+            yield Diagnostic("drifting-sums", name, message, hint, "warning")
+
+
+def _of_spiking(rule: Rule, found: FactorRule) -> bool:
+    """Whether a factor is 0 for all targets that did not spike since the weights were last normalised."""
+    trace = rule.traces.get(found.name)
+    if trace is None or trace.of != "post" or found.most or found.offset:
+        return False
+    every = rule.weight.normalise_every
+    return not every or (trace.kind == "flag" and every % rule.period == 0)  # traces begin with 0 in each sample
 
 
 def _unknown(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Iterator[Diagnostic]:

@@ -105,6 +105,39 @@ def test_networks_that_are_shipped_learn_as_their_rules_say(kind: str, bits: int
     assert [each.rule for each in program.warnings] == ["may-overflow"]
 
 
+SPIKING = "normalise = 0.1", 'normalise = 0.1\nnormalise_targets = "spiking"'
+FLAG = '[trace.f]\nof = "post"\nkind = "flag"\n\n[term.potentiation]'
+
+
+@pytest.mark.parametrize(
+    ("changes", "drifts"),
+    [
+        ((), False),
+        ((('on = "post"', 'on = "pre"'),), True),
+        ((('on = "post"', 'on = "period"'), ("[term.potentiation]", FLAG), ('"1 - w"]', '"1 - w", "f"]')), False),
+        ((('on = "post"', 'on = "period"'), ("[term.potentiation]", FLAG), ('"1 - w"]', '"1 - w", "1 - f"]')), True),
+        ((('on = "post"', 'on = "period"'), ("[term.potentiation]", FLAG), ('"1 - w"]', '"w", "most f"]')), True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("every", "in_time"), [("", True), ("normalise_every = 4\n", True), ("normalise_every = 3\n", False)]
+)
+def test_terms_of_targets_that_did_not_spike_are_named(
+    changes: tuple[tuple[str, str], ...], drifts: bool, every: str, in_time: bool, tmp_path: Path
+) -> None:
+    """With a period of 2 steps, and a normalisation every 3, a flag may be older than that."""
+    both = ("[weight]\n", f"period = 2\n\n[weight]\n{every}")
+    program = taught(tmp_path, SPIKING, both, *changes)
+    found = [str(each) for each in program.warnings if each.rule == "drifting-sums"]
+    expected = (
+        "warning[drifting-sums]: synapses: term.potentiation changes weights into targets that did not spike, too, "
+        'which are not normalised\n  = hint: make it on = "post", give it a flag of targets as a factor, or leave out '
+        "weight.normalise_targets"
+    )
+    assert found == [expected] * (drifts or (bool(changes) and not in_time))
+    assert not [each for each in taught(tmp_path, both, *changes).warnings if each.rule == "drifting-sums"]
+
+
 @pytest.mark.parametrize("name", rules.known())
 def test_rates_have_as_few_bits_as_tell_them_apart(name: str) -> None:
     made = integer_rule(rules.load(name), 25, 0)
