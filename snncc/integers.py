@@ -238,6 +238,12 @@ class Plasticity:
         """The least and the greatest weight as it is stored."""
         return self.lowest << self.guard, self.highest << self.guard
 
+    @property
+    def target_bits(self) -> int:
+        """The bits that a target keeps within a sample: its traces, and whether it is to be normalised."""
+        whole = self.normalisation
+        return sum(each.highest.bit_length() for each in self.post) + bool(whole and whole.spiking)
+
 
 @dataclass(frozen=True, eq=False)
 class Synapse:

@@ -44,7 +44,7 @@ def test_energy_is_what_the_emulated_chip_counts(target: str) -> None:
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
 
 
-@pytest.mark.parametrize(("rule", "bits"), [("spikedyn", 1 + 8), ("diehl-cook", 0), ("reward", 12)])
+@pytest.mark.parametrize(("rule", "bits"), [("spikedyn", 1 + 8 + 1), ("diehl-cook", 0), ("reward", 12)])
 def test_learning_is_estimated_as_the_emulated_chip_counts_it(rule: str, bits: int) -> None:
     model = classics.make("spikedyn" if rule == "reward" else rule, classics.Shape(30, 9, steps=40))
     program = snncc.compile(model, "mesh64", learn=[("synapses", rule)])

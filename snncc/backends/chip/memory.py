@@ -35,7 +35,7 @@ def footprint(job: Job) -> Footprint:
 def _traces(network: Network) -> Iterator[Section]:
     """The traces of targets; those of sources are stored in front of weights."""
     for name, op in network.of_kind(Synapse).items():
-        bits = sum(each.highest.bit_length() for each in (op.plasticity.post if op.plasticity else ()))
+        bits = op.plasticity.target_bits if op.plasticity else 0
         if bits:
             yield Section("state", f"traces of {name}", -(-bits * op.map.out_size // 8), "exact")
 

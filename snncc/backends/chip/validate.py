@@ -38,9 +38,7 @@ def _unteachable(network: Network, chip: Chip) -> Iterator[Diagnostic]:
             continue
         _, delay = source_of(network, name)
         target = network.outgoing(name)[0].target
-        whole = op.plasticity.normalisation
-        own = sum(each.highest.bit_length() for each in op.plasticity.post) + bool(whole and whole.spiking)
-        bits[target] = bits.get(target, 0) + own
+        bits[target] = bits.get(target, 0) + op.plasticity.target_bits
         if delay != 1:
             message = (
                 f"gets its values {delay:,} steps after they are sent; {chip.name} learns from those of the step before"
