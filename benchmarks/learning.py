@@ -69,6 +69,7 @@ UNCOUNTED = ((', "ceil(most posts / 8)"', ""), ('[trace.posts]\nof = "post"\nkin
 PLAIN_RATE = (SLOW, ("up = 0.03", "up = 0.05"), *UNCOUNTED)
 SLOWLY = ("jump = 0.01 ", "jump = 0.00385 ")
 FORGET = ("decay = 0.00006104", "decay = 0.002")
+ALL = ('normalise_targets = "spiking"\n', "")
 FADE = ("[threshold]", '[term.fade]\non = "period"\ndown = 0.0005\nfactors = ["w"]\n\n[threshold]')
 DEPRESS = (
     "[threshold]",
@@ -81,11 +82,12 @@ MECHANISMS = (
     BASELINE,
     replace(BASELINE, label="direct lateral inhibition, as strong", kind="spikedyn", inhibition=1.35),
     replace(BASELINE, label="and of 3 thresholds", kind="spikedyn", inhibition=3.0),
-    Row("and an update every 5 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE)),
-    Row("and rates that follow the activity", "spikedyn", text_of("spikedyn", SLOW)),
-    replace(SPIKEDYN, label="and thresholds that grow twice as fast: as shipped"),
+    Row("and an update every 5 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE, ALL)),
+    Row("and rates that follow the activity", "spikedyn", text_of("spikedyn", SLOW, ALL)),
+    Row("and thresholds that grow twice as fast", "spikedyn", text_of("spikedyn", ALL)),
+    replace(SPIKEDYN, label="and only weights into neurons that spiked are normalised: as shipped"),
     Row("as shipped, thresholds lose 0.2 % a sample", "spikedyn", text_of("spikedyn", FORGET)),
-    Row("as shipped, all weights decay every 5 steps", "spikedyn", text_of("spikedyn", FADE)),
+    Row("as shipped, all weights decay every 5 steps", "spikedyn", text_of("spikedyn", FADE, ALL)),
     Row("as shipped, depression of silent targets", "spikedyn", text_of("spikedyn", DEPRESS)),
     replace(BASELINE, label="baseline with inhibition of 3 thresholds", inhibition=3.0),
     replace(BASELINE, label="baseline, thresholds grow as BindsNET's", rule=text_of("diehl-cook", SLOWLY)),
