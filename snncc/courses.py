@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from snncc import jit
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.data import Data, to_integers
+from snncc.diagnostics import Diagnostic
 from snncc.integers import Source
+from snncc.rules import seed_faults
 
 _SPIKES = 0x5350494B  # keeps the draws that make spikes apart from those by which weights are rounded
 
@@ -42,6 +45,23 @@ def becomes_spikes(source: Source, data: Data) -> bool:
 def brightest(data: Data) -> float:
     """The value that counts as 1: bytes are those of pictures, unless they are 0 and 1 only."""
     return 255.0 if data.x.dtype == np.uint8 and data.x.max() > 1 else 1.0
+
+
+def course_faults(course: Course) -> Iterator[Diagnostic]:
+    """What of a course cannot be."""
+    if not 0 < course.rate <= 1:
+        yield Diagnostic("bad-option", "--rate", f"{course.rate:g} is no probability from above 0 to 1")
+    yield from seed_faults(course.seed)
+    if course.dynamic and course.every:
+        message = "is given beside --dynamic, which tests after each class"
+        yield Diagnostic("bad-option", "--test-every", message, "leave one of them out")
+
+
+def range_faults(where: str, source: Source, data: Data) -> Iterator[Diagnostic]:
+    """Why the values of some samples cannot become spikes."""
+    if becomes_spikes(source, data) and not 0 <= data.x.min() <= data.x.max() <= brightest(data):
+        message = f"x lies in {data.x.min():g}..{data.x.max():g}; what is turned into spikes lies in 0..1"
+        yield Diagnostic("bad-data", where, message, "scale it, or give bytes (uint8): 255 counts as 1")
 
 
 def presented(source: Source, data: Data, rows: Ints, course: Course, offset: int = 0) -> Batch:

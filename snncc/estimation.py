@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,22 +12,34 @@ from snncc.analysis import costs
 from snncc.analysis.costs import Estimate
 from snncc.analysis.events import Events, events, paths
 from snncc.analysis.learning import lessons
-from snncc.analysis.metrics import Run, summarise
+from snncc.analysis.metrics import summarise
 from snncc.analysis.usage import cores_used
 from snncc.arrays import Array, Ints
-from snncc.backends.base import Footprint
+from snncc.backends.base import Batch, Footprint
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
+from snncc.courses import Course, becomes_spikes, course_faults, presented, range_faults
 from snncc.data import Data, DataLike
-from snncc.diagnostics import CompileError, fault
+from snncc.diagnostics import CompileError, check, fault
 from snncc.event_program import EventProgram
-from snncc.integers import Learnt, Source, learns
+from snncc.integers import Learnt, Network, Source, learns
 from snncc.layers import size
 from snncc.mapping import Mapping as Placed
 from snncc.mapping import cores_of
 from snncc.plasticity import untaught
 from snncc.program import CompiledModel, Program, Progress, no_progress
 from snncc.runner import Trace
+from snncc.semantics import frozen_network, run
+from snncc.workload import Work, work_of
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a sample takes that is only answered, once samples were learnt: its events, energy and time."""
+
+    events: Mapping[str, float]
+    joules: Estimate | None
+    seconds: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,9 @@ class Estimation:
     What follows from samples is of means over them, None where there are none or where the target's file has no costs;
     `counted` are instructions or cycles of a microcontroller, and which of both.
     `accuracy` is on them, where they are labelled: every target gives the bits that it follows from.
+    Of a network that learns these are of samples that it learns, one after another, without an accuracy: its neurons
+    have no classes yet. `updates` and `traces` are how many weights and traces one of them computes anew, `answered`
+    what one takes that is only answered afterwards.
     """
 
     footprint: Footprint
@@ -48,10 +63,16 @@ class Estimation:
     joules: Estimate | None
     seconds: Estimate | None
     counted: tuple[float, str] | None = None
+    updates: float | None = None
+    traces: float | None = None
+    answered: Answered | None = None
 
     @property
     def quantities(self) -> Mapping[str, float]:
-        """Every figure by the name that a budget knows it by: bytes, cores, joules, seconds, a share of samples."""
+        """Every figure by the name that a budget knows it by: bytes, cores, joules, seconds, a share of samples.
+
+        Of a network that learns, energy and time are those of a sample that is only answered; there is no accuracy.
+        """
         memories = dict.fromkeys(each.memory for each in self.footprint.sections)
         weights = sum(
             each.bytes for each in self.footprint.sections if each.memory == "synapses" or each.name == "weights"
@@ -60,23 +81,44 @@ class Estimation:
             **{name: float(self.footprint.needed(name)) for name in memories},
             "weights": float(weights),
             "cores": self.cores and float(self.cores[0]),
+            **(self._learning() if any(each.plastic for each in self.footprint.sections) else self._trained()),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _trained(self) -> Mapping[str, float | None]:
+        return {
             "energy": self.joules and self.joules.value,
             "time": self.seconds and self.seconds.value,
             "accuracy": self.accuracy,
         }
-        return {name: value for name, value in found.items() if value is not None}
+
+    def _learning(self) -> Mapping[str, float | None]:
+        answered = self.answered or Answered({}, None, None)
+        return {
+            "plastic": float(sum(each.bytes for each in self.footprint.sections if each.plastic)),
+            "updates": self.updates,
+            "energy": answered.joules and answered.joules.value,
+            "time": answered.seconds and answered.seconds.value,
+            "learning-energy": self.joules and self.joules.value,
+            "learning-time": self.seconds and self.seconds.value,
+        }
 
 
-def quantities_of(chip: Chip) -> tuple[str, ...]:
-    """The names of what can be said of a chip's programs. Raises CompileError: `no-estimate`."""
+def quantities_of(chip: Chip, *, learning: bool = False) -> tuple[str, ...]:
+    """The names of what can be said of a chip's programs, or of `learning` ones. Raises CompileError: `no-estimate`."""
     if chip.crossbar is not None:
         raise _by_events(chip)
     fabric = chip.fabric
+    plastic = ("plastic", "updates") if learning else ()
     if fabric is not None:
-        return ("synapses", "state", "weights", "cores", *["energy"] * bool(fabric.energy), "time", "accuracy")
+        spent = (*["energy"] * bool(fabric.energy), "time")
+        spent += tuple(f"learning-{name}" for name in spent) if learning else ()
+        return ("synapses", "state", "weights", "cores", *plastic, *spent, "accuracy")
     device = chip.device
     if device is None:
-        return ("constants", "state", "weights", "accuracy")
+        return ("constants", "state", "weights", *plastic, "accuracy")
+    if learning:  # what each of its instructions takes was not fitted
+        return ("flash", "ram", "weights", *plastic, "accuracy")
     timed = device.costs and (device.cycles_per_instruction or device.emulator.counts == "cycles")
     priced = timed and device.cycle_pj
     return ("flash", "ram", "weights", *["energy"] * bool(priced), *["time"] * bool(timed), "accuracy")
@@ -87,8 +129,17 @@ def _by_events(chip: Chip) -> CompileError:
     return fault("no-estimate", chip.name, message, "compile for it, and run `snncc simulate DIR --input DATA.npz`")
 
 
-def estimate(program: CompiledModel, samples: DataLike | None = None, progress: Progress = no_progress) -> Estimation:
+def estimate(
+    program: CompiledModel,
+    samples: DataLike | None = None,
+    progress: Progress = no_progress,
+    learnt: Learnt | None = None,
+    rate: float = Course.rate,
+) -> Estimation:
     """What a compiled program takes of its target, and, on samples, what one of them takes of energy and time.
+
+    One that learns goes on from `learnt`, and learns the samples one after another; static values become spikes as in
+    a run of learning, with the probability `rate` in a step for the greatest.
 
     Raises CompileError: `no-estimate` for chips that act event by event, `bad-data`, and why a network cannot be
     laid out on a chip of many cores, where it was compiled for another machine that runs it.
@@ -96,13 +147,43 @@ def estimate(program: CompiledModel, samples: DataLike | None = None, progress: 
     if not isinstance(program, Program):
         assert isinstance(program, EventProgram)
         raise _by_events(program.chip)
-    data = None if samples is None else program.data(samples)
+    data = None if samples is None else _shown(program, program.data(samples), rate)
     mapping = _mapping(program, data)
     found = _footprint(program, mapping)
     mesh = program.chip.mesh
     cores = (cores_used(mapping), cores_of(mesh)) if mapping and mesh else None
     empty = Estimation(found, cores, 0, None, {}, {}, None, None)
-    return empty if data is None else _on_samples(program, mapping, data, empty, progress)
+    if data is None:
+        return empty
+    twice = 1 + learns(program.network)
+    seen = _seen(program, program.network, mapping, data, lambda done: progress(done, twice * len(data.x)), learnt)
+    known = _known(program, data, seen, empty)
+    if seen.learnt is None:
+        return known
+    still = frozen_network(program.network, seen.learnt)
+    again = _seen(program, still, mapping, data, lambda done: progress(len(data.x) + done, twice * len(data.x)))
+    answered = _on_cores(program, empty, again, len(data.x)) if again.total else empty
+    updates, traced = (seen.work.weight_changes, seen.work.trace_steps)
+    if seen.total:  # the chip leaves out what cannot change
+        updates, traced = (seen.total.counts[f"{costs.LEARNING}{each}"] for each in ("change", "trace"))
+    count = len(data.x)
+    return replace(
+        known,
+        accuracy=None,
+        updates=updates / count,
+        traces=traced / count,
+        answered=Answered(answered.events, answered.joules, answered.seconds),
+    )
+
+
+def _shown(program: Program, data: Data, rate: float) -> Data:
+    """The samples as `snncc learn` would show them."""
+    if not learns(program.network) or not becomes_spikes(program.source, data):
+        return data
+    course = Course(steps=data.steps, rate=rate)
+    check((*course_faults(course), *range_faults("--samples", program.source, data)))
+    batch = presented(program.source, data, np.arange(len(data.x)), course)
+    return replace(data, x=batch.x.reshape(*batch.x.shape[:2], *program.source.shape), lengths=batch.lengths)
 
 
 def _mapping(program: Program, data: Data | None) -> Placed | None:
@@ -122,44 +203,72 @@ def _footprint(program: Program, mapping: Placed | None) -> Footprint:
     return own(job) if own else Footprint((), {})
 
 
-def _on_samples(
-    program: Program, mapping: Placed | None, data: Data, empty: Estimation, progress: Progress
-) -> Estimation:
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What samples did: their outputs, what they caused on a chip, how often each value was not 0, what was learnt."""
+
+    traces: tuple[Trace, ...]
+    total: Events | None
+    active: Mapping[str, Ints]
+    work: Work
+    learnt: Learnt | None
+
+
+def _seen(
+    program: Program,
+    network: Network,
+    mapping: Placed | None,
+    data: Data,
+    progress: Callable[[int], None],
+    learnt: Learnt | None = None,
+) -> _Seen:
+    """Run the reference: the program's network, or the same one frozen, which lies where it lay."""
     found = None if mapping is None else paths(program.network, program.chip, mapping)
-    traces: list[Trace] = []
-    total: Events | None = None
-    active: Mapping[str, Ints] = {}
-    done, learnt = 0, None
+    at = _Seen((), None, {}, Work(), learnt)
     per_step = size(program.source.shape) + 2 * sum(program.sizes.values())
     for part in datasets.parts(data, per_step):
         x = frames(program.source, part)
-        trace = program.expected(x, part.lengths, learnt, part.reward)
-        sent = {next(iter(program.network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
+        trace = run(network, x, lengths=part.lengths, record=tuple(program.sizes), learnt=at.learnt, reward=part.reward)
+        sent = {next(iter(network.of_kind(Source))): x.reshape(*x.shape[:2], -1), **trace.spikes}
         here = {name: np.count_nonzero(each, axis=(0, 1)) for name, each in sent.items()}
-        active = {name: count + active[name] for name, count in here.items()} if active else here
-        if found:
+        total, work = at.total, at.work
+        if found and mapping:
             caused = events(program.network, program.chip, found, sent, part.lengths)
-            caused = _with_lessons(program, mapping, sent, part, learnt, caused)
+            caused = _with_lessons(network, program.chip, mapping, sent, part, at.learnt, caused)
             total = caused if total is None else total + caused
-        learnt = trace.learnt
-        traces.append(Trace(trace.outputs, {}, {}))
-        done += len(part.x)
-        progress(done, len(data.x))
-    run = summarise(traces, data.lengths, data.y, program.decoders, 0.0)
+        if learns(network):
+            work += work_of(network, Batch(x, part.lengths), trace.spikes)
+        active = {name: count + at.active[name] for name, count in here.items()} if at.active else here
+        at = _Seen((*at.traces, Trace(trace.outputs, {}, {})), total, active, work, trace.learnt)
+        progress(sum(len(next(iter(each.outputs.values()))) for each in at.traces))
+    return at
+
+
+def _known(program: Program, data: Data, seen: _Seen, empty: Estimation) -> Estimation:
+    """What follows of what samples did."""
+    found = summarise(seen.traces, data.lengths, data.y, program.decoders, 0.0)
     steps = int(data.lengths.sum())
-    rates = {name: int(active[name].sum()) / (count * steps) for name, count in program.sizes.items()}
-    known = replace(empty, samples=run.samples, accuracy=run.accuracy, rates=rates)
-    return _on_cores(program, known, run, total) if total else _on_device(program, known, active, steps)
+    rates = {name: int(seen.active[name].sum()) / (count * steps) for name, count in program.sizes.items()}
+    known = replace(empty, samples=found.samples, accuracy=found.accuracy, rates=rates)
+    if seen.total:
+        return _on_cores(program, known, seen, found.samples)
+    return _on_device(program, known, seen.active, steps)
 
 
 def _with_lessons(
-    program: Program, mapping: Placed | None, sent: Mapping[str, Array], part: Data, learnt: Learnt | None, here: Events
+    network: Network,
+    chip: Chip,
+    mapping: Placed,
+    sent: Mapping[str, Array],
+    part: Data,
+    learnt: Learnt | None,
+    here: Events,
 ) -> Events:
     """What happens on a chip, with what it takes that the samples are learnt."""
-    if mapping is None or not learns(program.network):
+    if not learns(network):
         return here
-    known = (learnt or untaught(program.network)).adaptations
-    found = lessons(program.network, program.chip, mapping.placement.cores, sent, part.lengths, known, part.reward)
+    known = (learnt or untaught(network)).adaptations
+    found = lessons(network, chip, mapping.placement.cores, sent, part.lengths, known, part.reward)
     counts = {f"{costs.LEARNING}{name}": count for name, count in found.counts.items()}
     return Events({**here.counts, **counts}, here.cycles + found.cycles)
 
@@ -173,14 +282,15 @@ def _on_device(program: Program, found: Estimation, active: Mapping[str, Ints], 
     return replace(found, events=taken.events, joules=taken.joules, seconds=taken.seconds, counted=counted)
 
 
-def _on_cores(program: Program, found: Estimation, run: Run, total: Events) -> Estimation:
-    fabric = program.chip.fabric
+def _on_cores(program: Program, found: Estimation, seen: _Seen, samples: int) -> Estimation:
+    fabric, total = program.chip.fabric, seen.total
     assert fabric is not None
+    assert total is not None
     return replace(
         found,
-        events={name: count / run.samples for name, count in total.counts.items()},
-        joules=fabric.energy and costs.joules(total.counts, fabric, run.samples),
-        seconds=costs.seconds(total.cycles, fabric, run.samples, learnt=learns(program.network)),
+        events={name: count / samples for name, count in total.counts.items()},
+        joules=fabric.energy and costs.joules(total.counts, fabric, samples),
+        seconds=costs.seconds(total.cycles, fabric, samples, learnt=seen.learnt is not None),
     )
 
 

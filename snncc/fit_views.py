@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -31,15 +32,8 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
         add_row(table, "accuracy", f"{found.accuracy:.2%}")
     if found.counted:
         add_row(table, f"{found.counted[1]} a sample", f"{found.counted[0]:,.0f}")
-    if found.joules:
-        add_row(table, "energy a sample", f"{found.joules.quantity('J')} ({found.joules.origin})")
-        for name, part in sorted(found.joules.parts.items(), key=lambda each: -each[1]):
-            if part:
-                count = f"{found.events[name]:,.1f} a sample"
-                what = name.replace("_", ", ")
-                add_row(table, f"  of that, {what}", f"{part / found.joules.value:.1%}, {count}")
-    if found.seconds:
-        add_row(table, "time a sample", f"{found.seconds.quantity('s')} ({found.seconds.origin})")
+    for words in _spent(found):
+        add_row(table, *words)
     for name, rate in found.rates.items():
         add_row(table, f"spikes a step, {name}", f"{rate:.4f} a neuron")
     if found.cores:
@@ -47,6 +41,26 @@ def estimated(program: CompiledModel, found: Estimation) -> View:
     plain = {"title": program.title, "target": program.chip.name, **dataclasses.asdict(found)}
     shown = [table, ""] if table.row_count else []
     return View({**plain, "quantities": dict(found.quantities)}, [*shown, memory(found.footprint)])
+
+
+def _spent(found: Estimation) -> Iterator[tuple[str, str]]:
+    """What a sample takes; of a network that learns, a learnt one, and one that is only answered."""
+    sample, answered = ("a sample", None) if found.answered is None else ("a learnt sample", found.answered)
+    if found.updates is not None and found.traces is not None:
+        yield f"weights computed anew {sample}", f"{found.updates:,.1f}"
+        yield f"traces computed anew {sample}", f"{found.traces:,.1f}"
+    if found.joules:
+        yield f"energy {sample}", f"{found.joules.quantity('J')} ({found.joules.origin})"
+        for name, part in sorted(found.joules.parts.items(), key=lambda each: -each[1]):
+            if part:
+                count = f"{found.events[name]:,.1f} a sample"
+                yield f"  of that, {name.replace('_', ', ')}", f"{part / found.joules.value:.1%}, {count}"
+    if found.seconds:
+        yield f"time {sample}", f"{found.seconds.quantity('s')} ({found.seconds.origin})"
+    if answered and answered.joules:
+        yield "energy an answered sample", answered.joules.quantity("J")
+    if answered and answered.seconds:
+        yield "time an answered sample", answered.seconds.quantity("s")
 
 
 def searched(found: Searched) -> View:

@@ -18,14 +18,13 @@ from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.checkpoints import Exam, Progress, restored, save
-from snncc.courses import Course, becomes_spikes, brightest, presented
+from snncc.courses import Course, course_faults, presented, range_faults
 from snncc.data import Data, memory
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.integers import Learnt, Network, Output, Synapse, learns
 from snncc.layers import size
 from snncc.plasticity import seen
 from snncc.program import CompiledModel, Program, no_progress
-from snncc.rules import seed_faults
 from snncc.runner import Trace
 from snncc.semantics import decode
 from snncc.workload import Work, work_of
@@ -44,7 +43,7 @@ def learn(
     if not isinstance(program, Program) or not learns(program.network):
         message = "was compiled without anything that learns"
         raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
-    check((*_data_faults(program, train, test, course), *_option_faults(course)))
+    check(faults(program, train, test, course))
     files.make_folder(folder)
     order = _stream(train, course)
     mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
@@ -66,15 +65,15 @@ def learn(
     return at
 
 
-def _data_faults(program: Program, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
+def faults(program: Program, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
+    """Why a program cannot learn from these data in this way: `bad-data`, `bad-option`."""
     for name, data in (("--input", train), ("--test", test)):
         if data.y is None:
             yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
         if not len(data.x):
             yield Diagnostic("bad-data", name, "has no samples")
-        elif becomes_spikes(program.source, data) and not 0 <= data.x.min() <= data.x.max() <= brightest(data):
-            message = f"x lies in {data.x.min():g}..{data.x.max():g}; what is turned into spikes lies in 0..1"
-            yield Diagnostic("bad-data", name, message, "scale it, or give bytes (uint8): 255 counts as 1")
+        else:
+            yield from range_faults(name, program.source, data)
     if train.y is not None and test.y is not None and (lacking := np.setdiff1d(train.y, test.y).tolist()):
         named = ", ".join(map(str, lacking[:6])) + (", ..." if len(lacking) > 6 else "")
         message = f"has no sample of the classes {named}, which are learnt"
@@ -87,6 +86,7 @@ def _data_faults(program: Program, train: Data, test: Data, course: Course) -> I
         hint = "give the reward of each sample, (samples,), or of each step, (samples, steps), in whole numbers"
         yield Diagnostic("bad-data", "--input", message, hint)
     yield from _too_much(program, train, course)
+    yield from course_faults(course)
 
 
 def _too_much(program: Program, train: Data, course: Course) -> Iterator[Diagnostic]:
@@ -99,15 +99,6 @@ def _too_much(program: Program, train: Data, course: Course) -> Iterator[Diagnos
             f"{samples:,} samples of {steps:,} steps take {taken / (1 << 30):,.1f} GiB: more than this machine has"
         )
         yield Diagnostic("bad-option", "--batch", message, "take a smaller --batch, or fewer --steps")
-
-
-def _option_faults(course: Course) -> Iterator[Diagnostic]:
-    if not 0 < course.rate <= 1:
-        yield Diagnostic("bad-option", "--rate", f"{course.rate:g} is no probability from above 0 to 1")
-    yield from seed_faults(course.seed)
-    if course.dynamic and course.every:
-        message = "is given beside --dynamic, which tests after each class"
-        yield Diagnostic("bad-option", "--test-every", message, "leave one of them out")
 
 
 def _stream(train: Data, course: Course) -> Ints:

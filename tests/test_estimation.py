@@ -15,14 +15,18 @@ from typer.testing import CliRunner
 
 import snncc
 from snncc import classics
+from snncc.analysis.costs import taken
 from snncc.analysis.proof import prove
-from snncc.backends.base import Job
+from snncc.backends.base import Batch, Job
 from snncc.backends.c.memory import footprint
 from snncc.cli import app
+from snncc.courses import Course, presented
+from snncc.data import Data
 from snncc.diagnostics import CompileError
-from snncc.estimation import estimate, quantities_of
+from snncc.estimation import Answered, estimate, frames, quantities_of
 from snncc.integers import Network
 from snncc.program import Program
+from snncc.workload import work_of
 from tests.backends.c_helpers import chip, emitted, placed, rich, small
 from tests.backends.mcu.devices import needs
 
@@ -58,9 +62,50 @@ def test_learning_is_estimated_as_the_emulated_chip_counts_it(rule: str, bits: i
     assert found.events["learning_change"] > 1000
     assert found.seconds
     assert 0.95 * run.spent.seconds.value < found.seconds.value <= run.spent.seconds.value
+    assert (found.updates, found.traces) == (run.spent.changes, found.events["learning_trace"])
     sections = {each.name: each.bytes for each in found.footprint.sections}
     assert sections["synapses"] >= 30 * 9
     assert sections.get("traces of synapses", 0) == -(-bits * 9 // 8)
+    assert found.quantities["plastic"] == sections["synapses"] + sections.get("traces of synapses", 0)
+    assert set(found.quantities) == set(quantities_of(program.chip, learning=True)) - {"accuracy"}
+    assert found.answered
+    assert found.answered.joules
+    assert found.answered.seconds
+    _equals_a_frozen_run(program, data, found.answered)
+
+
+def _equals_a_frozen_run(program: Program, data: Data, found: Answered) -> None:
+    """What is answered once the samples were learnt, by the chip's own count."""
+    x = frames(program.source, data).reshape(5, 40, 30)
+    learnt = program.expected(x, data.lengths, reward=data.reward).learnt
+    with program.placed() as folder:
+        result = program.found(folder, Batch(x, data.lengths, learnt=learnt, frozen=True), record=False)
+    took = taken(program.chip, result.counts, 5)
+    assert found.joules
+    assert found.seconds
+    assert found.joules.value == pytest.approx(took.joules / 5, rel=1e-12)
+    assert 0.95 * took.seconds / 5 < found.seconds.value <= took.seconds / 5
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m4"])
+def test_programs_in_c_say_how_much_they_learn(target: str) -> None:
+    program = snncc.compile(classics.make("spikedyn", classics.Shape(30, 9, bits=4, steps=40)), target)
+    data = program.data(np.random.default_rng(1).integers(0, 256, (5, 30), np.uint8), y=np.arange(5))
+    found = estimate(program, data, rate=0.5)
+    course = Course(steps=40, rate=0.5)
+    x = presented(program.source, data, np.arange(5), course)
+    trace = program.expected(x.x.reshape(5, 40, 30), x.lengths)
+    work = work_of(program.network, x, trace.spikes)
+    assert work.weight_changes > 5 * 30 * 9
+    assert (found.updates, found.traces) == (work.weight_changes / 5, work.trace_steps / 5)
+    assert found.accuracy is None
+    sections = {each.name: each.bytes for each in found.footprint.sections}
+    assert sections["traces"] == 30 * 2 + 9 + 9  # x, and of each target whether and how often it fired
+    assert found.quantities["plastic"] == sections["learnt"] + sections["traces"]
+    assert set(found.quantities) == set(quantities_of(program.chip, learning=True)) - {"accuracy"}
+    with pytest.raises(CompileError) as caught:
+        estimate(program, data, rate=1.5)
+    assert str(caught.value) == "error[bad-option]: --rate: 1.5 is no probability from above 0 to 1"
 
 
 def test_an_opened_program_is_estimated_like_the_one_that_was_written(tmp_path: Path) -> None:

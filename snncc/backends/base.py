@@ -109,12 +109,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Section:
-    """Part of a memory: its bytes are `exact`, `measured` with the target's compiler, or `estimated`."""
+    """Part of a memory: its bytes are `exact`, `measured` with the target's compiler, or `estimated`.
+
+    `plastic` is there only because something learns: weights and thresholds that change, and traces.
+    """
 
     memory: str
     name: str
     bytes: int
     how: str
+    plastic: bool = False
 
 
 @dataclass(frozen=True)

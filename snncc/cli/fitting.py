@@ -25,6 +25,7 @@ from snncc.cli.options import (
     OwnTarget,
     Prune,
     PruneNeurons,
+    Rate,
     Samples,
     StateBits,
     States,
@@ -62,6 +63,7 @@ def estimate(
     nir_style: NirStyle = None,
     dt: Dt = None,
     learn: Learn = None,
+    rate: Rate = 0.25,
     json_: Json = False,
 ) -> None:
     """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
@@ -87,7 +89,7 @@ def estimate(
             program = compiler.compiled(model, chips.load(target or "host"), choices, samples, shown.stage)
         data = None if samples is None else program.data(samples, steps=own, limit=limit)
         shown.stage("estimate")
-        found = estimation.estimate(program, data, shown.count)
+        found = estimation.estimate(program, data, shown.count, rate=rate)
     screen.show(fit_views.estimated(program, found))
 
 

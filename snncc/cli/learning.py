@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snncc.cli.options import Json, Steps
+from snncc.cli.options import Json, Rate, Steps
 from snncc.cli.screen import Screen
 
 
@@ -44,7 +44,7 @@ def learn(
     ] = 10,
     dynamic: Annotated[bool, typer.Option(help="Show one class after another, and test after each.")] = False,
     every: Annotated[int, typer.Option("--test-every", min=0, help="Test after so many samples.")] = 0,
-    rate: Annotated[float, typer.Option(help="How likely the greatest static input spikes in a step.")] = 0.25,
+    rate: Rate = 0.25,
     steps: Steps = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples between two checkpoints.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the spikes of static input.")] = 0,

@@ -72,6 +72,10 @@ Learn = Annotated[
     ),
 ]
 
+Rate = Annotated[
+    float, typer.Option(help="Of a network that learns: how likely the greatest static input spikes in a step.")
+]
+
 NirStyle = Annotated[
     str | None,
     typer.Option("--nir-style", metavar="NAME", help="Who wrote a .nir file, which leaves that open (docs/nir.md)."),

@@ -67,6 +67,12 @@ def trace_fields(plan: Plan) -> list[tuple[str, CType, tuple[int, ...]]]:
     return fields
 
 
+def trace_bytes(plan: Plan) -> int:
+    """The bytes of all traces."""
+    sides = {p.ident: {"pre": p.sources, "post": p.targets} for p in plan.lessons}
+    return sum(each.type.bytes * sides[p.ident][each.side] for p in plan.lessons for each in p.traces)
+
+
 def _fading(step: Step, field: Field) -> Mapping[str, Any]:
     """The decay of a learnt adaptation at the end of a sample."""
     adapt = step.op.adapt

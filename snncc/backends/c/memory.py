@@ -8,6 +8,7 @@ from typing import Any
 
 from snncc.backends.base import Footprint, Job, Section
 from snncc.backends.c.emit import context_of
+from snncc.backends.c.learning import trace_bytes
 from snncc.backends.c.mcu.sizes import constants, struct_bytes
 from snncc.backends.c.plan import Plan
 from snncc.backends.c.tables import store
@@ -24,14 +25,15 @@ def footprint(job: Job) -> Footprint:
     weights, tables = constants(plan)
     fields = [(each["type"], math.prod(each["sizes"])) for each in context["fields"]]
     sums = [(each["type"], each["length"]) for each in context["sums"]]
-    learnt = _learnt(context)
+    learnt, traces = _learnt(context), trace_bytes(plan)
     begun = [(_U32, learnt // _U32.bytes + 1)] * bool(learnt)  # the struct of what is learnt, then the step
     state, rest = struct_bytes([*begun, *fields, (plan.event, context["events"])], sums, _ALIGNED)
     sections = (
         Section("constants", "weights", weights, "exact"),
         Section("constants", "tables", tables, "exact"),
-        *[Section("state", "learnt", learnt, "exact")] * bool(learnt),
-        Section("state", "state", state - learnt, "exact"),
+        *[Section("state", "learnt", learnt, "exact", plastic=True)] * bool(learnt),
+        *[Section("state", "traces", traces, "exact", plastic=True)] * bool(traces),
+        Section("state", "state", state - learnt - traces, "exact"),
         Section("state", "sums", rest, "exact"),
     )
     return Footprint(sections, {})

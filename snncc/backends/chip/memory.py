@@ -24,8 +24,9 @@ def footprint(job: Job) -> Footprint:
     assert chip.mesh is not None
     there = cores_of(chip.mesh) * int(chip.core.synapse_words.value) * chip.packing.word_bits // 8
     groups = tuple(
-        Section("synapses", name, _bytes(int(words_of(job.network, chip, mapping, name).sum()), chip), "exact")
-        for name in job.network.of_kind(Synapse)
+        Section("synapses", name, _bytes(int(words_of(job.network, chip, mapping, name).sum()), chip), "exact", learns)
+        for name, op in job.network.of_kind(Synapse).items()
+        for learns in [op.plasticity is not None]
     )
     state = report(job.network, job.proof).state_bytes
     registers = Section("state", "registers", state, "exact"), *_traces(job.network)
@@ -37,7 +38,7 @@ def _traces(network: Network) -> Iterator[Section]:
     for name, op in network.of_kind(Synapse).items():
         bits = op.plasticity.target_bits if op.plasticity else 0
         if bits:
-            yield Section("state", f"traces of {name}", -(-bits * op.map.out_size // 8), "exact")
+            yield Section("state", f"traces of {name}", -(-bits * op.map.out_size // 8), "exact", plastic=True)
 
 
 def _bytes(words: int, chip: Chip) -> int:

@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_said_with_numbers(tmp_path: Path) -> None:
     (found,) = (each for each in caught.value.diagnostics if each.severity == "error")
     assert (found.rule, found.where) == ("ram-too-small", "synapses")
     assert re.fullmatch(
-        r"needs 82,\d{3} bytes of RAM \(learnt 78,808, state 2,580, sums 400, input 784, stack \d+\); "
+        r"needs 82,\d{3} bytes of RAM \(learnt 78,808, traces 1,768, state 812, sums 400, input 784, stack \d+\); "
         r"cortex-m4 has 65,536: 17,\d{3} too many",
         found.message,
     )
@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said_with_numbers(tmp_path: Path) -> None:
 def test_the_figures_are_the_linkers(name: str, bits: int, tmp_path: Path) -> None:
     program = learner(classics.Shape(10, 9, bits=bits, steps=10), name, "diehl-cook")
     real = linked(program.network, program.chip, tmp_path)
-    assert real["state"] == sum(section(program, each) for each in ("learnt", "state", "sums"))
+    assert real["state"] == sum(section(program, each) for each in ("learnt", "traces", "state", "sums"))
     assert worst_step(tmp_path, program.network, program.proof, program.chip) is None
 
 

@@ -17,6 +17,7 @@ from snncc.analysis.proof import Proof
 from snncc.backends.base import Footprint, Job, Section
 from snncc.backends.c.building import compiled, no_room
 from snncc.backends.c.emit import render
+from snncc.backends.c.learning import trace_bytes
 from snncc.backends.c.mcu.artefact import device_of
 from snncc.backends.c.mcu.counting import tool_output
 from snncc.backends.c.mcu.emit import context_for, plan_for
@@ -59,13 +60,14 @@ def footprint(job: Job) -> Footprint:
     read = source["size"] * source["type"].bytes
     measured = _measured(job.chip, context, weights + tables, state + sums + read)
     code, stack, how = measured or _estimated(context, device)
-    learnt = learnt_size(context, device)
+    learnt, traces = learnt_size(context, device), trace_bytes(plan)
     sections = (
         Section("flash", "weights", weights, "exact"),
         Section("flash", "tables", tables, "exact"),
         Section("flash", "code", code, how),
-        *[Section("ram", "learnt", learnt, "exact")] * bool(learnt),
-        Section("ram", "state", state - learnt, "exact"),
+        *[Section("ram", "learnt", learnt, "exact", plastic=True)] * bool(learnt),
+        *[Section("ram", "traces", traces, "exact", plastic=True)] * bool(traces),
+        Section("ram", "state", state - learnt - traces, "exact"),
         Section("ram", "sums", sums, "exact"),
         Section("ram", "input", read, "exact"),
         Section("ram", "stack", stack, how),
