@@ -277,7 +277,7 @@ def _quantised(given: _Legal, chip: Chip) -> tuple[Network, tuple[Gone, ...]]:
     if given.lessons is None:
         network = quantise(given.graph, chip, given.options, samples)
         return shrunk_by(network if given.kept is None else recorded(network, given.kept))
-    options = replace(given.options, learnt=given.lessons.widths)
+    options = replace(given.options, learnt=given.lessons.widths, grown=given.lessons.grown)
     network = quantise(widened(given.graph, given.lessons), chip, options, samples)
     network = taught(network, given.lessons, chip, given.choices.seed)
     return (network if given.kept is None else recorded(network, given.kept)), ()

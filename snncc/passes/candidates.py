@@ -35,7 +35,8 @@ class Setting:
     Weights have the width `bits`, those of the synapse groups in `own` another.
     Those that are `learnt` span the grid of their population, whatever samples show.
     `sent` is the most spikes a step of those populations of which more is known than what they were trained with.
-    States get no more bits than `registers` say.
+    States get no more bits than `registers` say. Thresholds of populations in `grown` may come to so many times as
+    much as their own.
     """
 
     graph: Graph[Layer]
@@ -46,6 +47,7 @@ class Setting:
     sent: Mapping[str, int] = field(default_factory=dict[str, int])
     own: Mapping[str, Width] = field(default_factory=dict[str, Width])
     learnt: frozenset[str] = frozenset()
+    grown: Mapping[str, float] = field(default_factory=dict[str, float])
     registers: Registers = field(default_factory=Registers)
 
     @property
@@ -103,9 +105,8 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
     anchor = next((at for at, each in enumerate(incoming) if each.name in setting.learnt), None)
-    return Problem(
-        name, neuron, tuple(incoming), setting.registers.chip_for(name, setting.chip), Use(setting.steps, seen), anchor
-    )
+    use = Use(setting.steps, seen, setting.grown.get(name, 1.0))
+    return Problem(name, neuron, tuple(incoming), setting.registers.chip_for(name, setting.chip), use, anchor)
 
 
 def _sent(setting: Setting, name: str) -> int:

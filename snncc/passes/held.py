@@ -36,9 +36,13 @@ def reachable(neuron: Neuron, grid: Grid, chip: Chip, most: int) -> Grid:
     return replace(grid, quantum=np.maximum(grid.quantum, np.minimum(least, grid.quantum * most)))
 
 
-def holds(neuron: Neuron, grid: Grid, chip: Chip, shift: int) -> bool:
-    """Whether the chip's parameters hold the neuron's where accumulators are shifted left by so many bits in all."""
-    return bool((_least(neuron, grid, chip, shift, None) <= grid.quantum).all())
+def holds(neuron: Neuron, grid: Grid, chip: Chip, shift: int, grown: float = 1.0) -> bool:
+    """Whether the chip's parameters hold the neuron's where accumulators are shifted left by so many bits in all.
+
+    Membranes have to reach the threshold when it is `grown` times as high, too.
+    """
+    seen = None if neuron.threshold is None else float(np.abs(neuron.threshold).max()) * grown
+    return bool((_least(neuron, grid, chip, shift, seen) <= grid.quantum).all())
 
 
 def _least(neuron: Neuron, grid: Grid, chip: Chip, shift: int, seen: float | None) -> Floats:

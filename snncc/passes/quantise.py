@@ -28,12 +28,14 @@ class Options:
 
     `own_bits` are the widths of weights that differ, by the name of the synapse group or of the population it feeds.
     `learnt` are those of groups that learn: their grids are not searched on samples, which show only how they begin.
+    `grown` says of populations how many times as high as its own a learnt threshold may come to be.
     `registers` are the widest that states and decays may have, where that is less than the chip's.
     """
 
     weight_bits: Width = 8
     own_bits: Mapping[str, Width] = field(default_factory=dict[str, Width])
     learnt: Mapping[str, Width] = field(default_factory=dict[str, Width])
+    grown: Mapping[str, float] = field(default_factory=dict[str, float])
     decoder: Decoder | None = None
     steps: int | None = None
     registers: Registers = field(default_factory=Registers)
@@ -54,7 +56,7 @@ def quantise(graph: Graph[Layer], chip: Chip, options: Options, samples: Samples
     check(register_faults(graph, chip, options.registers))
     setting = Setting(graph, source_for(layer, chip, samples), chip, options.weight_bits, options.steps)
     setting = replace(setting, own={**by_group(graph, options.own_bits), **options.learnt})
-    setting = replace(setting, learnt=frozenset(options.learnt), registers=options.registers)
+    setting = replace(setting, learnt=frozenset(options.learnt), registers=options.registers, grown=options.grown)
     setting = with_feedback(setting)
     chosen = plain(setting) if samples is None else searched(setting, samples)
     check(fault for name, each in chosen.items() for fault in faults(name, graph, each, setting))

@@ -55,12 +55,14 @@ _TRACE_DECAY = 12  # bits
 class Lessons:
     """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one.
 
+    `grown` says of populations whose thresholds learn how many times as high as their own they may come to be.
     `warnings` are about weights that cannot begin where they were trained, and sums that nothing keeps.
     """
 
     rules: Mapping[str, Rule]
     weights: Mapping[str, Floats]
     greatest: Mapping[str, float]
+    grown: Mapping[str, float]
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
@@ -87,7 +89,10 @@ def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
     }
     moved = [fault for name, rule in rules.items() for fault in _moved(name, rule, weights[name], greatest[name])]
     drifting = [fault for name, rule in rules.items() for fault in _drifting(name, rule)]
-    return Lessons(rules, weights, greatest, (*moved, *drifting))
+    grown = {
+        graph.outgoing(name)[0].target: 1.0 + rule.threshold.most for name, rule in rules.items() if rule.threshold
+    }
+    return Lessons(rules, weights, greatest, grown, (*moved, *drifting))
 
 
 def _moved(name: str, rule: Rule, weight: Floats, greatest: float) -> Iterator[Diagnostic]:
@@ -379,12 +384,13 @@ def _factor(rule: Rule, sides: Mapping[str, list[str]], found: FactorRule) -> Fa
 
 
 def _learning(population: Population, rule: Rule, chip: Chip) -> Population:
-    """The population with a learnt threshold."""
+    """The population with a learnt threshold, which ends where the membrane's register does: no neuron passes that."""
     assert rule.threshold
     assert population.fire
     threshold = population.fire.threshold
-    high = int(np.max(np.abs(threshold))) * rule.threshold.most
-    register = Register(0, min(int(high), chip.membrane.register.hi), "saturate")
+    own = int(np.max(np.abs(threshold)))
+    reached = chip.membrane.register.hi - own - (not population.fire.inclusive)
+    register = Register(0, max(0, min(int(own * rule.threshold.most), reached)), "saturate")
     amount = round(rule.threshold.decay * (1 << LEARNT_DECAY_BITS))
     decay = Decay(np.asarray(amount), LEARNT_DECAY_BITS, chip.membrane.rounding)
     jump: Array = np.rint(np.abs(threshold) * rule.threshold.jump).astype(np.int64)

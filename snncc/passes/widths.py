@@ -36,10 +36,14 @@ StateName = Literal["membrane", "current", "adapt"]
 
 @dataclass(frozen=True)
 class Use:
-    """How long samples are, and the largest |membrane| that the calibration samples showed; None where unknown."""
+    """How long samples are, and the largest |membrane| that the calibration samples showed; None where unknown.
+
+    `grown` is how many times as high as its own a threshold may come to be: membranes have to reach it there, too.
+    """
 
     steps: int | None = None
     seen: float | None = None
+    grown: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ def choose(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use:
     unit = threshold_unit(neuron, grid) / grid.quantum
     probe_shift = max(0, _PROBE_THRESHOLD - int(np.frexp(unit.min())[1]))
     states = _states(neuron, grid, sums, chip, use, probe_shift)
-    shifts = tuple(_shifts(neuron, grid, sums, chip))
+    shifts = tuple(_shifts(neuron, grid, sums, chip, use.grown))
     for certainty in range(4):
         for shift in shifts:
             for room in (0,) if certainty == 0 else range(_MOST_ROOM, -1, -1):
@@ -156,7 +160,8 @@ def choose(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, use:
                     return widths
     widest = [widths for shift in shifts if (widths := _widths(states, shift, shift - probe_shift, 3, 0))]
     limit = 1 << (chip.membrane.bits - 1)
-    inside = [each for each in widest if np.ldexp(unit.max(), each.shift) * _HEADROOM < limit] or widest[:1]
+    times = max(_HEADROOM, use.grown)
+    inside = [each for each in widest if np.ldexp(unit.max(), each.shift) * times < limit] or widest[:1]
     return min(inside, key=lambda each: (_error(neuron, states, each, unit, use), each.shift))
 
 
@@ -172,7 +177,7 @@ def threshold_unit(neuron: Neuron, grid: Grid) -> Floats:
     return np.where(distance > 0, distance, grid.quantum * 100)
 
 
-def _shifts(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip) -> Iterator[int]:
+def _shifts(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip, grown: float = 1.0) -> Iterator[int]:
     """The left shifts, by input shift and exponents together, at which sums and parameters fit the chip.
 
     Shifted sums stay within half the accumulator. The least shift there is is among them in any case.
@@ -181,7 +186,7 @@ def _shifts(neuron: Neuron, grid: Grid, sums: tuple[Ints, Ints], chip: Chip) -> 
     room = chip.weight.exponent[1] - max(grid.exponents, default=0)
     most = max(-int(sums[0].min(initial=0)), int(sums[1].max(initial=0)))
     for shift in range(low, high + max(0, room) + 1):
-        fits = most << shift < 1 << (chip.accumulator.bits - 2) and holds(neuron, grid, chip, shift)
+        fits = most << shift < 1 << (chip.accumulator.bits - 2) and holds(neuron, grid, chip, shift, grown)
         if shift == low or fits:
             yield shift
 
@@ -215,6 +220,8 @@ def _states(
         initial,
         *(each for each in (probe.membrane.minimum, getattr(probe.reset, "value", None)) if each is not None),
     ]
+    if probe.fire and use.grown > 1:
+        values.append(np.ceil(probe.fire.threshold * use.grown).astype(np.int64))
     states["membrane"] = _state(neuron.decay, chip.membrane, (*reach, likely), *values)
     return states
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,23 @@ def test_weights_end_at_any_whole_number(bounds: tuple[int, int], tmp_path: Path
     weights = found.weights["synapses"]
     assert (weights != untaught(program.network).weights["synapses"]).any()
     assert bounds[0] <= weights.min() <= weights.max() <= bounds[1]
+
+
+@pytest.mark.parametrize("most", [8.0, 40.0, 60_000.0])
+def test_thresholds_that_have_grown_as_far_as_they_may_can_still_be_reached(most: float, tmp_path: Path) -> None:
+    program = taught(tmp_path, ("jump = 0.01", f"most = {most}\njump = {min(most, 40.0)}"))
+    neurons = program.network["excitatory"]
+    assert isinstance(neurons, Population)
+    assert neurons.fire
+    assert neurons.adapt
+    own, end = int(neurons.fire.threshold.max()), neurons.adapt.register.hi
+    assert own + end <= program.chip.membrane.register.hi
+    if most < 60_000:  # for which no register has room
+        assert end == int(own * most)
+    learnt = replace(untaught(program.network), adaptations={"excitatory": np.full(6, end)})
+    x = np.ones((1, 40, 25), np.uint8)
+    trace = program.expected(x, np.array([40]), learnt)
+    assert most == 60_000 or trace.outputs["output"].any()
 
 
 def test_rates_that_no_integers_stand_for_are_refused(tmp_path: Path) -> None:
