@@ -103,16 +103,22 @@ def images(folder: Path, part: str) -> tuple[Array, Array]:
     return np.frombuffer(x, np.uint8, offset=16).reshape(-1, 784), np.frombuffer(y, np.uint8, offset=8).astype(np.int64)
 
 
-def split(folder: Path, train: int, test: int, seed: int) -> tuple[Data, Data]:
-    """Of one file's samples both parts, or of two files each its own."""
-    x, y = images(folder, "t10k")
-    order = np.random.default_rng(seed).permutation(len(x))
-    tested = _data(x, y, order[len(x) - test :])
-    if not (folder / "train-images-idx3-ubyte.gz").exists():
-        assert train + test <= len(x)
-        return _data(x, y, order[:train]), tested
-    x, y = images(folder, "train")
-    return _data(x, y, np.random.default_rng(seed).permutation(len(x))[:train]), tested
+def split(folder: Path, part: str, seed: int, train: int | None, test: int | None) -> tuple[Data, Data]:
+    """Samples to learn, in an order by the seed, and those of the `part` that judges; which is which never changes.
+
+    Of one file's ten thousand 8,000 are for training, 1,000 for validation and 1,000 for the test. Where there are two
+    files, the test is the second; the first is for training, but for 1,000 while validation judges.
+    """
+    two = (folder / "train-images-idx3-ubyte.gz").exists()
+    x, y = images(folder, "train" if two else "t10k")
+    shuffled = np.random.default_rng(0).permutation(len(x))
+    ends = (len(x) - 1000, len(x)) if two else (8000, 9000)
+    taught, judging = shuffled[: ends[0]], _data(x, y, shuffled[ends[0] : ends[1]][:test])
+    if part == "test" and two:
+        taught, judging = shuffled, _data(*images(folder, "t10k"), np.arange(10_000)[:test])
+    elif part == "test":
+        judging = _data(x, y, shuffled[9000:][:test])
+    return _data(x, y, np.random.default_rng([seed, 1]).permutation(taught)[:train]), judging
 
 
 def _data(x: Array, y: Array, rows: Array) -> Data:
@@ -122,16 +128,17 @@ def _data(x: Array, y: Array, rows: Array) -> Data:
 def program_of(row: Row, neurons: int, bits: int, seed: int, target: str = "host") -> Program:
     shape = classics.Shape(784, neurons, bits, seed, STEPS, inhibition=row.inhibition)
     text = re.sub(r"(?m)^bits = 8$", f"bits = {bits}", row.rule, count=1)
-    made = compiler.compile(replace(classics.make(row.kind, shape), learn={"synapses": text}), target)
+    made = compiler.compile(replace(classics.make(row.kind, shape), learn={"synapses": text}), target, seed=seed)
     assert isinstance(made, Program)
     return made
 
 
-def learnt(row: Row, bits: int, given: argparse.Namespace, dynamic: bool) -> Progress:
-    train, test = split(given.folder, given.train, given.test, given.seed)
-    course = Course(STEPS, given.rate, dynamic=dynamic, seed=given.seed)
+def learnt(row: Row, bits: int, given: argparse.Namespace, seed: int, dynamic: bool) -> Progress:
+    """A seed is that of the first weights, of the order of samples, of spikes, and of how weights are rounded."""
+    train, test = split(given.folder, given.part, seed, given.train, given.test)
+    course = Course(STEPS, given.rate, dynamic=dynamic, seed=seed)
     with TemporaryDirectory() as scratch:
-        return learn(program_of(row, given.neurons, bits, given.seed), train, test, course, Path(scratch))
+        return learn(program_of(row, given.neurons, bits, seed), train, test, course, Path(scratch))
 
 
 def static(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
