@@ -63,6 +63,25 @@ def test_the_weights_fit_and_are_as_compiled_by_hand() -> None:
     assert weight_bits(model, chip, Choices(), data, int(wide)) == "8"
 
 
+def test_an_estimate_is_of_the_weights_that_are_chosen(tmp_path: Path) -> None:
+    samples = tmp_path / "few.npz"
+    np.savez(samples, x=np.load(SAMPLES)["x"][:10])
+    common = "-t", "mesh64", "--samples", str(samples)
+
+    def said(*arguments: str) -> list[str]:
+        done = CliRunner().invoke(app, ["estimate", str(STOCK), *common, *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output.splitlines()
+
+    *found, chosen = said("--weight-bytes", "4000")
+    bits = chosen.removeprefix("chosen for 4000: --weight-bits ")
+    assert bits.startswith("8,")
+    assert found == said("--weight-bits", bits)
+    folder = CliRunner().invoke(app, ["estimate", str(tmp_path), "--weight-bytes", "5kB"])
+    assert folder.exit_code == 2
+    assert "--weight-bytes" in folder.stderr
+
+
 def test_networks_that_lost_other_neurons_are_not_mixed() -> None:
     one, other = (snncc.compile(STOCK, "host", prune_neurons=share) for share in (0.25, 0.5))
     assert _alike(one.network, one.network, "lif1")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +32,7 @@ from snncc.cli.options import (
     States,
     Target,
     TargetAccuracy,
+    WeightBytes,
     conversion,
     decoder_of,
     only_for_models,
@@ -38,7 +40,19 @@ from snncc.cli.options import (
     whole,
 )
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError
+from snncc.diagnostics import CompileError, printable
+
+if TYPE_CHECKING:
+    from snncc.event_program import EventProgram
+    from snncc.frontends import Model as Trained
+    from snncc.preparation import Choices
+    from snncc.program import Program
+
+
+_OF_MODELS = (
+    *("target", "backend", "weight_bits", "weight_bytes", "state_bits", "decay_bits", "prune", "prune_neurons", "loss"),
+    *("decoder", "convert", "target_accuracy", "state", "nir_style", "dt", "learn"),
+)
 
 
 def estimate(
@@ -50,6 +64,7 @@ def estimate(
     samples: Samples = None,
     limit: Limit = None,
     weight_bits: Bits = None,
+    weight_bytes: WeightBytes = None,
     state_bits: StateBits = None,
     decay_bits: DecayBits = None,
     prune: Prune = None,
@@ -67,17 +82,14 @@ def estimate(
     json_: Json = False,
 ) -> None:
     """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
-    from snncc import chip as chips
+    given = locals()
     from snncc import compiler, estimation, files, fit_views, importing
 
-    screen = Screen(json_)
+    screen, chosen = Screen(json_), ""
     with screen.doing("estimate") as shown:
         if files.kind(what) == "folder":
-            only_for_models({"--target": target, "--backend": backend, "--decoder": decoder, "--convert": convert})
-            only_for_models({"--weight-bits": weight_bits, "--state-bits": state_bits, "--decay-bits": decay_bits})
-            only_for_models({"--state": state, "--nir-style": nir_style, "--dt": dt, "--learn": learn, "--loss": loss})
-            only_for_models({"--target-accuracy": target_accuracy, "--prune": prune, "--prune-neurons": prune_neurons})
-            only_for_models({"--steps": steps if steps and "auto" in steps else None})
+            only_for_models({f"--{name.replace('_', '-')}": given[name] for name in _OF_MODELS})
+            only_for_models({"--steps": "auto" in (steps or "")})
             program, own = compiler.open_program(what), whole(steps)
         else:
             how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
@@ -86,11 +98,27 @@ def estimate(
             choices = compiler.Choices(weight_bits, steps if how is None else None, decoder_of(decoder), backend)
             choices = replace(choices, learn=taught, prune=prune, prune_neurons=prune_neurons, loss=loss)
             choices = replace(choices, state_bits=state_bits, decay_bits=decay_bits)
-            program = compiler.compiled(model, chips.load(target or "host"), choices, samples, shown.stage)
+            program, chosen = _compiled(model, target or "host", choices, samples, weight_bytes, shown.stage)
         data = None if samples is None else program.data(samples, steps=own, limit=limit)
         shown.stage("estimate")
         found = estimation.estimate(program, data, shown.count, rate=rate)
     screen.show(fit_views.estimated(program, found))
+    if chosen:
+        screen.say(f"chosen for {weight_bytes}: --weight-bits {printable(chosen)}")
+
+
+def _compiled(
+    model: Trained, target: str, choices: Choices, samples: Path | None, most: str | None, stage: Callable[[str], None]
+) -> tuple[Program | EventProgram, str]:
+    """The program of a model, and the bits of its weights if they were chosen for a size."""
+    from snncc import allocation, compiler
+    from snncc import chip as chips
+
+    chip = chips.load(target)
+    if most is None:
+        return compiler.compiled(model, chip, choices, samples, stage), ""
+    chosen = allocation.weight_bits(model, chip, choices, samples, allocation.bytes_of(most), stage)
+    return compiler.compiled(model, chip, replace(choices, weight_bits=chosen), samples, stage), chosen
 
 
 def explore(
