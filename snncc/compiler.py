@@ -221,8 +221,7 @@ def _on_events(given: _Legal, machine: EventBackend, stage: Stage) -> EventProgr
 
 def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     """For all that computes in steps, by way of an integer network."""
-    legal, chip, options, chosen, warnings = given.graph, given.chip, given.options, given.samples, given.warnings
-    choices = given.choices
+    legal, chip, options, chosen, choices = given.graph, given.chip, given.options, given.samples, given.choices
     stage("quantise")
     tuned = replace(chip, capabilities=tuple(each for each in chip.capabilities if each not in machine.shuns))
     changed = given.lessons or given.kept is not None or given.fewer or options.registers != registers.Registers()
@@ -231,8 +230,34 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
         network, gone = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
 
+    made = settled(given.model.name, network, chip, machine, choices, options.steps, chosen, stage)
+    return replace(
+        made,
+        warnings=(*given.warnings, *made.warnings),
+        stages=_texts(given.model.graph, legal, network),
+        fidelity=given.fidelity,
+        fewer=given.fewer,
+        gone=total(given.gone + gone),
+        pruned=given.pruned,
+    )
+
+
+def settled(
+    title: str,
+    network: Network,
+    chip: Chip,
+    machine: Backend,
+    choices: Choices,
+    steps: int | None,
+    samples: Data | None,
+    stage: Stage,
+) -> Program:
+    """The program of an integer network in the chip's own words: proved, checked, and put on its cores.
+
+    Of the choices those are heeded that are about proofs, stock neurons, early exits and cores.
+    """
     stage("prove")
-    proof = prove(network, options.steps)
+    proof = prove(network, steps)
     faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network)
     faults += tuple(undecaying(network, given.lessons)) if given.lessons else ()
     faults += tuple(_no_exits(machine.name, machine.exits, network)) if choices.early_exit else ()
@@ -241,23 +266,14 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
     faults += tuple(machine.fits(network, proof, chip)) if machine.fits and not errors(faults) else ()
     if errors(faults) and machine.mapped:
         faults += _limits(network, chip, choices)
-    seen = _margins(network, chosen) if chosen and doubtful(proof) else None
-    warnings += check((*faults, *proof_diagnostics(proof, choices.require_proof, seen)))
+    seen = _margins(network, samples) if samples and doubtful(proof) else None
+    warnings = check((*faults, *proof_diagnostics(proof, choices.require_proof, seen)))
 
     stage("map")
-    mapping = _mapped(network, chip, chosen, choices.partition, choices.seed) if machine.mapped else None
+    mapping = _mapped(network, chip, samples, choices.partition, choices.seed) if machine.mapped else None
     warnings += tuple(on_the_host(network, chip)) if mapping else ()
-    base = given.model.name, chip, options.steps, warnings, _texts(given.model.graph, legal, network)
-    made = Program(*base, network=network, proof=proof, backend=machine, mapping=mapping)
-    return replace(
-        made,
-        fidelity=given.fidelity,
-        vectors=_vectors(network, chosen),
-        fewer=given.fewer,
-        early_exit=choices.early_exit,
-        gone=total(given.gone + gone),
-        pruned=given.pruned,
-    )
+    made = Program(title, chip, steps, warnings, network=network, proof=proof, backend=machine, mapping=mapping)
+    return replace(made, vectors=_vectors(network, samples), early_exit=choices.early_exit)
 
 
 def _vectors(network: Network, samples: Data | None) -> Ints | None:

@@ -238,6 +238,8 @@ def weights_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
         if synapse.plasticity:  # weights that are never negative need no sign
             low, high = weight_range(synapse)
             needed = max(needed - (low == 0), high.bit_length() if low == 0 else _width((low, high)))
+        elif "learning" in chip.capabilities and weight_range(synapse)[0] == 0:
+            needed -= needed == chip.weight.bits + 1  # where such weights can be learnt they can be
         if needed > chip.weight.bits:
             message = f"its weights need {_bits(needed)}; {chip.name} holds {chip.weight.bits}"
             yield Diagnostic("weight-too-wide", name, message, f"compile with --weight-bits {chip.weight.bits}")

@@ -38,7 +38,7 @@ def form_of(synapse: Synapse, chip: Chip) -> Form:
     linear, rule = synapse.map, synapse.plasticity
     shared = isinstance(linear, Conv) and "convolution" in chip.capabilities
     return Form(
-        stored_width(synapse),
+        stored_width(synapse, chip),
         shared,
         int(packing.header_bits.value) + sum(each.highest.bit_length() for each in (rule.pre if rule else ())),
         int(packing.index_bits.value),
@@ -48,8 +48,13 @@ def form_of(synapse: Synapse, chip: Chip) -> Form:
     )
 
 
-def stored_width(synapse: Synapse) -> int:
-    """The bits of a weight in memory; one that learns is stored with its guard bits, as what it is above the lowest."""
+def stored_width(synapse: Synapse, chip: Chip) -> int:
+    """The bits of a weight in a chip's memory; what needs a bit more than there are is never negative, and unsigned."""
+    return own_width(synapse) if synapse.plasticity else min(own_width(synapse), chip.weight.bits)
+
+
+def own_width(synapse: Synapse) -> int:
+    """The bits that a weight needs; one that learns is stored with its guard bits, as what it is above the lowest."""
     if synapse.plasticity:
         low, high = synapse.plasticity.stored
         return (high - low).bit_length()

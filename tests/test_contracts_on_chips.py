@@ -74,11 +74,19 @@ def test_inputs_fit() -> None:
 
 
 def test_weights_and_exponents_fit() -> None:
-    assert quantised(fc=Synapse(Dense(np.asarray([[128, 0], [0, 0]])), 16)) == [
+    assert quantised(fc=Synapse(Dense(np.asarray([[128, 0], [-1, 0]])), 16)) == [
         "error[weight-too-wide]: fc: its weights need 9 bits; chip1 holds 8\n  = hint: compile with --weight-bits 8",
         "error[exponent-out-of-range]: fc: its sums are shifted left by 16; chip1 shifts by 0 to 15\n"
         "  = hint: scale the weights of its population closer",
     ]
+
+
+def test_weights_that_are_never_negative_need_no_sign_where_such_are_learnt() -> None:
+    wide, too_wide = (Synapse(Dense(np.asarray([[most, 0], [0, 0]]))) for most in (255, 256))
+    fixed = replace(CHIP, capabilities=tuple(each for each in CHIP.capabilities if each != "learning"))
+    assert quantised(fc=wide) == []
+    assert "its weights need 10 bits; chip1 holds 8" in quantised(fc=too_wide)[0]
+    assert "its weights need 9 bits; chip1 holds 8" in quantised(fixed, fc=wide)[0]
 
 
 def test_delays_fit() -> None:

@@ -31,6 +31,7 @@ ORDER = (
         "courses",
         "checkpoints",
         "training",
+        "freezing",
         "estimation",
         "allocation",
         "exploring",

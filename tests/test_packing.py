@@ -22,6 +22,12 @@ def test_the_fewest_bits_that_hold_all_weights(weights: list[int], width: int) -
     assert width_of(np.array(weights, np.int64)) == width
 
 
+def test_what_needs_a_bit_more_than_there_are_has_no_sign() -> None:
+    """Weights from 0 to 255 of 8 bits, as a group that learns has them."""
+    widths = [form_of(Synapse(Dense(np.full((1, 1), each, np.int16))), CHIP).width for each in (127, 128, 255)]
+    assert widths == [8, 8, 8]
+
+
 def test_the_smaller_form_is_taken_dense_if_equal() -> None:
     form = form_of(Synapse(Dense(np.full((1, 1), 31, np.int8))), CHIP)  # 6 bits
     synapses, span = np.array([3, 3, 3]), np.array([7, 8, 9])  # sparse is 3 * 16 = 48 bits; dense 42, 48, 54

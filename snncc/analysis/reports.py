@@ -12,7 +12,7 @@ from snncc.analysis.proof import Proof, Span, Verdict
 from snncc.arrays import Shape
 from snncc.integers import HardReset, Network, Population, SoftReset, Source, Synapse, source_of
 from snncc.linear import Conv, Dense, Lateral, synapse_count
-from snncc.packing import stored_width
+from snncc.packing import own_width
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _worst(verdicts: list[Verdict]) -> str:
 def _synapse_row(network: Network, name: str, op: Synapse) -> SynapseRow:
     source, delay = source_of(network, name)
     target = network.outgoing(name)[0].target
-    weights, bits = int(op.map.weight.size), stored_width(op)
+    weights, bits = int(op.map.weight.size), own_width(op)
     size = -(-weights * bits // 8) if op.plasticity else weights
     return SynapseRow(name, source, target, _form(op), synapse_count(op.map), weights, bits, delay, size)
 

@@ -20,7 +20,8 @@ app = typer.Typer(
 )
 for command in (
     *(models.check, models.compile, runs.simulate, runs.verify, runs.explain, runs.deploy),
-    *(fitting.estimate, fitting.explore, models.convert, models.targets, learning.new, learning.learn),
+    *(fitting.estimate, fitting.explore, models.convert, models.targets),
+    *(learning.new, learning.learn, learning.freeze),
 ):
     app.command()(command)
 

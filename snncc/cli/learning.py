@@ -71,3 +71,26 @@ def learn(
         files.replace_file(output / "report.html", page(program, at))
     screen.show(learning_views.learnt(at))
     screen.wrote(output / "report.html")
+
+
+def freeze(
+    folder: Annotated[Path, typer.Argument(help="A compiled folder of a network that learns.", metavar="DIR")],
+    run: Annotated[
+        Path, typer.Option(help="The folder of the run in which it learnt, on whatever target.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
+    json_: Json = False,
+) -> None:
+    """Write what a run has learnt as a program that no longer learns, with the same spikes (docs/learning.md)."""
+    from snncc import artefact, checkpoints, freezing, views
+    from snncc.compiler import open_program
+
+    screen = Screen(json_)
+    with screen.doing("freeze") as shown:
+        program = freezing.pupil(open_program(folder))
+        at = checkpoints.learnt_in(program.network, run)
+        artefact.place_for(output)
+        made = freezing.frozen(program, at.learnt, shown.stage)
+        made.write(output)
+    screen.show(views.compiled(made, output))
+    screen.wrote(output, "snncc verify {} --input DATA.npz")

@@ -261,6 +261,36 @@ def test_learn_reports_and_goes_on(tmp_path: Path) -> None:
     assert "newest" not in said
 
 
+def test_freeze_writes_what_was_learnt_and_says_what_is_missing(tmp_path: Path) -> None:
+    model, build, still = made(tmp_path, "spikedyn"), tmp_path / "build", tmp_path / "still"
+    assert called("compile", str(model), "-o", str(build))[0] == 0
+    run, data = tmp_path / "run", bars(tmp_path / "train.npz", 12, 1)
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(still))
+    assert (status, said) == (
+        2,
+        f"error[no-checkpoint]: {run}: is not there\n  = hint: learn first: snncc learn DIR -o {run}\n",
+    )
+    assert called("learn", str(build), "--input", data, "--test", data, "-o", str(run), "--steps", "20")[0] == 0
+    (still / "mine").mkdir(parents=True)
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(still))
+    assert (status, said.splitlines()[0]) == (
+        2,
+        f"error[output-exists]: {still}: is there already and is no snncc artefact",
+    )
+    (still / "mine").rmdir()
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(still))
+    assert status == 0, said
+    assert said.splitlines()[-1] == f"wrote {still}; next: snncc verify {still} --input DATA.npz"
+    status, said = called("verify", str(still), "--input", data, "--steps", "20", "--json")
+    assert status == 0, said
+    assert json.loads(said)["equal"]
+    status, said = called("freeze", str(still), "--run", str(run), "-o", str(tmp_path / "other"))
+    assert (status, said.splitlines()[0]) == (
+        2,
+        "error[cannot-freeze]: spikedyn: was compiled without anything that learns",
+    )
+
+
 def test_learn_says_what_is_missing(tmp_path: Path) -> None:
     assert called("compile", str(made(tmp_path, "spikedyn")), "-o", str(tmp_path / "build"))[0] == 0
     data = bars(tmp_path / "a.npz", 4, 1, labels=False)

@@ -121,9 +121,8 @@ def _lessons(image: Image, network: Network, chip: Chip) -> None:
         _need(Writer().plain(group.plasticity) == Writer().plain(op.plasticity), f"{name} learns by another rule")
         own = image.senders[group.source].name, image.senders[group.target].name
         _need(own == ends and group.exponent == op.exponent, f"{name} joins others than in the network beside it")
-        _need(
-            group.width == stored_width(op), f"{name} has weights of {group.width} bits, which learn {stored_width(op)}"
-        )
+        width = stored_width(op, chip)
+        _need(group.width == width, f"{name} has weights of {group.width} bits, which learn {width}")
         mine = image.blocks.group == numbers[name]
         _need(image.senders[group.target].cores is not None, f"{name} learns on the host")
         _need(bool((image.blocks.form[mine] == DENSE).all()), f"{name} learns, but is not dense")

@@ -91,7 +91,7 @@ def _group(job: Job, name: str, op: Synapse, names: list[str]) -> Group:
     if kernel is not None:
         kernel = replace(kernel, weight=_narrow(kernel.weight))
     ends = names.index(source), names.index(target)
-    return Group(name, *ends, op.exponent, stored_width(op), kernel, op.plasticity)
+    return Group(name, *ends, op.exponent, stored_width(op, job.chip), kernel, op.plasticity)
 
 
 def _inner(network: Network, at: Mapping[str, Place | None], host: int) -> dict[str, Array]:

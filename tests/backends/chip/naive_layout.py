@@ -68,7 +68,7 @@ def layout_of(network: Network, chip: Chip, placement: Placement) -> Layout:
     host = [name for name in populations if HOST in placement.cores[name]]
     for name in host:
         assert set(placement.cores[name].tolist()) == {HOST}, f"{name} is on the host in part"
-    widths = {name: width_of(synapse) for name, synapse in network.of_kind(Synapse).items()}
+    widths = {name: width_of(synapse, chip) for name, synapse in network.of_kind(Synapse).items()}
     routes: dict[Sender, list[Axon]] = {}
     used = [0] * len(neurons)
     for name in network.ops:
@@ -157,12 +157,16 @@ def trace_bits(synapse: Synapse) -> int:
     return sum(each.highest.bit_length() for each in (synapse.plasticity.pre if synapse.plasticity else ()))
 
 
-def width_of(synapse: Synapse) -> int:
-    """The fewest bits that hold every weight of a group in two's complement; of one that learns, above its lowest."""
+def width_of(synapse: Synapse, chip: Chip) -> int:
+    """The fewest bits that hold every weight of a group in two's complement; of one that learns, above its lowest.
+
+    Never more than the chip has: a group that needs one more is never negative, and has no sign.
+    """
     if synapse.plasticity:
         return ((synapse.plasticity.highest - synapse.plasticity.lowest) * 2**synapse.plasticity.guard).bit_length()
     weights = [int(weight) for weight in synapse.map.weight.reshape(-1)]
     width = 1
     while not all(-(2 ** (width - 1)) <= weight < 2 ** (width - 1) for weight in weights):
         width += 1
-    return width
+    assert width <= chip.weight.bits or min(weights) >= 0
+    return min(width, chip.weight.bits)

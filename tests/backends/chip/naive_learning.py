@@ -116,7 +116,7 @@ class Unit:
     def words(self, own: list[int], changed: set[int]) -> int:
         packing = self.chip.packing
         assert packing
-        width, found = width_of(self.synapse), set[int]()
+        width, found = width_of(self.synapse, self.chip), set[int]()
         first = int(packing.header_bits.value) + trace_bits(self.synapse)
         for place, target in enumerate(own):
             if target in changed:

@@ -1,0 +1,77 @@
+"""What a run has learnt, made into programs that no longer learn: their spikes are those of the one that learnt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snncc.arrays import Array
+from snncc.compiler import settled
+from snncc.diagnostics import fault
+from snncc.graph import Graph
+from snncc.integers import IntOp, Learnt, Network, Population, SoftReset, Synapse, learns
+from snncc.linear import with_weight
+from snncc.passes.express import express
+from snncc.passes.retime import retime
+from snncc.passes.shrink import shrunk_by
+from snncc.preparation import Choices, Stage, no_stage
+from snncc.program import CompiledModel, Program
+from snncc.semantics import frozen_network
+
+_NARROW = (np.int8, np.int16, np.int32, np.int64)
+
+
+def pupil(program: CompiledModel) -> Program:
+    """A program that learns; raises CompileError (`cannot-freeze`) for any other."""
+    if not isinstance(program, Program) or not learns(program.network):
+        message = "was compiled without anything that learns"
+        raise fault("cannot-freeze", program.title, message, "give the folder of a program that snncc learn has run")
+    return program
+
+
+def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage) -> Program:
+    """The program, for the same target, that answers as this one does once it has learnt so much and learns no more.
+
+    It is made of the same integers: nothing is quantised again. Weights that are 0 are not there. Raises CompileError:
+    `cannot-freeze`, and what is wrong with the network on its chip.
+    """
+    taught = pupil(program)
+    stage("freeze")
+    network, gone = shrunk_by(_within_reach(_narrowed(frozen_network(taught.network, learnt))))
+    network = express(retime(network, taught.chip), taught.chip)
+    choices = Choices(early_exit=taught.early_exit)
+    made = settled(taught.title, network, taught.chip, taught.backend, choices, taught.steps, None, stage)
+    return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer)
+
+
+def _narrowed(network: Network) -> Network:
+    """The network with weights in the narrowest type that holds them."""
+    ops: dict[str, IntOp] = {
+        name: replace(op, map=with_weight(op.map, _narrow(op.map.weight))) if isinstance(op, Synapse) else op
+        for name, op in network.ops.items()
+    }
+    return Graph(ops, network.edges)
+
+
+def _narrow(weight: Array) -> Array:
+    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+    return weight.astype(next(each for each in _NARROW if np.iinfo(each).min <= low and high <= np.iinfo(each).max))
+
+
+def _within_reach(network: Network) -> Network:
+    """The network with thresholds that a register holds, where learning raised some beyond what a membrane can be."""
+    ops = {name: _held(op) if isinstance(op, Population) else op for name, op in network.ops.items()}
+    return Graph(ops, network.edges)
+
+
+def _held(op: Population) -> Population:
+    """v >= t is v > t - 1, and no membrane is greater than its register's end: neurons that never fire never do."""
+    fire, high = op.fire, op.membrane.register.hi
+    if fire is None or fire.max_spikes > 1 or not (fire.threshold > high).any():
+        return op
+    reset = op.reset
+    if isinstance(reset, SoftReset):
+        reset = replace(reset, amount=np.where(fire.threshold > high, 0, reset.amount))
+    threshold = np.minimum(fire.threshold - fire.inclusive, high)
+    return replace(op, fire=replace(fire, threshold=threshold, inclusive=False), reset=reset)

@@ -1,0 +1,106 @@
+"""What was learnt as a program that no longer learns: the same spikes, the same integers, and no weights that are 0."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snncc import classics, compiler
+from snncc.backends.base import Batch
+from snncc.diagnostics import CompileError
+from snncc.freezing import frozen
+from snncc.integers import Learnt, Population, Synapse, learns
+from snncc.plasticity import untaught
+from snncc.program import Program
+from tests.test_training import SHAPE, program
+
+SPIKES = (np.random.default_rng(5).random((6, 20, 16)) < np.linspace(0.0, 0.7, 16)).astype(np.uint8)
+
+
+def made(kind: str, target: str) -> Program:
+    found = compiler.compile(classics.make(kind, SHAPE), target)
+    assert isinstance(found, Program)
+    return found
+
+
+def lately(taught: Program) -> Learnt:
+    """Something learnt, of whose weights most are 0, and some are the greatest."""
+    rng, begun = np.random.default_rng(7), untaught(taught.network)
+    weights = {
+        k: np.where(rng.random(w.shape) < 0.7, 0, rng.choice([9, 130, 255], w.shape)) for k, w in begun.weights.items()
+    }
+    return Learnt(60, weights, {k: rng.integers(0, 900, a.shape) for k, a in begun.adaptations.items()})
+
+
+@pytest.mark.parametrize("target", ["host", "mesh64"])
+@pytest.mark.parametrize("kind", ["spikedyn", "diehl-cook"])
+def test_its_spikes_are_those_of_the_network_that_learnt(kind: str, target: str, tmp_path: Path) -> None:
+    taught = made(kind, target)
+    learnt = lately(taught)
+    still = frozen(taught, learnt).write(tmp_path / "still")
+    assert not learns(still.network)
+    opened = compiler.open_program(tmp_path / "still")
+    batch = Batch(SPIKES, np.array([20, 20, 7, 20, 1, 20]))
+    with taught.placed() as folder:
+        before = replace(batch, learnt=learnt, frozen=True)
+        expected = taught.backend.run(folder, taught.network, taught.chip, before, True).trace
+    found = opened.found(tmp_path / "still", batch, True).trace
+    assert expected.spikes["excitatory"].any()
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name], spikes)
+        np.testing.assert_array_equal(found.membranes[name], expected.membranes[name])
+    assert opened.verify(SPIKES).equal
+
+
+def test_weights_that_are_zero_are_not_stored() -> None:
+    chip, host = (made("spikedyn", target) for target in ("mesh64", "host"))
+    learnt = lately(chip)
+    left = int(np.count_nonzero(learnt.weights["synapses"]))
+    assert left < 128 * 0.4
+    few = replace(learnt, weights={"synapses": learnt.weights["synapses"] * (np.arange(16) < 2)})
+    stored, full = (frozen(chip, each).footprint() for each in (few, learnt))
+    assert stored
+    assert full
+    assert stored.needed("synapses") < full.needed("synapses")
+    code = frozen(host, few).files()["weights.c"].decode()
+    assert "snn_synapses_first" in code
+    assert "snn_synapses_first" not in host.files()["weights.c"].decode()
+    synapse = frozen(host, learnt).network["synapses"]
+    assert isinstance(synapse, Synapse)
+    assert synapse.map.weight.dtype == np.int16
+
+
+def test_thresholds_beyond_a_register_are_never_reached() -> None:
+    taught = program()
+    learnt = lately(taught)
+    op = taught.network["excitatory"]
+    assert isinstance(op, Population)
+    assert op.fire
+    assert op.adapt
+    room = op.membrane.register.hi - int(op.fire.threshold)
+    most = replace(op, adapt=replace(op.adapt, register=replace(op.adapt.register, hi=room + 9)))
+    taught = replace(
+        taught, network=type(taught.network)({**taught.network.ops, "excitatory": most}, taught.network.edges)
+    )
+    high = np.array([room - 1, room, room + 1, room + 9, 0, 5, 9, 100])
+    still = frozen(taught, replace(learnt, adaptations={"excitatory": high})).network["excitatory"]
+    assert isinstance(still, Population)
+    assert still.fire
+    assert not still.fire.inclusive
+    end = op.membrane.register.hi
+    assert (still.fire.threshold - end).tolist()[:4] == [-2, -1, 0, 0]
+    assert (still.fire.threshold[4:] - op.fire.threshold).tolist() == [-1, 4, 8, 99]
+
+
+def test_what_never_learnt_cannot_be_frozen(tmp_path: Path) -> None:
+    taught = program()
+    still = frozen(taught, lately(taught))
+    with pytest.raises(CompileError) as caught:
+        frozen(still, lately(taught))
+    assert str(caught.value) == (
+        "error[cannot-freeze]: spikedyn: was compiled without anything that learns\n"
+        "  = hint: give the folder of a program that snncc learn has run"
+    )
