@@ -230,7 +230,8 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
         network, gone = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
 
-    made = settled(given.model.name, network, chip, machine, choices, options.steps, chosen, stage)
+    seen = tuple(undecaying(network, given.lessons)) if given.lessons else ()
+    made = settled(given.model.name, network, chip, machine, choices, options.steps, chosen, stage, seen)
     return replace(
         made,
         warnings=(*given.warnings, *made.warnings),
@@ -251,15 +252,16 @@ def settled(
     steps: int | None,
     samples: Data | None,
     stage: Stage,
+    known: tuple[Diagnostic, ...] = (),
 ) -> Program:
     """The program of an integer network in the chip's own words: proved, checked, and put on its cores.
 
-    Of the choices those are heeded that are about proofs, stock neurons, early exits and cores.
+    Of the choices those are heeded that are about proofs, stock neurons, early exits and cores. `known` is what was
+    found out about the network before.
     """
     stage("prove")
     proof = prove(network, steps)
-    faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network)
-    faults += tuple(undecaying(network, given.lessons)) if given.lessons else ()
+    faults = *contracts.quantised(network, chip, proof), *unteachable(machine, network), *known
     faults += tuple(_no_exits(machine.name, machine.exits, network)) if choices.early_exit else ()
     faults += tuple(machine.validate(network, chip))
     faults += tuple(machine.notes(network, proof, chip, choices.stock_only)) if machine.notes else ()
