@@ -56,9 +56,9 @@ def counted(home: Home, old: Plastic, moved: Traces, x: Ints, s: Ints, at: Momen
         found[0, _MERGE] = len(home.cores) - 1
     active = [term for term in rule.terms if (term.when != "period" or due) and not _idle(term, moved, at.reward)]
     if active:
-        _looked_at(home, found, {term.when for term in active}, x, s)
         sources = np.stack([_side(term, "pre", moved, x) for term in active])
         targets = np.stack([_side(term, "post", moved, s) for term in active])
+        _looked_at(home, found, active, x, targets)
         _changed(home, found, sources, targets)
     _normalised(home, found, moved, s, due=normalises(rule, at.now, last=last))
     return found
@@ -119,12 +119,15 @@ def _side(term: Term, side: str, moved: Traces, spikes: Ints) -> Array:
     return found
 
 
-def _looked_at(home: Home, found: Ints, kinds: set[str], x: Ints, s: Ints) -> None:
-    """Count the axons that each core looks at; `found` is written."""
-    heard = int(np.count_nonzero(x)) if "pre" in kinds else 0
+def _looked_at(home: Home, found: Ints, active: Sequence[Term], x: Ints, targets: Array) -> None:
+    """Count the axons that each core looks at: none where all its targets, (terms, neurons), are passed over.
+
+    `found` is written.
+    """
+    heard = int(np.count_nonzero(x))
     for row, rows in zip(found, home.rows, strict=True):
-        every = "period" in kinds or ("post" in kinds and bool((s[rows] > 0).any()))
-        row[_AXON] += home.sources if every else heard
+        kinds = {term.when for term, concerned in zip(active, targets[:, rows], strict=True) if concerned.any()}
+        row[_AXON] += home.sources if kinds - {"pre"} else heard * bool(kinds)
 
 
 def _changed(home: Home, found: Ints, sources: Array, targets: Array) -> None:

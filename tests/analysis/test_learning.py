@@ -59,6 +59,8 @@ def test_a_spike_of_a_target_concerns_only_sources_with_a_trace() -> None:
 def test_a_sweep_leaves_out_targets_whose_factor_is_nothing() -> None:
     # all targets but number 2, whose factor is 1 - 1; on core 2 the weights have the bits 19 to 30 and 43 to 54
     assert step(replace(RULE, terms=(SWEEP,)), [0, 0, 0], [0, 0, 1, 0], 1) == [[1, 3, 9, 6, 0, 1], [0, 3, 3, 3, 0, 0]]
+    # on core 5 there is no other target: nothing is looked at there
+    assert step(replace(RULE, terms=(SWEEP,)), [0, 0, 0], [0, 1, 0, 0], 1) == [[0, 3, 9, 9, 0, 1], [1, 0, 0, 0, 0, 0]]
     # nobody has spiked yet: the sweep is idle, but that is known only after all have been asked
     assert step(RULE, [0, 0, 0], [0, 0, 0, 0], 1) == [[0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]]
 

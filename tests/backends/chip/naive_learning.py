@@ -99,9 +99,15 @@ class Unit:
             and term.rate
             and all(value(each, term, 0, 0) for each in term.factors if each.variable in common)
         ]
-        kinds = {term.when for term in working}
+        kinds = {
+            term.when
+            for term in working
+            for at in own
+            if (s[at] or term.when != "post")
+            and all(value(each, term, 0, at) for each in term.factors if each.variable == "post")
+        }
         for source in range(len(x)):
-            if "period" in kinds or ("post" in kinds and any(s[at] for at in own)) or ("pre" in kinds and x[source]):
+            if "period" in kinds or "post" in kinds or ("pre" in kinds and x[source]):
                 events["axon", core] += 1
             changed: set[int] = set()
             for target in own:
