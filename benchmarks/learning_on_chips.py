@@ -1,6 +1,6 @@
 """Compares what networks that learn take of an emulated chip, and their bits with the reference and the C program's.
 
-MNIST's test images from a folder: the first are learnt, in their order, 100 steps each; then as many others are only
+MNIST's test images from a folder: the first are learnt, in their order, `--steps` each; then as many others are only
 answered. Per network: how many values differ, energy and time a sample. Prints a line of JSON each.
 """
 
@@ -57,7 +57,7 @@ class Runs:
     host: Program
     folders: dict[str, Path]
     x: Array
-    steps: int
+    course: Course
     values: int = 0
     differing: int = 0
     learning: list[Counts] = field(default_factory=list[Counts])
@@ -66,8 +66,8 @@ class Runs:
     learnt: dict[str, Learnt | None] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c")))
 
     def batch(self, rows: Array, known: Learnt | None, *, frozen: bool = False) -> Batch:
-        spikes = encoded(self.x[rows], rows, Course(steps=self.steps))
-        return Batch(spikes, np.full(len(rows), self.steps), known, frozen=frozen)
+        spikes = encoded(self.x[rows], rows, self.course)
+        return Batch(spikes, np.full(len(rows), self.course.steps), known, frozen=frozen)
 
     def learn(self, rows: Array, who: str) -> Trace:
         """One of the three learns some samples."""
@@ -106,7 +106,7 @@ def measured(kind: str, shape: classics.Shape, x: Array, options: argparse.Names
         folders = {"chip": Path(scratch, "chip"), "c": Path(scratch, "c")}
         chip.write(folders["chip"])
         host.write(folders["c"])
-        runs = Runs(chip, host, folders, x, shape.steps)
+        runs = Runs(chip, host, folders, x, Course(shape.steps, options.rate))
         for rows in parts(0, options.samples, options.part):
             found = runs.learn(rows, "chip")
             if options.compare:
@@ -154,6 +154,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=["spikedyn", "diehl-cook", "diehl-cook:pair-stdp"])
     parser.add_argument("--neurons", type=int, default=100)
     parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=0.25, help="how likely a white pixel spikes in a step")
+    parser.add_argument("--threshold", type=float, default=40.0)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--tested", type=int, default=200)
     parser.add_argument("--part", type=int, default=50)
@@ -161,7 +164,7 @@ def main() -> None:
     parser.add_argument("--compare", action="store_true", help="with the reference and with the C program")
     options = parser.parse_args()
     x = images(options.data)
-    shape = classics.Shape(784, options.neurons, options.bits)
+    shape = classics.Shape(784, options.neurons, options.bits, steps=options.steps, threshold=options.threshold)
     for kind in options.kinds:
         print(json.dumps(measured(kind, shape, x, options)), flush=True)
 
