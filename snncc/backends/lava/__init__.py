@@ -8,4 +8,4 @@ from snncc.backends.lava.notes import notes
 from snncc.backends.lava.run import ready, run
 from snncc.backends.lava.validate import validate
 
-BACKEND = Backend("lava", validate, emit, run, notes=notes, shuns=("per-neuron-parameters",), ready=ready)
+BACKEND = Backend("lava", validate, emit, run, notes=notes, shuns=("per-neuron-parameters",), ready=ready, learns=True)

@@ -12,12 +12,16 @@ from snncc.analysis.intervals import spread
 from snncc.arrays import Array
 from snncc.backends.base import Job
 from snncc.backends.lava.environment import PYTHON, REQUIREMENTS
+from snncc.backends.lava.layout import Layout
+from snncc.backends.lava.learnt import STEPS, arrays_of, identity
 from snncc.backends.lava.names import text
 from snncc.backends.lava.plan import Cells, Plan
+from snncc.backends.lava.plastic import Plastic
 from snncc.backends.lava.stock import SHIFT
 from snncc.backends.lava.synapses import Connection, input_matrix, message_bits
 from snncc.backends.templates import fill, tidy
-from snncc.integers import Output, Population, source_of
+from snncc.integers import Output, Population, Synapse, source_of
+from snncc.plasticity import untaught
 
 
 def emit(job: Job) -> Mapping[str, bytes]:
@@ -25,7 +29,8 @@ def emit(job: Job) -> Mapping[str, bytes]:
     plan = Plan(job.network, job.proof, job.chip)
     files: dict[str, bytes] = {}
     context = _context(job, plan, files)
-    names = ["network.py", "recorder.py", "run.py", "README.md", *(["neurons.py"] if plan.kinds else [])]
+    names = ["network.py", "recorder.py", "run.py", "README.md"]
+    names += ["neurons.py"] * bool(plan.kinds) + ["learning.py"] * bool(plan.rules)
     return {**{name: _render(name, context) for name in names}, **files}
 
 
@@ -38,6 +43,8 @@ def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]
     connections = [_connection(each, plan, files) for each in plan.connections]
     shown = [_shown(each, plan, files) for each in plan.cells if each.shown]
     cells = [_cells(each, plan, files) for each in plan.cells]
+    synapses = [*connections, *(_plastic(each, plan) for each in plan.plastic)]
+    order = list(plan.ident.values())
     return {
         "title": text(job.title),
         "chip": text(job.chip.name),
@@ -46,17 +53,19 @@ def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]
         "requirements": REQUIREMENTS,
         "source": _source(plan),
         "connections": connections,
+        "synapses": sorted(synapses, key=lambda each: order.index(each["ident"])),
         "forms": sorted({each["form"] for each in connections}),
         "cells": cells,
         "stock": [each for each in cells if each["stock"]],
         "own": [each for each in cells if not each["stock"]],
         "shown": shown,
-        "uses_files": bool(shown)
+        "uses_files": bool(shown or plan.plastic)
         or any("load(" in value for each in (*connections, *cells) for _, value in each["arguments"]),
         "kinds": [(name, kind) for kind, name in plan.kinds.items()],
         "roundings": sorted({each for kind in plan.kinds for each in kind.rounding}),
         "fits": sorted({each for kind in plan.kinds for each in kind.fits}),
         "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
+        **_lessons(job, plan, files),
         "timing": plan.timing,
         "last_start": plan.last_start,
     }
@@ -91,6 +100,77 @@ def _connection(each: Connection, plan: Plan, files: dict[str, bytes]) -> Mappin
         "after": "" if ends[1].flat or each.convolution else f".reshape({ends[1].shape})",
         "buffer": "a_buf" if each.convolution else "a_buff",
     }
+
+
+def _plastic(each: Plastic, plan: Plan) -> Mapping[str, Any]:
+    """A process that learns: it has neurons in the network's order, as its draws are numbered."""
+    before, after = (_flattened(plan.layouts[end]) for end in (each.source, each.target))
+    lesson = [
+        ("interval", "interval"),
+        ("lengths", "lengths"),
+        ("rewards", "lesson.rewards"),
+        ("count", 'int(lesson.learnt["steps"])'),
+        ("frozen", "lesson.frozen"),
+    ]
+    return {
+        "ident": each.ident,
+        "form": plan.rules[each.rule],
+        "comment": f"{text(each.name)}: {text(each.source)} to {text(each.target)}, which learns",
+        "source": plan.ident[each.source],
+        "target": plan.ident[each.target],
+        "arguments": [
+            ("weights", f'lesson.learnt["weights/{each.ident}"]'),
+            ("weight_exp", str(each.weight_exp)),
+            ("delay", str(each.delay)),
+            ("start", str(each.start)),
+            ("seed", str(each.seed)),
+            *lesson,
+        ],
+        "before": before,
+        "heard": after,
+        "after": _unflattened(plan.layouts[each.target]),
+        "buffer": "s_buff",
+    }
+
+
+def _flattened(layout: Layout) -> str:
+    """How a port of a population becomes one of the network's own order."""
+    return ".transpose((2, 1, 0)).flatten()" if layout.turned else ""
+
+
+def _unflattened(layout: Layout) -> str:
+    return f".reshape({layout.shape[::-1]}).transpose((2, 1, 0))" if layout.turned else ""
+
+
+def _lessons(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]:
+    """What a network learns: its rules, what it knows at first, and what is kept of it, by the names of `learnt`."""
+    rules = [op.plasticity for op in job.network.of_kind(Synapse).values() if op.plasticity]
+    known = arrays_of(plan.network, untaught(plan.network))
+    values = {name: _known(name, np.asarray(value), files) for name, value in known.items() if name != STEPS}
+    memory = [
+        *((f"weights/{each.ident}", each.ident, "weights", each.shape) for each in plan.plastic),
+        *((f"adaptations/{each.ident}", each.ident, "a", each.layout.shape) for each in plan.learning),
+    ]
+    return {
+        "learns": bool(memory),
+        "rules": [(name, rule) for rule, name in plan.rules.items()],
+        "trace_roundings": sorted({each for rule in plan.rules for each in rule.roundings}),
+        "learnt": bool(plan.learning),
+        "untaught": list(values.items()),
+        "memory": [
+            {"name": name, "ident": ident, "variable": variable, "port": f"{ident}_{variable}", "shape": shape}
+            for name, ident, variable, shape in memory
+        ],
+        "most_reward": max((each.reward for each in rules), default=0),
+        "identity": identity(plan.network),
+    }
+
+
+def _known(name: str, value: Array, files: dict[str, bytes]) -> str:
+    """Python for what a network knows at first."""
+    if value.min() == value.max():
+        return f"np.full({value.shape}, {int(value.flat[0])})"
+    return _load(name.replace("/", "."), value.astype(np.int32), files)
 
 
 def _arguments(each: Connection, arrays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -151,7 +231,9 @@ def _cells(each: Cells, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any
         assert own is not None
         for role, value in own.parameters.items():
             arguments.append((role, _value(f"{each.ident}.{role}", value, files)))
-        arguments += [("interval", "interval"), ("steps", "steps"), ("start", str(each.op.start))]
+        arguments += [("interval", "interval"), ("lengths", "lengths"), ("start", str(each.op.start))]
+        if own.kind.learnt:
+            arguments += [("a0", f'lesson.learnt["adaptations/{each.ident}"]'), ("frozen", "lesson.frozen")]
     return {
         "ident": each.ident,
         "name": text(each.name),

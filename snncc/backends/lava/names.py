@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 
 _LONGEST_IDENTIFIER = 40
 _LONGEST_TEXT = 60
-_TAKEN = frozenset({"processes", "recorder", "source", "self"})  # members of the emitted class
+_TAKEN = frozenset(
+    {"processes", "recorder", "source", "self", "clear", "show", "to_chip"}
+)  # members of the emitted class
 
 
 def identifiers(names: Iterable[str]) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ Populations of one kind share a class in the emitted `neurons.py`, whose templat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,12 +46,14 @@ class Kind:
     adaptive: bool
     refractory: int
     before: bool
+    learnt: bool
 
     @property
     def title(self) -> str:
         """The name of the class, before it is numbered."""
         parts = {
-            "Adaptive": self.adapt is not None,
+            "Learning": self.learnt,
+            "Adaptive": self.adapt is not None and not self.learnt,
             "Refractory": self.refractory > 0,
             "SoftReset": self.reset == "soft",
             "HardReset": self.reset == "hard",
@@ -111,6 +113,7 @@ def neurons(op: Population, proof: PopulationProof, layout: Layout, *, reads_bef
         adaptive=isinstance(reset, SoftReset) and reset.adaptive,
         refractory=op.refractory,
         before=reads_before and reset is not None and not later,
+        learnt=bool(op.adapt and op.adapt.learnt),
     )
     return Neurons(kind, {name: _arranged(value, op, layout) for name, value in _parameters(op, kind)})
 
@@ -128,14 +131,7 @@ def _state(decay: Decay, register: Register, verdict: Verdict | None) -> StateKi
 
 def _parameters(op: Population, kind: Kind) -> list[tuple[str, Array]]:
     """The keyword arguments of the process."""
-    found: list[tuple[str, Array]] = []
-    states = (("v", op.membrane, kind.membrane), ("i", op.current, kind.current), ("a", op.adapt, kind.adapt))
-    for name, state, each in states:
-        if state is None or each is None:
-            continue
-        found.append((f"{name}0", state.initial))
-        if each.decay not in {"keep", "clear"}:  # of 0 bits too, if some neurons keep their state and others clear it
-            found.append((f"{name}_keep", (1 << each.bits) - state.decay.amount))
+    found = [*_state_parameters(op, kind)]
     if kind.bias:
         found.append(("bias", op.membrane.bias))
     if op.membrane.minimum is not None:
@@ -149,6 +145,17 @@ def _parameters(op: Population, kind: Kind) -> list[tuple[str, Array]]:
     if op.adapt:
         found.append(("jump", op.adapt.jump))
     return found
+
+
+def _state_parameters(op: Population, kind: Kind) -> Iterator[tuple[str, Array]]:
+    states = (("v", op.membrane, kind.membrane), ("i", op.current, kind.current), ("a", op.adapt, kind.adapt))
+    for name, state, each in states:
+        if state is None or each is None:
+            continue
+        if not (name == "a" and kind.learnt):  # what it begins with is what it has learnt
+            yield f"{name}0", state.initial
+        if each.decay not in {"keep", "clear"}:  # of 0 bits too, if some neurons keep their state and others clear it
+            yield f"{name}_keep", (1 << each.bits) - state.decay.amount
 
 
 def _arranged(value: Array, op: Population, layout: Layout) -> Ints:

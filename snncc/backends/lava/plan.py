@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,10 +13,13 @@ from snncc.analysis.proof import PopulationProof, Proof
 from snncc.backends.lava.layout import Layout, convolution_of, layouts
 from snncc.backends.lava.names import identifiers
 from snncc.backends.lava.neurons import Kind, Neurons, neurons
+from snncc.backends.lava.plastic import Rule, plastic
 from snncc.backends.lava.stock import GRID, SHIFT, Lif, lif
 from snncc.backends.lava.synapses import connection, message_bits
 from snncc.chip import Chip
 from snncc.integers import Network, Output, Population, Source, Synapse, source_of, synapses_of
+
+Titled = TypeVar("Titled", Kind, Rule)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +77,10 @@ class Plan:
         shown = {each.name for each in self.cells if each.shown}
         self.connections = tuple(
             connection(network, name, self.ident[name], self.layouts)
-            for name in synapses
-            if network.outgoing(name)[0].target not in shown
+            for name, op in synapses.items()
+            if network.outgoing(name)[0].target not in shown and not op.plasticity
         )
+        self.plastic = tuple(plastic(network, name, self.ident[name]) for name, op in synapses.items() if op.plasticity)
 
     @cached_property
     def source_name(self) -> str:
@@ -98,12 +103,17 @@ class Plan:
     @cached_property
     def kinds(self) -> Mapping[Kind, str]:
         """The classes of neurons of our own, by name, numbered where several have the same title."""
-        found = list(dict.fromkeys(each.own.kind for each in self.cells if each.own))
-        names: dict[Kind, str] = {}
-        for kind in found:
-            alike = sum(each.title == kind.title for each in names)
-            names[kind] = kind.title + (f"{alike + 1}" if alike else "")
-        return names
+        return _numbered(each.own.kind for each in self.cells if each.own)
+
+    @cached_property
+    def rules(self) -> Mapping[Rule, str]:
+        """The classes of synapses that learn, as those of neurons."""
+        return _numbered(each.rule for each in self.plastic)
+
+    @cached_property
+    def learning(self) -> tuple[Cells, ...]:
+        """The populations whose threshold learns."""
+        return tuple(each for each in self.cells if each.own and each.own.kind.learnt)
 
     @cached_property
     def timing(self) -> Timing:
@@ -166,6 +176,15 @@ class Plan:
         return Cells(name, self.ident[name], op, layout, found, None, (), shown=name in self.ungraded)
 
 
+def _numbered(kinds: Iterable[Titled]) -> Mapping[Titled, str]:
+    """Names for kinds: their titles, numbered where several have the same."""
+    names: dict[Titled, str] = {}
+    for kind in dict.fromkeys(kinds):
+        alike = sum(each.title == kind.title for each in names)
+        names[kind] = kind.title + (f"{alike + 1}" if alike else "")
+    return names
+
+
 def readers_of_graded_values(network: Network) -> frozenset[str]:
     """The populations that read a source of more than spikes."""
     return frozenset(
@@ -192,6 +211,7 @@ def no_biases(network: Network, name: str, proof: PopulationProof) -> tuple[str,
         if any(isinstance(each, Synapse) and each.axon_delays is not None for each in feeding)
         else []
     )
+    why += ["its input learns"] if any(isinstance(each, Synapse) and each.plasticity for each in feeding) else []
     why += [f"its biases are no multiples of {1 << SHIFT}"] if (own % (1 << SHIFT)).any() else []
     if low < -most or high > most:
         why.append(f"its input reaches {low:,}..{high:,}, which does not fit as biases of {GRID.bias_bits} bits")

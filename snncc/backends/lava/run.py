@@ -15,11 +15,12 @@ import numpy as np
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Result, Run, Setting
 from snncc.backends.lava.environment import environment
+from snncc.backends.lava.learnt import NETWORK, PREFIX, arrays_of, identity, learnt_of
 from snncc.backends.lava.names import identifiers
 from snncc.backends.lava.supervise import Ended, supervise
 from snncc.chip import Chip
 from snncc.diagnostics import CompileError, fault
-from snncc.integers import Network, Output, Population, Source, Synapse
+from snncc.integers import Network, Output, Population, Source, Synapse, learns
 from snncc.linear import synapse_count
 from snncc.runner import Trace
 
@@ -44,11 +45,14 @@ def run(
     samples, steps = batch.x.shape[:2]
     shape = next(iter(network.of_kind(Source).values())).shape
     with TemporaryDirectory(prefix="snncc-lava-") as scratch:
-        given, taken = Path(scratch, "input.npz"), Path(scratch, "result.npz")
-        np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths)
+        given, taken, before = (Path(scratch, f"{name}.npz") for name in ("input", "result", "before"))
+        rewards = {} if batch.reward is None else {"reward": batch.reward}
+        np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths, **rewards)
         command = [str(lava.python), str(folder.resolve() / "run.py"), str(given), str(taken), "--integers"]
         heard = _Listener(setting)
         command += ["--record"] * record + ["--config", "auto"] * setting.hardware
+        if learns(network):
+            command += _lesson(network, batch, before)
         begun = time.perf_counter()
         ended = supervise(
             command,
@@ -65,6 +69,16 @@ def run(
             raise _failed(ended, folder)
         trace = _read(taken, network, record, ended)
     return Result(trace, {"seconds": seconds})
+
+
+def _lesson(network: Network, batch: Batch, before: Path) -> list[str]:
+    """The options of a run of a network that learns."""
+    options = ["--frozen"] * batch.frozen
+    if batch.learnt:
+        known = {f"{PREFIX}{name}": value for name, value in arrays_of(network, batch.learnt).items()}
+        np.savez(before, **known, **{f"{PREFIX}{NETWORK}": np.array(identity(network))})
+        options += ["--learnt", str(before)]
+    return options
 
 
 def ready(setting: Setting) -> Run:
@@ -112,16 +126,17 @@ def _failed(ended: Ended, folder: Path) -> CompileError:
 def _read(path: Path, network: Network, record: bool, ended: Ended) -> Trace:
     """The result file as a trace; names in it are the program's own."""
     ident = identifiers(network.ops)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name].astype(np.int64) for name in arrays}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise fault(
-            "lava-failed", path.name, f"Lava left no result that can be read: {ended.summary or error}"
-        ) from error
 
     def named(kind: str, names: list[str]) -> dict[str, Array]:
         return {name: found[f"{kind}/{ident[name]}"] for name in names}
 
     kept = list(network.of_kind(Population)) if record else []
-    return Trace(named("out", list(network.of_kind(Output))), named("spikes", kept), named("v", kept))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name].astype(np.int64) for name in arrays}
+        learnt = learnt_of(network, found) if learns(network) else None
+        return Trace(named("out", list(network.of_kind(Output))), named("spikes", kept), named("v", kept), learnt)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise fault(
+            "lava-failed", path.name, f"Lava left no result that can be read: {ended.summary or error}"
+        ) from error

@@ -59,7 +59,7 @@ def lif(op: Population, proof: PopulationProof) -> Lif | tuple[str, ...]:
 
 def _structure(op: Population) -> Iterator[str]:
     if op.adapt:
-        yield "its threshold adapts"
+        yield "its threshold learns" if op.adapt.learnt else "its threshold adapts"
     if op.refractory:
         yield f"it rests for {op.refractory} steps after a spike"
     if op.membrane.minimum is not None:

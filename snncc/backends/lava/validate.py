@@ -42,7 +42,7 @@ def _synapse(network: Network, name: str) -> Iterator[Diagnostic]:
     if found.least < 0:
         message = f"reads {found.source} {-found.least} steps of the model before they are computed"
         yield Diagnostic("acausal", name, message)
-    if outside(op.map.weight):
+    if not op.plasticity and outside(op.map.weight):
         yield Diagnostic(
             "weight-too-wide", name, "its weights need more than 8 bits, Lava's most", "use --weight-bits 8"
         )
