@@ -168,10 +168,14 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Lava:
-    """How Lava is told to simulate the chip, and whether its neurons can be programmed."""
+    """How Lava is told to simulate the chip, and whether its neurons can be programmed.
+
+    With `simulated_learning` networks learn by a process model of snncc's own, in Lava's simulation and nowhere else.
+    """
 
     run_config: Literal["Loihi1SimCfg", "Loihi2SimCfg"]
     microcode: bool
+    simulated_learning: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,8 +263,11 @@ def _impossible(chip: Chip, reader: Reader) -> Iterator[Diagnostic]:
     yield from _contradictions(chip, reader)
     yield from impossible_fabric(tables, chip.delay.steps[0], reader)
     if (chip.mesh or chip.learning) and chip.capabilities:  # there are none where they could not be read
-        learns = "learning" in chip.capabilities
-        yield from impossible_learning(chip.learning, chip.energy, learns=learns, reader=reader)
+        learns, simulated = "learning" in chip.capabilities, bool(chip.lava and chip.lava.simulated_learning)
+        if simulated and not learns:
+            yield reader.fault("lava.simulated_learning", "says nothing without the capability `learning`")
+        if chip.learning or not simulated:
+            yield from impossible_learning(chip.learning, chip.energy, learns=learns, reader=reader)
     yield from _impossible_crossbar(chip, reader)
     yield from impossible_device(chip.device, chip.compiler.flags if chip.compiler else None, reader)
 

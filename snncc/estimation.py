@@ -109,6 +109,8 @@ def quantities_of(chip: Chip, *, learning: bool = False) -> tuple[str, ...]:
     if chip.crossbar is not None:
         raise _by_events(chip)
     fabric = chip.fabric
+    if learning and fabric is not None and fabric.learning is None:
+        raise _only_simulated(chip)
     plastic = ("plastic", "updates") if learning else ()
     if fabric is not None:
         spent = (*["energy"] * bool(fabric.energy), "time")
@@ -129,6 +131,11 @@ def _by_events(chip: Chip) -> CompileError:
     return fault("no-estimate", chip.name, message, "compile for it, and run `snncc simulate DIR --input DATA.npz`")
 
 
+def _only_simulated(chip: Chip) -> CompileError:
+    message = "learns in Lava's simulation only: its file says nothing of what learning takes of its cores"
+    return fault("no-estimate", chip.name, message, "choose a target that says it, as mesh64 does")
+
+
 def estimate(
     program: CompiledModel,
     samples: DataLike | None = None,
@@ -141,12 +148,15 @@ def estimate(
     One that learns goes on from `learnt`, and learns the samples one after another; static values become spikes as in
     a run of learning, with the probability `rate` in a step for the greatest.
 
-    Raises CompileError: `no-estimate` for chips that act event by event, `bad-data`, and why a network cannot be
-    laid out on a chip of many cores, where it was compiled for another machine that runs it.
+    Raises CompileError: `no-estimate` for chips that act event by event, and for networks that learn on chips whose
+    cores say nothing of that; `bad-data`; and why a network cannot be laid out on a chip of many cores, where it was
+    compiled for another machine that runs it.
     """
     if not isinstance(program, Program):
         assert isinstance(program, EventProgram)
         raise _by_events(program.chip)
+    if learns(program.network) and program.chip.fabric and program.chip.learning is None:
+        raise _only_simulated(program.chip)
     data = None if samples is None else _shown(program, program.data(samples), rate)
     mapping = _mapping(program, data)
     found = _footprint(program, mapping)

@@ -235,3 +235,21 @@ def test_a_chip_that_learns_says_what_that_takes(tmp_path: Path) -> None:
     assert faults(tmp_path, half) == [
         f"error[bad-chip-file]: mine.toml:{where}: learning.cycles.change.value: must be a whole number, not 0.5"
     ]
+
+
+def test_a_chip_that_learns_in_simulation_only_has_no_table_of_it(tmp_path: Path) -> None:
+    loihi = chips.load("loihi2")
+    assert loihi.lava
+    assert loihi.lava.simulated_learning
+    assert loihi.learning is None
+    text = (chips.folder() / "loihi2.toml").read_text()
+    assert faults(tmp_path, text.replace("simulated_learning = true", "simulated_learning = false")) == [
+        "error[bad-chip-file]: mine.toml: learning: is missing\n"
+        "  = hint: a chip of many cores learns with the capability and the table `learning`, both"
+    ]
+    mute = text.replace('    "learning",', "    #")
+    number = next(n for n, row in enumerate(mute.splitlines(), 1) if row.startswith("simulated_learning"))
+    assert faults(tmp_path, mute) == [
+        f"error[bad-chip-file]: mine.toml:{number}: lava.simulated_learning: "
+        "says nothing without the capability `learning`"
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from snncc import chip as chips
 from snncc import compile as compile_model
 from snncc.cli import app
 from snncc.data import Data
@@ -133,14 +135,56 @@ def test_what_cannot_be_taught_is_named(learn: tuple[str, str], expected: str, t
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("target", ["loihi1", "loihi2"])
-def test_targets_that_cannot_learn_say_so(target: str, tmp_path: Path) -> None:
+def test_targets_that_cannot_learn_say_so(tmp_path: Path) -> None:
+    own = (chips.folder() / "loihi2.toml").read_text()
+    (tmp_path / "mute.toml").write_text(re.sub(r'(?m)^    "learning",.*$|^simulated_learning.*$', "", own))
     with pytest.raises(CompileError) as caught:
-        compile_model(made(tmp_path, "spikedyn", "--bits", "4"), target)
+        compile_model(made(tmp_path, "spikedyn", "--bits", "4"), tmp_path / "mute.toml")
     text = str(caught.value)
-    assert f"error[missing-capability]: synapses: needs learning, which {target} lacks" in text
-    assert f"error[missing-capability]: excitatory: needs learning, which {target} lacks" in text
+    assert "error[missing-capability]: synapses: needs learning, which loihi2 lacks" in text
+    assert "error[missing-capability]: excitatory: needs learning, which loihi2 lacks" in text
     assert "compile without --learn, or choose a target that learns, as host and mesh64 do" in text
+
+
+def test_loihi_s_own_learning_is_not_pretended(tmp_path: Path) -> None:
+    """It learns in Lava's simulation: with a warning, with --stock-only not, and neither emulated nor estimated."""
+    model = made(tmp_path, "spikedyn", "--bits", "4")
+    how = "by a process model of snncc's own: in Lava's simulation on a computer, not on a Loihi's learning engine"
+    weights, threshold = f"synapses: its weights learn {how}", f"excitatory: its threshold learns {how}"
+    status, said = called("compile", str(model), "-t", "loihi2", "-o", str(tmp_path / "build"))
+    assert status == 0, said
+    assert f"warning[simulated-learning]: {weights}\n" in said
+    assert f"warning[simulated-learning]: {threshold}\n" in said
+    status, said = called("compile", str(model), "-t", "loihi2", "--stock-only", "-o", str(tmp_path / "b"))
+    assert status == 2
+    assert f"error[not-stock]: {weights}\n" in said
+    assert f"error[not-stock]: {threshold}\n" in said
+    status, said = called("compile", str(model), "-t", "loihi2", "--backend", "chip", "-o", str(tmp_path / "b"))
+    assert status == 2
+    hint = "  = hint: compile without --learn, or choose a target that learns, as host and mesh64 do\n"
+    nothing = "loihi2 says nothing of learning on its cores: it has no table `learning`"
+    assert f"error[cannot-learn]: synapses: its weights learn, and {nothing}\n{hint}" in said
+    assert f"error[cannot-learn]: excitatory: its threshold learns, and {nothing}\n{hint}" in said
+    assert called("estimate", str(tmp_path / "build")) == (
+        2,
+        "error[no-estimate]: loihi2: learns in Lava's simulation only: its file says nothing of what learning takes of "
+        "its cores\n  = hint: choose a target that says it, as mesh64 does\n",
+    )
+
+
+def test_what_loihi_1_cannot_learn_is_named(tmp_path: Path) -> None:
+    """Synapses learn in its simulation too; neurons whose threshold learns it has none."""
+    with pytest.raises(CompileError) as caught:
+        compile_model(made(tmp_path, "spikedyn", "--bits", "4"), "loihi1")
+    assert [(each.rule, each.where, each.severity) for each in caught.value.diagnostics] == [
+        ("missing-capability", "excitatory", "error"),
+        ("simulated-learning", "synapses", "warning"),
+        ("simulated-learning", "excitatory", "warning"),
+        ("not-stock", "excitatory", "error"),
+    ]
+    assert "needs microcode on Loihi, as Lava's LIF has no such neuron: its threshold learns;" in str(caught.value)
+    program = compile_model(MODELS / "digits_stock.onnx", "loihi1", learn=[("fc2", "reward")])
+    assert [each.rule for each in program.warnings if each.severity == "error"] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

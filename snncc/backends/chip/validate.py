@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snncc.capabilities import WAYS_OUT
+from snncc.capabilities import WAYS_OUT, needs
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network, Source, Synapse, source_of, value_range
@@ -32,6 +32,9 @@ def validate(network: Network, chip: Chip) -> Iterator[Diagnostic]:
 def _unteachable(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     """What keeps the chip's learning units from groups that learn."""
     learning, host = chip.learning, host_populations(network, chip)
+    if learning is None:
+        yield from _unknown_learning(network, chip)
+        return
     bits: dict[str, int] = {}
     for name, op in network.of_kind(Synapse).items():
         if op.plasticity is None:
@@ -55,9 +58,18 @@ def _unteachable(network: Network, chip: Chip) -> Iterator[Diagnostic]:
             message = f"learns its threshold, and is computed by the host; only cores of {chip.name} learn"
             yield Diagnostic("cannot-learn", name, message, WAYS_OUT["learning"])
     for name, needed in bits.items():
-        most = 0 if learning is None else int(learning.trace_bits.value)
+        most = int(learning.trace_bits.value)
         if needed > most:
             message = f"its neurons have traces of {needed:,} bits; a neuron of {chip.name} has room for {most:,}"
             yield Diagnostic(
                 "too-many-trace-bits", name, message, "let its rules have fewer traces of targets, or fewer bits"
             )
+
+
+def _unknown_learning(network: Network, chip: Chip) -> Iterator[Diagnostic]:
+    """Refuses what would learn on a chip whose file does not say what its learning units are."""
+    for name, op in network.ops.items():
+        if "learning" in needs(op):
+            what = "its weights learn" if isinstance(op, Synapse) else "its threshold learns"
+            message = f"{what}, and {chip.name} says nothing of learning on its cores: it has no table `learning`"
+            yield Diagnostic("cannot-learn", name, message, WAYS_OUT["learning"])

@@ -1,4 +1,4 @@
-"""Says which populations Loihi runs as they are, with Lava's own neurons, and which need microcode there."""
+"""Says which populations Loihi runs as they are, with Lava's own neurons, which need microcode, and what learns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
 
+_SIMULATED = "by a process model of snncc's own: in Lava's simulation on a computer, not on a Loihi's learning engine"
 _WAYS_OUT = {
     "soft reset": "compile with --allow-hard-reset, or train with hard resets to 0",
     "reset acts a step later": "compile with --allow-hard-reset, or train with resets that act at once",
@@ -24,10 +25,15 @@ _WAYS_OUT = {
 def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[Diagnostic]:
     """A warning for each population that is not stock; an error if `strict`, or if the chip has no microcode.
 
-    What reads graded values, on a chip that takes none, is computed on the host, whatever it is.
+    What reads graded values, on a chip that takes none, is computed on the host, whatever it is. What learns is no
+    chip's: a warning for each, an error if `strict`.
     """
+    plan = Plan(network, proof, chip)
+    for name, what in (*((each.name, "weights learn") for each in plan.plastic), *_thresholds(plan)):
+        rule, severity = ("not-stock", "error") if strict else ("simulated-learning", "warning")
+        yield Diagnostic(rule, name, f"its {what} {_SIMULATED}", severity=severity)  # type: ignore[arg-type]  one of two
     strict = strict or (chip.lava is not None and not chip.lava.microcode)
-    for each in Plan(network, proof, chip).cells:
+    for each in plan.cells:
         if each.on_host:
             message = f"is computed on the host: {chip.name} takes spikes, and {'; '.join(each.why)}"
             yield Diagnostic("on-the-host", each.name, message, _hint(each), "warning")
@@ -35,6 +41,10 @@ def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[
             rule, severity = ("not-stock", "error") if strict else ("microcode", "warning")
             message = f"needs microcode on Loihi, as Lava's LIF has no such neuron: {'; '.join(each.why)}"
             yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]  one of two
+
+
+def _thresholds(plan: Plan) -> Iterator[tuple[str, str]]:
+    return ((each.name, "threshold learns") for each in plan.learning)
 
 
 def _hint(cells: Cells) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -46,8 +47,8 @@ def run(
     shape = next(iter(network.of_kind(Source).values())).shape
     with TemporaryDirectory(prefix="snncc-lava-") as scratch:
         given, taken, before = (Path(scratch, f"{name}.npz") for name in ("input", "result", "before"))
-        rewards = {} if batch.reward is None else {"reward": batch.reward}
-        np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths, **rewards)
+        reward = np.zeros(samples, np.int64) if batch.reward is None else batch.reward
+        np.savez(given, x=batch.x.reshape(samples, steps, *shape), lengths=batch.lengths, reward=reward)
         command = [str(lava.python), str(folder.resolve() / "run.py"), str(given), str(taken), "--integers"]
         heard = _Listener(setting)
         command += ["--record"] * record + ["--config", "auto"] * setting.hardware
@@ -75,8 +76,8 @@ def _lesson(network: Network, batch: Batch, before: Path) -> list[str]:
     """The options of a run of a network that learns."""
     options = ["--frozen"] * batch.frozen
     if batch.learnt:
-        known = {f"{PREFIX}{name}": value for name, value in arrays_of(network, batch.learnt).items()}
-        np.savez(before, **known, **{f"{PREFIX}{NETWORK}": np.array(identity(network))})
+        known: dict[str, Any] = {**arrays_of(network, batch.learnt), NETWORK: identity(network)}
+        np.savez(before, **{f"{PREFIX}{name}": value for name, value in known.items()})
         options += ["--learnt", str(before)]
     return options
 
