@@ -1,25 +1,48 @@
-"""What a run has learnt, made into programs that no longer learn: their spikes are those of the one that learnt."""
+"""What a run has learnt, made into what no longer learns: a program of the same spikes, or a model for any target."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from snncc.arrays import Array
 from snncc.compiler import settled
 from snncc.diagnostics import fault
+from snncc.frontends import Model, model_bytes
 from snncc.graph import Graph
 from snncc.integers import IntOp, Learnt, Network, Population, SoftReset, Synapse, learns
 from snncc.linear import with_weight
 from snncc.passes.express import express
+from snncc.passes.restate import restated
 from snncc.passes.retime import retime
 from snncc.passes.shrink import shrunk_by
 from snncc.preparation import Choices, Stage, no_stage
 from snncc.program import CompiledModel, Program
 from snncc.semantics import frozen_network
 
+_OTHER_MODELS = (".nir", ".net", ".h5", ".hdf5")
 _NARROW = (np.int8, np.int16, np.int32, np.int64)
+
+
+def is_file(output: Path) -> bool:
+    """Whether a name asks for a file, .onnx, and not for a program's folder.
+
+    Raises CompileError (`unknown-format`) for models of other formats.
+    """
+    suffix = output.suffix.lower()
+    if suffix in _OTHER_MODELS:
+        message = f"has the suffix {suffix!r}; what was learnt is written to .onnx files and to folders"
+        raise fault(
+            "unknown-format", output.name, message, "write an .onnx file, and turn that into others: snncc convert"
+        )
+    return suffix == ".onnx"
+
+
+def content(program: CompiledModel, learnt: Learnt, output: Path) -> bytes:
+    """What is written to a file of that name; raises CompileError as `relearnt`."""
+    return model_bytes(relearnt(program, learnt), output)
 
 
 def pupil(program: CompiledModel) -> Program:
@@ -43,6 +66,16 @@ def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage) -> P
     choices = Choices(early_exit=taught.early_exit)
     made = settled(taught.title, network, taught.chip, taught.backend, choices, taught.steps, None, stage)
     return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer)
+
+
+def relearnt(program: CompiledModel, learnt: Learnt) -> Model:
+    """The network as an ordinary model, that learns no more and compiles for any target, quantised again.
+
+    Its weights and thresholds are those that the grid holds, in the units of the model that was to learn. Raises
+    CompileError: `cannot-freeze`, `cannot-restate`.
+    """
+    taught = pupil(program)
+    return Model(taught.title, restated(frozen_network(taught.network, learnt)), taught.steps)
 
 
 def _narrowed(network: Network) -> Network:

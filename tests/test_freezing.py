@@ -11,10 +11,14 @@ import pytest
 from snncc import classics, compiler
 from snncc.backends.base import Batch
 from snncc.diagnostics import CompileError
-from snncc.freezing import frozen
+from snncc.freezing import content, frozen, is_file
+from snncc.importing import import_model
 from snncc.integers import Learnt, Population, Synapse, learns
+from snncc.layers import Affine, Neuron
+from snncc.passes.legalise import legalise
 from snncc.plasticity import untaught
 from snncc.program import Program
+from snncc.semantics import run, run_float
 from tests.test_training import SHAPE, program
 
 SPIKES = (np.random.default_rng(5).random((6, 20, 16)) < np.linspace(0.0, 0.7, 16)).astype(np.uint8)
@@ -103,4 +107,43 @@ def test_what_never_learnt_cannot_be_frozen(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "error[cannot-freeze]: spikedyn: was compiled without anything that learns\n"
         "  = hint: give the folder of a program that snncc learn has run"
+    )
+
+
+def test_a_model_of_it_learns_no_more_and_compiles_for_any_target(tmp_path: Path) -> None:
+    taught = program()
+    learnt = lately(taught)
+    path = tmp_path / "learnt.onnx"
+    path.write_bytes(content(taught, learnt, path))
+    model = import_model(path)
+    assert not model.learn
+    assert model.steps == 20
+    neuron, weight = model.graph["excitatory"], model.graph["synapses"]
+    assert isinstance(neuron, Neuron)
+    assert isinstance(weight, Affine)
+    assert neuron.threshold is not None
+    np.testing.assert_array_equal(np.rint(weight.weight * 255), learnt.weights["synapses"])
+    op = taught.network["excitatory"]
+    assert isinstance(op, Population)
+    raised = (neuron.threshold - neuron.threshold.min()) * op.scale
+    high = learnt.adaptations["excitatory"]
+    np.testing.assert_allclose(raised, high - high.min(), atol=1e-6)
+    expected = run(frozen(taught, learnt).network, SPIKES).outputs["output"].sum(axis=1)
+    found = run_float(legalise(model.graph), SPIKES).outputs["output"].sum(axis=1)
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected)
+    again = compiler.compile(model, "loihi2")
+    assert isinstance(again, Program)
+    assert not learns(again.network)
+
+
+def test_other_formats_are_refused() -> None:
+    assert is_file(Path("m.onnx"))
+    assert not is_file(Path("v1.2"))
+    with pytest.raises(CompileError) as caught:
+        is_file(Path("there/m.NIR"))
+    assert str(caught.value) == (
+        "error[unknown-format]: m.NIR: has the suffix '.nir'; "
+        "what was learnt is written to .onnx files and to folders\n"
+        "  = hint: write an .onnx file, and turn that into others: snncc convert"
     )

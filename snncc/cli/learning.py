@@ -78,19 +78,24 @@ def freeze(
     run: Annotated[
         Path, typer.Option(help="The folder of the run in which it learnt, on whatever target.", show_default=False)
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="A folder, for a program; or an .onnx file, a model.", show_default=False),
+    ],
     json_: Json = False,
 ) -> None:
-    """Write what a run has learnt as a program that no longer learns, with the same spikes (docs/learning.md)."""
-    from snncc import artefact, checkpoints, freezing, views
+    """Write what a run has learnt: a program with the same spikes, or a model for any target (docs/learning.md)."""
+    from snncc import artefact, checkpoints, files, freezing, views
     from snncc.compiler import open_program
 
     screen = Screen(json_)
     with screen.doing("freeze") as shown:
+        as_file = freezing.is_file(output)
+        (files.place_for_file if as_file else artefact.place_for)(output)
         program = freezing.pupil(open_program(folder))
         at = checkpoints.learnt_in(program.network, run)
-        artefact.place_for(output)
-        made = freezing.frozen(program, at.learnt, shown.stage)
-        made.write(output)
-    screen.show(views.compiled(made, output))
-    screen.wrote(output, "snncc verify {} --input DATA.npz")
+        made = None if as_file else freezing.frozen(program, at.learnt, shown.stage).write(output)
+        if as_file:
+            files.replace_file(output, freezing.content(program, at.learnt, output))
+    screen.show(*[views.compiled(made, output)] if made else [])
+    screen.wrote(output, "snncc compile {} -o DIR" if as_file else "snncc verify {} --input DATA.npz")

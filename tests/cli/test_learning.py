@@ -328,6 +328,10 @@ def test_freeze_writes_what_was_learnt_and_says_what_is_missing(tmp_path: Path) 
     status, said = called("verify", str(still), "--input", data, "--steps", "20", "--json")
     assert status == 0, said
     assert json.loads(said)["equal"]
+    model = tmp_path / "learnt.onnx"
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(model))
+    assert (status, said) == (0, f"wrote {model}; next: snncc compile {model} -o DIR\n")
+    assert called("compile", str(model), "--target", "loihi2", "-o", str(tmp_path / "loihi"))[0] == 0
     status, said = called("freeze", str(still), "--run", str(run), "-o", str(tmp_path / "other"))
     assert (status, said.splitlines()[0]) == (
         2,
