@@ -55,6 +55,7 @@ class Rule:
     period: int
     total: int
     every: int
+    spiking: bool
     stochastic: bool
     rewarded: bool
 
@@ -148,6 +149,7 @@ def rule_of(rule: Plasticity) -> Rule:
         rule.period,
         whole.total if whole else 0,
         whole.every if whole else 0,
+        bool(whole and whole.spiking),
         rule.stochastic,
         bool(rule.reward),
     )

@@ -155,7 +155,7 @@ def learns_alike(found: dict[str, Any], name: str, rule: Plasticity, seed: int) 
             count = before + int(lengths[:sample].sum()) + now
             state = learnt_step(rule, old, x, spikes[time], Moment(now, count, int(reward[sample, now])))
             if now + 1 == lengths[sample] and rule.normalisation and not rule.normalisation.every:
-                state = begun(rule, normalised(rule, state.weight, count + 1))
+                state = begun(rule, normalised(rule, state.weight, state.spiked, count + 1))
         assert np.array_equal(model.weights, state.weight), (time, rule)
     assert np.array_equal(still.weights, weight)
 
