@@ -63,10 +63,15 @@ MOST_DELAY = 1 << 16
 
 @dataclass(frozen=True)
 class Weight:
-    """`bits` is the widest signed weight; `exponent` the left shifts (lowest, highest) of a synapse's sum."""
+    """`bits` is the widest signed weight; `exponent` the left shifts (lowest, highest) of a synapse's sum.
+
+    With `sign_modes` a group whose weights all have one sign keeps none: they are up to 2**bits - 1, or down to its
+    negative.
+    """
 
     bits: int
     exponent: Range
+    sign_modes: bool = False
 
 
 @dataclass(frozen=True)

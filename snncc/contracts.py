@@ -19,6 +19,7 @@ from snncc.diagnostics import CompileError, Diagnostic
 from snncc.graph import Edge, Graph
 from snncc.integers import Decay, HardReset, Network, Population, Register, Source, Synapse, weight_range
 from snncc.layers import Input, Layer, Linear, Neuron, Output, Rearrange, size
+from snncc.linear import one_sign
 from snncc.parameters import in_size, misfit, senseless
 from snncc.wellformed import misjoined
 
@@ -235,6 +236,8 @@ def inputs_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
 def weights_fit_the_chip(network: Network, chip: Chip) -> Iterator[Diagnostic]:
     for name, synapse in network.of_kind(Synapse).items():
         needed = _width(_span(synapse.map.weight))
+        if chip.weight.sign_modes and one_sign(synapse.map.weight):
+            needed = max(map(abs, _span(synapse.map.weight))).bit_length()
         if synapse.plasticity:  # weights that are never negative need no sign
             low, high = weight_range(synapse)
             needed = max(needed - (low == 0), high.bit_length() if low == 0 else _width((low, high)))

@@ -330,3 +330,8 @@ def _malformed_conv(conv: Conv) -> str | None:
     if min(conv.out_shape) < 1:
         return "a convolution's kernel fits its padded input"
     return None
+
+
+def one_sign(weight: Array) -> bool:
+    """Whether no two weights have different signs."""
+    return not (bool((weight < 0).any()) and bool((weight > 0).any()))

@@ -182,7 +182,8 @@ def test_everything_is_said_at_once(tmp_path: Path) -> None:
         "error[bad-chip-file]: mine.toml: description: is missing",
         "error[bad-chip-file]: mine.toml: backend: is missing",
         "error[bad-chip-file]: mine.toml: capabilities: is missing",
-        "error[bad-chip-file]: mine.toml:2: weight: must be a table, not 3\n  = hint: its keys: bits, exponent",
+        "error[bad-chip-file]: mine.toml:2: weight: must be a table, not 3\n"
+        "  = hint: its keys: bits, exponent, sign_modes",
         "error[bad-chip-file]: mine.toml:4: input.signed: is missing",
         "error[bad-chip-file]: mine.toml: delay: is missing",
         "error[bad-chip-file]: mine.toml: accumulator: is missing",

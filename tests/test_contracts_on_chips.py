@@ -81,6 +81,16 @@ def test_weights_and_exponents_fit() -> None:
     ]
 
 
+def test_weights_of_one_sign_need_none_where_it_is_a_mode() -> None:
+    chip = replace(CHIP, weight=replace(CHIP.weight, sign_modes=True), capabilities=CHIP.capabilities[:-1])
+    inhibitory, mixed = (Synapse(Dense(np.asarray([[-255, 0], [other, 0]]))) for other in (-7, 1))
+    assert quantised(chip, fc=inhibitory) == []
+    assert "its weights need 9 bits; chip1 holds 8" in quantised(chip, fc=mixed)[0]
+    assert "its weights need 9 bits; chip1 holds 8" in quantised(fc=inhibitory)[0]
+    lowest = Synapse(Dense(np.asarray([[-256, 0], [-7, 0]])))
+    assert "its weights need 9 bits; chip1 holds 8" in quantised(chip, fc=lowest)[0]
+
+
 def test_weights_that_are_never_negative_need_no_sign_where_such_are_learnt() -> None:
     wide, too_wide = (Synapse(Dense(np.asarray([[most, 0], [0, 0]]))) for most in (255, 256))
     fixed = replace(CHIP, capabilities=tuple(each for each in CHIP.capabilities if each != "learning"))

@@ -11,14 +11,14 @@ from snncc.analysis.sums import signed_sums
 from snncc.arrays import Floats, Ints
 from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic
-from snncc.graph import Graph
+from snncc.graph import Edge, Graph
 from snncc.integers import Population, Source, Synapse, value_range
 from snncc.layers import Input, Layer, Linear, Neuron, size
-from snncc.linear import LinearMap
+from snncc.linear import LinearMap, one_sign
 from snncc.passes.express import expressed
 from snncc.passes.grids import Grid, Incoming, aligned, exact_step, largest, rounded
 from snncc.passes.held import held
-from snncc.passes.precision import Width, levels
+from snncc.passes.precision import Levels, Width, levels
 from snncc.passes.registers import STATE_BITS, Registers
 from snncc.passes.rounding import Frames, together
 from snncc.passes.spikes import MOST, bounded
@@ -102,11 +102,20 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
         else:
             sent = (0, _sent(setting, first.source))
         integers = levels(setting.own.get(last.source, setting.bits))
+        if setting.chip.weight.sign_modes and one_sign(linear.map.weight) and _beside_learnt(setting, last):
+            integers = Levels(2 * integers.low + 1, 2 * integers.high + 1)
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))
     anchor = next((at for at, each in enumerate(incoming) if each.name in setting.learnt), None)
     use = Use(setting.steps, seen, setting.grown.get(name, 1.0))
     return Problem(name, neuron, tuple(incoming), setting.registers.chip_for(name, setting.chip), use, anchor)
+
+
+def _beside_learnt(setting: Setting, edge: Edge) -> bool:
+    """Whether a map shares its grid with one that learns, whose rule says how fine it is."""
+    return edge.source not in setting.learnt and any(
+        each.source in setting.learnt for each in setting.graph.incoming(edge.target)
+    )
 
 
 def _sent(setting: Setting, name: str) -> int:

@@ -254,7 +254,7 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
 def _off_range(network: Network, name: str, rule: Rule, found: int) -> Iterator[Diagnostic]:
     if found != _grid(rule):
         message = f"its grid ends at {found:,} beside the other synapses of its population"
-        hint = "make the others smaller, or the rule's maximum larger"
+        hint = "make the others smaller, the rule's maximum larger, or its weights narrower: [weight] bits"
         yield Diagnostic("learn-range", name, f"{message}; the rule's ends at {_grid(rule):,}", hint)
     source = network[source_of(network, name)[0]]
     if isinstance(source, Source) and source.signed:

@@ -172,6 +172,19 @@ def test_loihi_s_own_learning_is_not_pretended(tmp_path: Path) -> None:
     )
 
 
+def test_loihi_has_a_sign_for_a_whole_group(tmp_path: Path) -> None:
+    """Inhibition beside weights of 8 bits is as fine as it is because all of it is negative."""
+    model = tmp_path / "m.onnx"
+    assert called("new", "spikedyn", "--neurons", "20", "-o", str(model))[0] == 0
+    program = compile_model(model, "loihi2")
+    assert isinstance(program, Program)
+    lateral = program.network["lateral"]
+    assert isinstance(lateral, Synapse)
+    assert lateral.exponent == 7
+    assert -255 <= lateral.map.weight.min() < -128
+    assert lateral.map.weight.max() == 0
+
+
 def test_what_loihi_1_cannot_learn_is_named(tmp_path: Path) -> None:
     """Synapses learn in its simulation too; neurons whose threshold learns it has none."""
     with pytest.raises(CompileError) as caught:

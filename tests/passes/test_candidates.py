@@ -95,3 +95,13 @@ def test_a_reset_without_a_fixed_threshold_unit_still_fits() -> None:
     graph = driven_by_bias(replace(NEURONS["bias"], threshold=number(0.0), reset=SoftReset(number(0.5))))
     network = quantise(graph, HOST, Options(steps=20))
     assert contracts.quantised(network, HOST, prove(network, 20)) == ()
+
+
+def test_maps_of_one_sign_have_a_bit_more_beside_one_that_learns() -> None:
+    """Where the chip has modes for signs: its greatest weight is that of the rule's, however many bits these have."""
+    graph = driven_by_bias(FORMS["many"])
+    modes = replace(HOST, weight=replace(HOST.weight, sign_modes=True))
+    for chip, learnt, most in ((modes, {"w"}, 255), (HOST, {"w"}, 127), (modes, set[str](), 127)):
+        setting = Setting(graph, Source((2,)), chip, 8, None, learnt=frozenset(learnt))
+        found = {each.name: each.levels.high for each in problem(setting, "p").incoming}
+        assert found == {"w": 127, "tick": most}
