@@ -1,4 +1,4 @@
-"""What a run has learnt, made into what no longer learns: a program of the same spikes, or a model for any target."""
+"""What a run has learnt, taken out of it: a program of the same spikes that learns no more, a model, or a save."""
 
 from __future__ import annotations
 
@@ -22,26 +22,29 @@ from snncc.preparation import Choices, Stage, no_stage
 from snncc.program import CompiledModel, Program
 from snncc.semantics import frozen_network
 
+_MODEL, _SAVE = ".onnx", ".learnt"
 _OTHER_MODELS = (".nir", ".net", ".h5", ".hdf5")
 _NARROW = (np.int8, np.int16, np.int32, np.int64)
 
 
 def is_file(output: Path) -> bool:
-    """Whether a name asks for a file, .onnx, and not for a program's folder.
+    """Whether a name asks for a file, a model in .onnx or a save in .learnt, and not for a program's folder.
 
     Raises CompileError (`unknown-format`) for models of other formats.
     """
     suffix = output.suffix.lower()
     if suffix in _OTHER_MODELS:
-        message = f"has the suffix {suffix!r}; what was learnt is written to .onnx files and to folders"
+        message = f"has the suffix {suffix!r}; what was learnt is written to .onnx and .learnt files and to folders"
         raise fault(
             "unknown-format", output.name, message, "write an .onnx file, and turn that into others: snncc convert"
         )
-    return suffix == ".onnx"
+    return suffix in (_MODEL, _SAVE)
 
 
 def content(program: CompiledModel, learnt: Learnt, output: Path) -> bytes:
-    """What is written to a file of that name; raises CompileError as `relearnt`."""
+    """What is written to a file of that name; raises CompileError as `relearnt` and `saved`."""
+    if output.suffix.lower() == _SAVE:
+        return saved(program, learnt)
     return model_bytes(relearnt(program, learnt), output)
 
 
@@ -76,6 +79,20 @@ def relearnt(program: CompiledModel, learnt: Learnt) -> Model:
     """
     taught = pupil(program)
     return Model(taught.title, restated(frozen_network(taught.network, learnt)), taught.steps)
+
+
+def saved(program: CompiledModel, learnt: Learnt) -> bytes:
+    """The save from which the program, on its own target, goes on learning: what its `snn_load` takes.
+
+    Raises CompileError: `cannot-freeze`, `no-save` for targets whose programs load none.
+    """
+    taught = pupil(program)
+    if taught.backend.saved is None:
+        message = "has programs that load no saves"
+        raise fault(
+            "no-save", taught.chip.name, message, "write a program that no longer learns, by the name of a folder"
+        )
+    return taught.backend.saved(taught.network, learnt)
 
 
 def _narrowed(network: Network) -> Network:

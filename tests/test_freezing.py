@@ -144,6 +144,6 @@ def test_other_formats_are_refused() -> None:
         is_file(Path("there/m.NIR"))
     assert str(caught.value) == (
         "error[unknown-format]: m.NIR: has the suffix '.nir'; "
-        "what was learnt is written to .onnx files and to folders\n"
+        "what was learnt is written to .onnx and .learnt files and to folders\n"
         "  = hint: write an .onnx file, and turn that into others: snncc convert"
     )

@@ -159,6 +159,7 @@ class Backend:
     yields those that are too small, `profile(job, results, sent, folder, samples)` says where a run's
     instructions went; `spending(job, active, steps, samples)` is what a sample is expected to take, from how often each
     value was not 0.
+    `saved(network, learnt)` is the save from which its programs load what was learnt.
     `layouts` are other ways to lay out the artefact. Only one that `learns` gets networks with plastic synapses or
     learnt thresholds. Only one that `exits` can end samples early.
     """
@@ -178,6 +179,7 @@ class Backend:
     profile: Callable[[Job, Sequence[Result], Mapping[str, Array], Path, int], Profile] | None = None
     spending: Callable[[Job, Mapping[str, Ints], int, int], Spending | None] | None = None
     fits: Callable[[Network, Proof, Chip], Iterable[Diagnostic]] | None = None
+    saved: Callable[[Network, Learnt], bytes] | None = None
     layouts: tuple[str, ...] = ()
     learns: bool = False
     exits: bool = False

@@ -80,11 +80,11 @@ def freeze(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="A folder, for a program; or an .onnx file, a model.", show_default=False),
+        typer.Option("--output", "-o", help="A folder; or an .onnx or a .learnt file.", show_default=False),
     ],
     json_: Json = False,
 ) -> None:
-    """Write what a run has learnt: a program with the same spikes, or a model for any target (docs/learning.md)."""
+    """Write what a run has learnt: a program that learns no more, a model, or a save (docs/learning.md)."""
     from snncc import artefact, checkpoints, files, freezing, views
     from snncc.compiler import open_program
 
@@ -98,4 +98,5 @@ def freeze(
         if as_file:
             files.replace_file(output, freezing.content(program, at.learnt, output))
     screen.show(*[views.compiled(made, output)] if made else [])
-    screen.wrote(output, "snncc compile {} -o DIR" if as_file else "snncc verify {} --input DATA.npz")
+    next_ = {".onnx": "snncc compile {} -o DIR", ".learnt": ""}
+    screen.wrote(output, next_.get(output.suffix.lower(), "snncc verify {} --input DATA.npz"))

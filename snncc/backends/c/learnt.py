@@ -19,7 +19,7 @@ from snncc.integers import Learnt, Network, Population, Synapse, source_of
 
 _MAGIC = b"SNNCCLN1"
 _HEAD = struct.Struct("<8sIII")
-SLOT_TAIL = 8  # bytes of a device's slot behind the file
+_TAIL = struct.Struct("<II")
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,19 @@ class _Group:
     target: Layout
 
 
-def learnt_bytes(network: Network, learnt: Learnt) -> bytes:
-    """The file that `snn_load` takes."""
+def learnt_bytes(network: Network, learnt: Learnt, save: int = 1) -> bytes:
+    """A save that `snn_load` takes: a file of a computer's program, a slot of a device's memory.
+
+    `save` counts the saves of a place; its number stands at the end, and then its complement.
+    """
     body = struct.pack("<I", learnt.steps & 0xFFFFFFFF)
     for group in _groups(network):
         rows = arranged(learnt.weights[group.name] - group.low, group.source, group.target)
         body += group.cells.packed(rows.reshape(-1)).astype(group.cells.type.numpy).tobytes()
     for name, kind, layout in _adaptations(network):
         body += layout.arrange(learnt.adaptations[name].reshape(-1)).astype(kind.numpy).tobytes()
-    return _MAGIC + struct.pack("<II", zlib.crc32(network.text().encode()), zlib.crc32(body)) + body
-
-
-def slot_bytes(network: Network, learnt: Learnt, save: int = 1) -> bytes:
-    """A slot of a device's memory, as `snn_save` writes it: that file, the number of the save, and its complement."""
-    return learnt_bytes(network, learnt) + struct.pack("<II", save, save ^ 0xFFFFFFFF)
+    head = struct.pack("<II", zlib.crc32(network.text().encode()), zlib.crc32(body))
+    return _MAGIC + head + body + _TAIL.pack(save, save ^ 0xFFFFFFFF)
 
 
 def read_learnt(network: Network, content: bytes, where: str) -> Learnt:
@@ -59,7 +58,9 @@ def read_learnt(network: Network, content: bytes, where: str) -> Learnt:
     at, weights, adaptations = _HEAD.size, dict[str, Array](), dict[str, Array]()
     size = at + sum(each.cells.length * each.cells.type.bytes for each in _groups(network))
     size += sum(layout.size * kind.bytes for _, kind, layout in _adaptations(network))
-    if len(content) != size or zlib.crc32(content[16:]) != crc:
+    size += _TAIL.size
+    save, complement = _TAIL.unpack_from(content, len(content) - _TAIL.size)
+    if len(content) != size or zlib.crc32(content[16 : -_TAIL.size]) != crc or save ^ complement != 0xFFFFFFFF:
         raise _bad(where, f"is damaged: {len(content):,} of {size:,} bytes, or others than were written")
     for group in _groups(network):
         array = np.frombuffer(content, group.cells.type.numpy, group.cells.length, at)

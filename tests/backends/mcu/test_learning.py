@@ -14,13 +14,15 @@ import pytest
 from snncc import chip as chips
 from snncc import classics, compiler
 from snncc.backends.base import Batch, Job
-from snncc.backends.c.learnt import slot_bytes
+from snncc.backends.c.learnt import learnt_bytes, read_learnt
 from snncc.backends.c.mcu.emulate import worst_step
 from snncc.backends.c.mcu.memory import footprint
+from snncc.checkpoints import learnt_in
 from snncc.chip import Chip
 from snncc.courses import Course
 from snncc.data import Data
 from snncc.diagnostics import CompileError
+from snncc.freezing import content
 from snncc.program import Program
 from snncc.semantics import run
 from snncc.training import learn
@@ -250,7 +252,7 @@ def test_a_loss_of_power_leaves_this_save_or_the_one_before(kind: str, tmp_path:
     x = np.array([[[[(j + t) % 3 == 0 for j in range(7)] for t in range(20)]] * 3][0]).astype(np.int64)
     learnt = run(program.network, x).learnt
     assert learnt
-    assert (tmp_path / "slot.bin").read_bytes() == slot_bytes(program.network, learnt, 3)
+    assert (tmp_path / "slot.bin").read_bytes() == learnt_bytes(program.network, learnt, 3)
 
 
 @needs("cortex-m4")
@@ -279,3 +281,23 @@ def replace_network(program: Program, other: Program) -> Program:
 def test_every_shipped_device_learns() -> None:
     found: list[Chip] = [chips.load(name) for name in chips.known()]
     assert all("learning" in each.capabilities for each in found if each.device)
+
+
+@needs("cortex-m4")
+def test_a_device_goes_on_from_what_a_computer_has_learnt(tmp_path: Path) -> None:
+    """A run of the host's program, by its checkpoint, and the save that `snncc freeze` writes for the device."""
+    shape = classics.Shape(16, 8, bits=4, steps=20, threshold=60.0)
+    course = Course(steps=20, rate=0.5, named=2, batch=6)
+    data = Data((np.random.default_rng(2).random((8, 16)) * 255).astype(np.uint8), np.full(8, 20), np.arange(8) % 2)
+    learn(learner(shape, "host"), data, data, course, tmp_path)
+    device = learner(shape, "cortex-m4")
+    at = learnt_in(device.network, tmp_path)
+    saved = content(device, at.learnt, tmp_path / "save.learnt")
+    given = read_learnt(device.network, saved, "save.learnt")
+    assert saved == learnt_bytes(device.network, given), "what the emulator puts into a slot"
+    x = spikes(2, 20, 16)
+    expected = run(device.network, x, record=["excitatory"], learnt=at.learnt)
+    with device.placed() as artefact:
+        found = device.backend.run(artefact, device.network, device.chip, Batch(x, np.full(2, 20), given), True)
+    assert expected.spikes["excitatory"].any()
+    assert compare(expected, found.trace, ["excitatory"]).differing == 0

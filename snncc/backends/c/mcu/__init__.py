@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snncc.backends.base import Backend
+from snncc.backends.c.learnt import learnt_bytes
 from snncc.backends.c.mcu.costs import spending
 from snncc.backends.c.mcu.emit import emit
 from snncc.backends.c.mcu.emulate import run
@@ -21,6 +22,7 @@ BACKEND = Backend(
     fits=fits,
     profile=profile,
     spending=spending,
+    saved=learnt_bytes,
     layouts=("arduino",),
     learns=True,
     exits=True,

@@ -20,7 +20,7 @@ from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch, Result
 from snncc.backends.c.building import Build, built, compiled, compiler_of, content_of, no_room
 from snncc.backends.c.exchange import failed, read_output, write_input
-from snncc.backends.c.learnt import SLOT_TAIL, read_learnt, slot_bytes
+from snncc.backends.c.learnt import learnt_bytes, read_learnt
 from snncc.backends.c.mcu.artefact import device_of, sources
 from snncc.backends.c.mcu.counting import NEURONS, Counted, count, counter_options, instructions
 from snncc.backends.c.mcu.emit import plan_for
@@ -157,7 +157,7 @@ def _lesson(network: Network, batch: Batch) -> bytes:
     if not learns(network):
         return b""
     flags = struct.pack("<I", batch.frozen + 2 * (batch.learnt is not None))
-    return flags + (slot_bytes(network, batch.learnt) if batch.learnt else b"")
+    return flags + (learnt_bytes(network, batch.learnt) if batch.learnt else b"")
 
 
 def _run_part(
@@ -216,7 +216,7 @@ def _finished(
 def _learnt(network: Network, rest: bytes, tail: int) -> tuple[Learnt, bytes]:
     """What was learnt, and what stands behind it."""
     end = len(rest) - tail
-    return read_learnt(network, rest[: max(0, end - SLOT_TAIL)], "what the program learnt"), rest[max(0, end) :]
+    return read_learnt(network, rest[: max(0, end)], "what the program learnt"), rest[max(0, end) :]
 
 
 def _arguments(

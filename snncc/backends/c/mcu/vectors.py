@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from snncc.arrays import Array, Ints
-from snncc.backends.c.learnt import slot_bytes
+from snncc.backends.c.learnt import learnt_bytes
 from snncc.backends.c.plan import Plan
 from snncc.backends.c.tables import table
 from snncc.integers import Source
@@ -31,7 +31,7 @@ def vectors(plan: Plan, real: Ints | None = None) -> Mapping[str, Any]:
     names = [step.name for step in plan.steps]
     trace = run(plan.network, x, record=names)
     samples, steps = shown.shape
-    saved = slot_bytes(plan.network, trace.learnt) if trace.learnt else b""
+    saved = learnt_bytes(plan.network, trace.learnt) if trace.learnt else b""
     return {
         "learnt_hash": _hash(saved),
         "samples": samples,
