@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said_with_numbers(tmp_path: Path) -> None:
 @each_kind
 @pytest.mark.parametrize("bits", [4, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_figures_are_the_linkers(name: str, bits: int, tmp_path: Path) -> None:
-    program = learner(classics.Shape(10, 9, bits=bits, steps=10), name, "diehl-cook")
+    program = learner(classics.Shape(10, 9, bits=bits, steps=10, threshold=400.0), name, "diehl-cook")
     real = linked(program.network, program.chip, tmp_path)
     assert real["state"] == sum(section(program, each) for each in ("learnt", "traces", "state", "sums"))
     assert worst_step(tmp_path, program.network, program.proof, program.chip) is None
