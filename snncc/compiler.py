@@ -68,7 +68,7 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     seed: int = 0,
     prune: float | str | None = None,
     prune_neurons: float | str | None = None,
-    learn: Sequence[tuple[str, str]] = (),
+    learn: Sequence[tuple[str, str | rules.Rule]] = (),
     early_exit: bool = False,
     state_bits: int | str | None = None,
     decay_bits: int | str | None = None,
@@ -88,7 +88,8 @@ def compile(  # noqa: A001  the word of the field, and `snncc.compile` reads wel
     `prune` is the share of synapses that go, `prune_neurons` that of neurons or channels, 0.75 or "0.75,fc2=0.5".
     With `early_exit` samples end as soon as no step to come can change their class, where spikes are counted.
     `state_bits` and `decay_bits` are the most that states and their decays get, 16 or "16,lif1=12".
-    `learn` pairs synapse groups with learning rules, names from `rules/` or paths, beside those that the model brings.
+    `learn` pairs synapse groups with learning rules, names from `rules/`, paths or rules that were read, beside those
+    that the model brings.
 
     Raises CompileError with everything that is wrong with the model, the target or the samples.
     """
@@ -120,7 +121,7 @@ def compiled(
     narrow = registers.parsed(choices.state_bits, STATE_BITS), registers.parsed(choices.decay_bits, DECAY_BITS)
     options = replace(options, registers=registers.Registers(*narrow))
     own = {layer: rules.parsed(text, f"{model.name}: the rule of {layer}") for layer, text in model.learn.items()}
-    learn = {**own, **{layer: rules.load(rule) for layer, rule in choices.learn}}
+    learn = {**own, **{layer: _read(rule) for layer, rule in choices.learn}}
     given = _Legal(
         model, legal, chip, choices, options, chosen, begun.warnings, kept, begun.found, gone=gone, pruned=weights
     )
@@ -130,6 +131,10 @@ def compiled(
     if choices.stock_only and machine.notes is None:
         raise fault("bad-option", "--stock-only", f"the {machine.name} backend knows no stock neurons")
     return _on_steps(given, machine, stage)
+
+
+def _read(rule: str | rules.Rule) -> rules.Rule:
+    return rule if isinstance(rule, rules.Rule) else rules.load(rule)
 
 
 @dataclass(frozen=True, eq=False)

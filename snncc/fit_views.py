@@ -74,11 +74,14 @@ def searched(found: Searched) -> View:
         add_row(table, each.number, *values, mark, " ".join(found.words[each.number]))
     stages = [each.outcome.stage for each in found.found]
     counts = ", ".join(f"{stages.count(stage):,} {text}" for stage, text in _STAGES.items() if stage in stages)
-    total = f"{len(stages):,} points: {counts}; the model as trained has {quantity(MORE, found.trained)}"
+    total = f"{len(stages):,} points: {counts}"
+    total += "" if found.trained is None else f"; the model as trained has {quantity(MORE, found.trained)}"
     lines = [Text(_chosen(found, each)) for each in [found.front.best or found.front.closest] if each]
+    lines += [Text(f"  {found.lesson} -o RUN")] * bool(lines and found.lesson)
     plain = {
         "budget": [dataclasses.asdict(each) for each in found.limits],
         "trained": found.trained,
+        "lesson": found.lesson,
         "best": found.front.best and found.front.best.number,
         "closest": found.front.closest and found.front.closest.number,
         "front": [each.number for each in found.front.points],

@@ -16,7 +16,7 @@ from snncc.passes.fewer_steps import with_fewer_steps
 from snncc.passes.legalise import legalise
 from snncc.passes.resets import cost, hardly_reset, softly_reset
 from snncc.passes.steps import OPTION, Found, Steps, Wanted, allowed, fewer_steps, taking, wanted
-from snncc.rules import seed_faults
+from snncc.rules import Rule, seed_faults
 
 Stage = Callable[[str], None]
 
@@ -40,7 +40,7 @@ class Choices:
     seed: int = 0
     prune: float | str | None = None
     prune_neurons: float | str | None = None
-    learn: tuple[tuple[str, str], ...] = ()
+    learn: tuple[tuple[str, str | Rule], ...] = ()
     loss: float | None = None
     early_exit: bool = False
     state_bits: int | str | None = None

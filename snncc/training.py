@@ -65,9 +65,11 @@ def learn(
     return at
 
 
-def faults(program: Program, train: Data, test: Data, course: Course) -> Iterator[Diagnostic]:
-    """Why a program cannot learn from these data in this way: `bad-data`, `bad-option`."""
-    for name, data in (("--input", train), ("--test", test)):
+def faults(
+    program: Program, train: Data, test: Data, course: Course, names: tuple[str, str] = ("--input", "--test")
+) -> Iterator[Diagnostic]:
+    """Why a program cannot learn from these data in this way: `bad-data`, `bad-option`; `names` are the data's."""
+    for name, data in zip(names, (train, test), strict=True):
         if data.y is None:
             yield Diagnostic("bad-data", name, "has no labels y", "a few name the neurons, and those of the test judge")
         if not len(data.x):
@@ -78,13 +80,13 @@ def faults(program: Program, train: Data, test: Data, course: Course) -> Iterato
         named = ", ".join(map(str, lacking[:6])) + (", ..." if len(lacking) > 6 else "")
         message = f"has no sample of the classes {named}, which are learnt"
         yield Diagnostic(
-            "bad-data", "--test", message, "give some of each class, or leave those classes out of --input"
+            "bad-data", names[1], message, f"give some of each class, or leave those classes out of {names[0]}"
         )
     asking = [name for name, op in program.network.of_kind(Synapse).items() if op.plasticity and op.plasticity.reward]
     if asking and train.reward is None:
         message = f"has no array reward, and the rule of {asking[0]} asks for one"
         hint = "give the reward of each sample, (samples,), or of each step, (samples, steps), in whole numbers"
-        yield Diagnostic("bad-data", "--input", message, hint)
+        yield Diagnostic("bad-data", names[0], message, hint)
     yield from _too_much(program, train, course)
     yield from course_faults(course)
 

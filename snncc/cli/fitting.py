@@ -54,6 +54,25 @@ _OF_MODELS = (
     *("decoder", "convert", "target_accuracy", "state", "nir_style", "dt", "learn"),
 )
 
+Budget = Annotated[str, typer.Option(help='Limits: "flash<=64KiB, time<=5ms, accuracy>=0.95".', show_default=False)]
+Labelled = Annotated[
+    Path,
+    typer.Option("--data", "-d", help="Labelled data (.npz), x and y; learnt by what learns.", show_default=False),
+]
+Study = Annotated[
+    Path, typer.Option("--output", "-o", help="The folder of the study; one that is there goes on.", metavar="STUDY")
+]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [default: one for each core].")]
+Scheduler = Annotated[str | None, typer.Option(help="A Dask cluster's scheduler.", metavar="tcp://HOST:PORT")]
+LearntTest = Annotated[Path | None, typer.Option(help="Of a network that learns: labelled data (.npz) that test it.")]
+LearntLimit = Annotated[
+    int | None, typer.Option(min=1, help="Of a network that learns: the first N samples of both files only.")
+]
+LearntNamed = Annotated[
+    int | None, typer.Option("--labels-for-readout", min=1, help="Of a network that learns: as in `snncc learn`.")
+]
+LearntRate = Annotated[float | None, typer.Option(help="Of a network that learns: as in `snncc learn`.")]
+
 
 def estimate(
     what: Annotated[
@@ -123,29 +142,27 @@ def _compiled(
 
 def explore(
     model: Model,
-    budget: Annotated[str, typer.Option(help='Limits: "flash<=64KiB, time<=5ms, accuracy>=0.95".', show_default=False)],
-    data: Annotated[Path, typer.Option("--data", "-d", help="Labelled data (.npz): x and y.", show_default=False)],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", help="The folder of the study; one that is there goes on.", metavar="STUDY"),
-    ],
+    budget: Budget,
+    data: Labelled,
+    output: Study,
     target: Target = "host",
     backend: Backend = None,
     samples: Samples = None,
     trials: Annotated[int, typer.Option(min=1, max=100_000, help="How many points to evaluate.")] = 64,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Processes [default: one for each core].")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="A Dask cluster's scheduler.", metavar="tcp://HOST:PORT")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     seed: Annotated[int, typer.Option(help="The same seed tries the same points.")] = 0,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
+    learn: Learn = None,
+    test: LearntTest = None,
+    limit: LearntLimit = None,
+    named: LearntNamed = None,
+    rate: LearntRate = None,
     json_: Json = False,
 ) -> None:
-    """Search for the most accurate program within a budget: bits of weights and states, pruning, steps.
+    """Search for the most accurate program within a budget: bits of weights and states, pruning, steps; or of rules.
 
     Exit status 1 if none fits.
     """
@@ -157,7 +174,8 @@ def explore(
     screen = Screen(json_)
     with screen.doing("explore") as shown:
         what = searching.Search(
-            *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed)
+            *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed),
+            *(tuple(pairs(learn, "--learn", "LAYER=RULE")), test, limit, named, rate),
         )
         found = searching.explore(
             what, output, trials=trials, workers=workers, scheduler=scheduler, progress=shown.points

@@ -165,7 +165,7 @@ def conversion(
 
 
 def pairs(given: list[str] | None, option: str = "--state", form: str = "IN=OUT") -> list[tuple[str, str]]:
-    found = [tuple(each.split("=")) for each in given or []]
+    found = [tuple(each.split("=", 1)) for each in given or []]
     for pair in found:
         if len(pair) != 2 or not all(pair):
             raise typer.BadParameter(f"{'='.join(pair)!r} is not {form}", param_hint=option)

@@ -12,17 +12,21 @@ from snncc.diagnostics import Diagnostic, check, fault
 
 RULE, OPTION = "budget", "--budget"
 _FORM = 'give limits with commas between, as in "flash<=64KiB,time<=5ms,accuracy>=0.95"'
-_LIMIT = re.compile(
-    r"([a-z]+)\s*(<=|>=)\s*([0-9]+(?:\.[0-9]*)?(?:e-?[0-9]+)?)\s*([A-Za-z\u00b5%]*)", re.ASCII | re.IGNORECASE
-)
+_NAME, _NUMBER = r"[a-z]+(?:-[a-z]+)?", r"[0-9]+(?:\.[0-9]*)?(?:e-?[0-9]+)?"
+_LIMIT = re.compile(rf"({_NAME})\s*(<=|>=)\s*({_NUMBER})\s*([A-Za-z\u00b5%]*)", re.ASCII | re.IGNORECASE)
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
 _BYTES = {"": 1.0, "B": 1.0, "kB": 1e3, "MB": 1e6, "KiB": 1024.0, "MiB": 1024.0**2}
+_JOULES = {f"{prefix}J": factor for prefix, factor in _PREFIXES.items()}
+_SECONDS = {f"{prefix}s": factor for prefix, factor in _PREFIXES.items()}
 _UNITS: Mapping[str, Mapping[str, float]] = {
     "bytes": _BYTES,
-    "energy": {f"{prefix}J": factor for prefix, factor in _PREFIXES.items()},
-    "time": {f"{prefix}s": factor for prefix, factor in _PREFIXES.items()},
+    "energy": _JOULES,
+    "time": _SECONDS,
+    "learning-energy": _JOULES,
+    "learning-time": _SECONDS,
     "accuracy": {"": 1.0, "%": 0.01},
     "cores": {"": 1.0},
+    "updates": {"": 1.0, "k": 1e3, "M": 1e6},
 }
 MORE = "accuracy"  # the one quantity of which more is better
 _LEAST, _MOST = 1e-30, 1e30  # of a limit: parts of it are still numbers
@@ -30,7 +34,10 @@ _LEAST, _MOST = 1e-30, 1e30  # of a limit: parts of it are still numbers
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound of one quantity, in bytes, joules, seconds, cores or as a share of samples; `text` as it was written."""
+    """A bound of one quantity, in bytes, joules, seconds, cores, updates or as a share of samples.
+
+    `text` is as it was written.
+    """
 
     quantity: str
     sign: Literal["<=", ">="]
@@ -109,10 +116,10 @@ def shown(quantity: str, value: float) -> str:
     """A value of a quantity, for people."""
     if quantity == MORE:
         return f"{value:.2%}"
-    if quantity in ("energy", "time"):
-        unit = {"energy": "J", "time": "s"}[quantity]
+    unit = {"energy": "J", "time": "s"}.get(quantity.removeprefix("learning-"))
+    if unit:
         for prefix, factor in _PREFIXES.items():
             if value >= factor:
                 return f"{value / factor:.3g} {prefix}{unit}"
         return f"{value:.3g} {unit}"
-    return f"{value:,.0f}" if quantity == "cores" else f"{value:,.0f} bytes"
+    return f"{value:,.0f}" if quantity in ("cores", "updates") else f"{value:,.0f} bytes"

@@ -21,16 +21,19 @@ from snncc import data as datasets
 from snncc.backends.c.building import version_of
 from snncc.chip import Chip
 from snncc.compiler import compiled, open_program
+from snncc.courses import Course
 from snncc.data import Data
 from snncc.diagnostics import CompileError, fault
 from snncc.estimation import estimate
-from snncc.exploring.budget import Limit
-from snncc.exploring.space import Dimension, Point, choices_of
+from snncc.exploring import schooling
+from snncc.exploring.budget import MORE, Limit
+from snncc.exploring.lessons import Taught, checked
+from snncc.exploring.space import Dimension, Point, choices_of, chosen_of
 from snncc.frontends import Model
 from snncc.importing import import_model, model_data
 from snncc.passes.steps import Steps
 from snncc.preparation import Choices, settled
-from snncc.program import CompiledModel
+from snncc.program import CompiledModel, Program
 from snncc.semantics import decode
 
 _HOPELESS = 0.1  # of a limit: by how much a program may be beyond it and still have its accuracy measured
@@ -39,6 +42,7 @@ STAGES = REFUSED, COMPILED, MEASURED, LOST
 # what says nothing of a point: files, tools and the machine, which the next run may find in order
 _FILES = {"bad-data", "bad-samples", "cannot-read", "cannot-write", "changed-file", "changed-tools"}
 _AROUND = _FILES | {"compiler-failed", "missing-package", "no-compiler"}
+_RIGHT = "right"  # samples that are decided as they are labelled
 _PART = 1 << 27  # values of neurons and steps that one evaluation runs: a larger data set is cut into parts
 
 
@@ -59,13 +63,23 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class Schooling:
+    """How a network that learns is measured: its rules, the samples that test it, at most `limit` of each file."""
+
+    taught: tuple[Taught, ...]
+    test: Named
+    course: Course
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
 class Task:
-    """What is searched: the same for all points of a study."""
+    """What is searched: the same for all points of a study; `samples` that choose scales are there or not."""
 
     model: Named
     target: str
     data: Named
-    samples: Named
+    samples: Named | None
     limits: tuple[Limit, ...]
     space: tuple[Dimension, ...]
     base: Choices
@@ -73,6 +87,7 @@ class Task:
     states: tuple[tuple[str, str], ...] = ()
     nir_style: str | None = None
     dt: float | None = None
+    schooling: Schooling | None = None
 
 
 @dataclass(frozen=True)
@@ -150,14 +165,12 @@ def build(task: Task, point: Point) -> Built:
 
     Raises CompileError for what is not about the point: files, tools and the machine.
     """
-    chip, model = chips.load(task.target), model_of(task)
-    _same_tools(task, chip)
-    _unchanged(task.samples)
-    choices = choices_of(task.space, point, task.base)
+    _same_tools(task, chips.load(task.target))
+    if task.samples:
+        _unchanged(task.samples)
     try:
-        choices = replace(choices, steps=_steps(task, choices.steps))
-        program = compiled(model, chip, choices, task.samples.path)  # read by its path, as `snncc compile` does
-        found = dict(estimate(program, task.samples.path).quantities)
+        program = made(task, point)
+        found = dict(estimate(program, None if task.schooling else _samples(task)).quantities)
         found.pop("accuracy", None)  # it is of the samples
         content = program.files()
     except CompileError as error:
@@ -168,10 +181,26 @@ def build(task: Task, point: Point) -> Built:
     return Built(outcome, {} if _beyond(task, found, _HOPELESS) else content)
 
 
+def made(task: Task, point: Point) -> CompiledModel:
+    """The program of a point. Raises CompileError."""
+    choices = choices_of(task.space, point, task.base)
+    choices = replace(choices, steps=_steps(task, choices.steps))
+    if task.schooling:
+        taught = task.schooling.taught
+        learn = tuple((each.group, checked(each, chosen_of(task.space, point, each.group))) for each in taught)
+        choices = replace(choices, learn=learn)
+    return compiled(model_of(task), chips.load(task.target), choices, _samples(task))
+
+
+def _samples(task: Task) -> str | None:
+    """The path from which a program reads its samples, as `snncc compile` does."""
+    return task.samples and task.samples.path
+
+
 @functools.lru_cache(maxsize=16)
 def _steps(task: Task, asked: Steps) -> Steps:
     """Fewer steps and how neurons are adapted to them, found once by each process."""
-    return settled(model_of(task), replace(task.base, steps=asked), task.samples.path).steps
+    return settled(model_of(task), replace(task.base, steps=asked), _samples(task)).steps
 
 
 def digest(content: Mapping[str, bytes]) -> str:
@@ -187,22 +216,41 @@ def _beyond(task: Task, found: Mapping[str, float], part: float) -> bool:
     return any(each.quantity in found and each.violation(found[each.quantity]) > part for each in task.limits)
 
 
-def parts_of(data: Data, neurons: int) -> list[tuple[int, int]]:
-    """The samples, first and end, of each part of a data set, for a network of so many neurons."""
+def parts_of(task: Task, neurons: int) -> list[tuple[int, int]]:
+    """The samples, first and end, of each part of the data, for a network of so many neurons.
+
+    What learns does so sample after sample: its data are one part, to the end.
+    """
+    if task.schooling:
+        return [(0, 0)]
+    data = data_of(task)
     size = max(1, _PART // max(1, neurons * data.steps))
     return [(start, min(start + size, len(data.x))) for start in range(0, len(data.x), size)]
 
 
-def right(task: Task, built: Built, first: int, end: int) -> int:
-    """How many samples of a part the program decides as they are labelled."""
+def measured(task: Task, built: Built, first: int, end: int) -> Mapping[str, float]:
+    """What is found on a part of the data by running the program: its share of the accuracy, and more if it learns."""
     if not built.files:
-        return 0
+        return {}
     with TemporaryDirectory(prefix="snncc-") as scratch:
         artefact.write(Path(scratch, "program"), built.files)
         program = open_program(Path(scratch, "program"))
+        if task.schooling:
+            assert isinstance(program, Program)
+            return schooling.learnt(program, *lessons_of(task, program), task.schooling.course)
         data = data_of(task).part(first, end)
         assert data.y is not None
-        return int(np.count_nonzero(_classes(program, data) == data.y))
+        return {_RIGHT: int(np.count_nonzero(_classes(program, data) == data.y))}
+
+
+def lessons_of(task: Task, program: Program) -> tuple[Data, Data]:
+    """What a program learns from, and what it is tested with. Raises CompileError: `bad-data`, `changed-file`."""
+    given = task.schooling
+    assert given is not None, "a network that does not learn"
+    for each in (task.data, given.test):
+        _unchanged(each)
+    train, test = (schooling.shown(program, each.path, given.limit) for each in (task.data, given.test))
+    return train, test
 
 
 def _classes(program: CompiledModel, data: Data) -> np.ndarray:
@@ -221,9 +269,9 @@ def _classes(program: CompiledModel, data: Data) -> np.ndarray:
     return np.concatenate(found)
 
 
-def finished(built: Built, counts: Sequence[int], samples: int) -> Outcome:
-    """The outcome, with the accuracy on all samples."""
+def finished(task: Task, built: Built, parts: Sequence[Mapping[str, float]]) -> Outcome:
+    """The outcome, with what was found on all parts of the data."""
     if not built.files:
         return built.outcome
-    accuracy = sum(counts) / samples
-    return Outcome(MEASURED, {**built.outcome.quantities, "accuracy": accuracy}, digest=built.outcome.digest)
+    found = parts[0] if task.schooling else {MORE: sum(each[_RIGHT] for each in parts) / len(data_of(task).x)}
+    return Outcome(MEASURED, {**built.outcome.quantities, **found}, digest=built.outcome.digest)

@@ -61,9 +61,9 @@ def _beats(one: Found, other: Found, limits: Sequence[Limit]) -> bool:
 
 
 def impossible(
-    found: Sequence[Found], limits: Sequence[Limit], usual: float, words: Mapping[int, Sequence[str]]
+    found: Sequence[Found], limits: Sequence[Limit], usual: float | None, words: Mapping[int, Sequence[str]]
 ) -> Iterator[Diagnostic]:
-    """Which limits no point met, and why; `usual` is the accuracy of the model as it was trained.
+    """Which limits no point met, and why; `usual` is the accuracy of the model as trained, None if it is to learn.
 
     `words` are the options of each point, by number.
     """
@@ -82,10 +82,13 @@ def impossible(
             yield Diagnostic(_RULE, limit.text, message, "allow more of one, or search on: --trials N")
 
 
-def _never(limit: Limit, best: Found, count: int, usual: float, words: str) -> tuple[str, str]:
+def _never(limit: Limit, best: Found, count: int, usual: float | None, words: str) -> tuple[str, str]:
     value = shown(limit.quantity, best.outcome.quantities[limit.quantity])
     if limit.quantity == MORE:
-        message = f"of {count} measured points none has more than {value}; the model as trained {shown(MORE, usual)}"
+        message = f"of {count} measured points none has more than {value}"
+        if usual is None:
+            return message, "allow more memory, energy or time, learn more samples, or let more neurons learn"
+        message += f"; the model as trained {shown(MORE, usual)}"
         return message, "allow more memory, energy or time, or train a more accurate model"
     return (
         f"the least of {count} compiled points is {value}: point {best.number}" + (f", {words}" if words else ""),

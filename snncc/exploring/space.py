@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from snncc.chip import Chip
+from snncc.exploring.lessons import Taught, levers
 from snncc.graph import Graph
 from snncc.layers import Layer, Neuron
 from snncc.passes.precision import stored_width
@@ -20,6 +21,7 @@ Value = str | int | float
 Point = Mapping[str, Value]
 _BITS = "bits of "
 _PARTS = (0.75, 0.5, 0.375, 0.25, 0.125)  # of the model's steps, where the input is static
+_SHORTER = (0.75, 0.5, 0.25)  # of the steps for which what is learnt is shown
 _EVERY = (2, 3, 4, 6, 8)  # steps of other inputs that become one
 _SHARES: tuple[Value, ...] = (0.0, 0.25, 0.5, 0.75, 0.9)
 _STATES = (0, 16, 12)  # 0 stands for what the target has
@@ -31,13 +33,16 @@ _PACKED: tuple[Value, ...] = (8, 5, 4, 3, 2, "ternary")  # in which C for microc
 class Dimension:
     """Something to choose: its values, the widest or most first, and the field of `Choices` and option that it sets.
 
-    The widths of weights, one dimension for each population, make one option together.
+    The widths of weights, one dimension for each population, make one option together; so does what is chosen about the
+    rule of a `group` that learns, whose own values come first, each a `lever`.
     """
 
     name: str
     values: tuple[Value, ...]
-    field: Literal["weight_bits", "steps", "prune", "prune_neurons", "state_bits"]
+    field: Literal["weight_bits", "steps", "prune", "prune_neurons", "state_bits", "learn"]
     option: str
+    group: str = ""
+    lever: str = ""
 
 
 def dimensions(graph: Graph[Layer], chip: Chip, steps: int, *, static: bool) -> tuple[Dimension, ...]:
@@ -52,12 +57,40 @@ def dimensions(graph: Graph[Layer], chip: Chip, steps: int, *, static: bool) -> 
     counts = dict.fromkeys(max(1, count) for count in fewer if count < steps)
     every: tuple[Value, ...] = (steps if static else 0, *(f"auto:{count}" for count in counts))
     found.append(Dimension("steps", every, "steps", "--steps"))
-    least, most = chip.membrane.decay_bits
-    if least < most and chip.membrane.bits > _STATES[1]:
-        found.append(Dimension("state bits", _STATES, "state_bits", "--state-bits"))
+    found += _states(chip)
     found.append(Dimension("pruned weights", _SHARES, "prune", "--prune"))
     found.append(Dimension("pruned neurons", _SHARES[:3], "prune_neurons", "--prune-neurons"))
     return tuple(each for each in found if len(each.values) > 1)
+
+
+def learning_dimensions(
+    graph: Graph[Layer], chip: Chip, steps: int, taught: Sequence[Taught], *, static: bool
+) -> tuple[Dimension, ...]:
+    """What there is to choose for a legal network whose groups are `taught`, with so many steps for static input.
+
+    Nothing is pruned, and nothing adapted to fewer steps: that is fitted to how a trained network answers.
+    """
+    found = [
+        Dimension(f"{lever} of {each.group}", values, "learn", "--learn", each.group, lever)
+        for each in taught
+        for lever, values in levers(each.rule).items()
+    ]
+    groups = {each.group for each in taught}
+    widths = tuple(each for each in (_PACKED if chip.device else _WIDTHS) if _stored(each) <= chip.weight.bits)
+    fixed = [
+        name for name in _weighted(graph) if name and not any(edge.source in groups for edge in graph.incoming(name))
+    ]
+    found += [Dimension(_BITS + name, widths, "weight_bits", "--weight-bits") for name in fixed]
+    if static and not any(each.rule.reward for each in taught):  # a reward is given step by step
+        counts = dict.fromkeys(max(1, round(steps * part)) for part in (1.0, *_SHORTER))
+        found.append(Dimension("steps", tuple(counts), "steps", "--steps"))
+    return tuple(each for each in (*found, *_states(chip)) if len(each.values) > 1)
+
+
+def _states(chip: Chip) -> list[Dimension]:
+    least, most = chip.membrane.decay_bits
+    narrower = least < most and chip.membrane.bits > _STATES[1]
+    return [Dimension("state bits", _STATES, "state_bits", "--state-bits")] * narrower
 
 
 def _stored(width: Value) -> int:
@@ -75,20 +108,36 @@ def starts(space: Sequence[Dimension]) -> list[Point]:
     widest = {each.name: each.values[0] for each in space}
     widths = max((each.values for each in space if each.field == "weight_bits"), key=len, default=())
     uniform = [widest | {each.name: width for each in space if each.field == "weight_bits"} for width in widths]
-    others = [widest | {each.name: value} for each in space if each.field != "weight_bits" for value in each.values]
+    learning = any(each.field == "learn" for each in space)
+    others = [
+        widest | {each.name: value}
+        for each in space
+        if each.field != "weight_bits"
+        for value in (_few(each.values) if learning else each.values)
+    ]
     found = [widest, *uniform, *others]
     return [each for number, each in enumerate(found) if each not in found[:number]]
 
 
+def _few(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The middle and the last of some values: a point of a network that learns takes long."""
+    return values[len(values) // 2], values[-1]
+
+
+def chosen_of(space: Sequence[Dimension], point: Point, group: str) -> Mapping[str, int]:
+    """What is chosen at a point about the rule of a group, lever by lever."""
+    return {each.lever: int(point[each.name]) for each in space if each.field == "learn" and each.group == group}
+
+
 def choices_of(space: Sequence[Dimension], point: Point, base: Choices) -> Choices:
-    """What is chosen at a point."""
+    """What is chosen at a point, but for rules."""
     fields: dict[str, Value] = {each.field: point[each.name] for each in _others(space, point)}
     bits = _bits(space, point)
     return replace(base, **fields, **({"weight_bits": bits} if bits else {}))  # type: ignore[arg-type]
 
 
 def words_of(space: Sequence[Dimension], point: Point) -> list[str]:
-    """The options of `snncc compile` that make the same choices."""
+    """The options of `snncc compile` that make the same choices, but for rules."""
     bits = _bits(space, point)
     found = ["--weight-bits", bits] if bits else []
     for each in _others(space, point):
@@ -98,7 +147,8 @@ def words_of(space: Sequence[Dimension], point: Point) -> list[str]:
 
 def _others(space: Sequence[Dimension], point: Point) -> list[Dimension]:
     """The dimensions with options of their own that do something; nothing pruned is no option."""
-    return [each for each in space if each.field != "weight_bits" and point[each.name] != 0]
+    together = "weight_bits", "learn"
+    return [each for each in space if each.field not in together and point[each.name] != 0]
 
 
 def _bits(space: Sequence[Dimension], point: Point) -> str:

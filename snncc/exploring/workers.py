@@ -117,16 +117,15 @@ def _side_by_side(
     distributed: Any, client: Any, task: Task, points: Mapping[int, Point], neurons: int
 ) -> Iterator[tuple[int, Outcome]]:
     """Each point in tasks of its own: building, then each part of the data."""
-    data = evaluate.data_of(task)
-    parts = evaluate.parts_of(data, neurons)
+    parts = evaluate.parts_of(task, neurons)
     ends: dict[Any, int] = {}
     begun: list[Any] = []
     options = {"pure": False, "retries": 0}
     for number, point in points.items():
         built = client.submit(_run, evaluate.build, task, point, **options)
-        counts = [client.submit(_run, evaluate.right, task, built, first, end, **options) for first, end in parts]
-        ends[client.submit(_run, evaluate.finished, built, counts, len(data.x), **options)] = number
-        begun += [built, *counts]
+        found = [client.submit(_run, evaluate.measured, task, built, first, end, **options) for first, end in parts]
+        ends[client.submit(_run, evaluate.finished, task, built, found, **options)] = number
+        begun += [built, *found]
     lost = False
     for future in distributed.as_completed(ends):
         outcome = _result(distributed, future)

@@ -12,13 +12,21 @@ from snncc.exploring.study import Found
 from snncc.pages import figures
 from snncc.pages.page import Section, Table, render
 
-_UNITS = {"energy": ("uJ", 1e6), "time": ("us", 1e6), "cores": ("", 1.0)}
+_UNITS = {
+    "energy": ("uJ", 1e6),
+    "time": ("us", 1e6),
+    "learning-energy": ("uJ", 1e6),
+    "learning-time": ("us", 1e6),
+    "cores": ("", 1.0),
+    "updates": ("a sample", 1.0),
+}
 
 
 def page(found: Searched) -> bytes:
     """The page, which holds all that it shows."""
     chosen = found.front.best or found.front.closest
-    facts = [("points", f"{len(found.found):,}"), ("accuracy as trained", shown(MORE, found.trained))]
+    facts = [("points", f"{len(found.found):,}")]
+    facts += [] if found.trained is None else [("accuracy as trained", shown(MORE, found.trained))]
     if chosen:
         word = "best" if found.front.best else "closest"
         known = chosen.outcome.quantities
@@ -44,6 +52,7 @@ def _sections(found: Searched) -> Iterator[Section]:
         for each in found.front.points
     )
     note = "No point beats one of these in all limited quantities; each command gives the same bytes again."
+    note += f" They learn as they did here with {found.lesson} -o RUN" if found.lesson else ""
     yield Section("Front", note, Table(("point", *names, "command"), rows), wide=True)
 
 

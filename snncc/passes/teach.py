@@ -165,11 +165,11 @@ def _group(graph: Graph[Layer], name: str) -> str:
     return graph.incoming(name)[0].source if isinstance(graph[name], Neuron) else name
 
 
-def taught_twice(graph: Graph[Layer], learn: Sequence[tuple[str, str]]) -> Iterator[Diagnostic]:
+def taught_twice(graph: Graph[Layer], learn: Sequence[tuple[str, str | Rule]]) -> Iterator[Diagnostic]:
     """Groups that are given two rules, by their own name or that of their population."""
     first: dict[str, str] = {}
-    for name, rule in learn:
-        group = _group(graph, name)
+    for name, given in learn:
+        group, rule = _group(graph, name), given if isinstance(given, str) else repr(given.description)
         if group in first:
             message = f"{group} is to learn by {first[group]} and by {rule}; it can have one rule"
             yield Diagnostic("bad-option", OPTION, message, "leave one of them out")

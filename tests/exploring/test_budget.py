@@ -18,6 +18,8 @@ def test_limits_have_units() -> None:
         {"flash": 65536, "energy": 5e-6, "time": 1.5e-3, "cores": 2, "accuracy": 0.95, "ram": 2000, "weights": 100}
     )
     assert [each.text for each in found][:2] == ["flash<=64KiB", "energy<=5uJ"]
+    learning = parsed("learning-energy<=9uJ,learning-time <= 2ms,updates<=0.5M,plastic<=40KiB")
+    assert [each.value for each in learning] == pytest.approx([9e-6, 2e-3, 500_000, 40960])
 
 
 def test_everything_wrong_is_said_at_once() -> None:
@@ -76,5 +78,8 @@ def test_values_are_shown_with_their_units() -> None:
     assert shown("accuracy", 0.975) == "97.50%"
     assert shown("energy", 4.52e-7) == "452 nJ"
     assert shown("time", 2.0) == "2 s"
+    assert shown("learning-energy", 4.52e-7) == "452 nJ"
+    assert shown("learning-time", 2.0) == "2 s"
+    assert shown("updates", 83_104.5) == "83,104"
     assert shown("cores", 3) == "3"
     assert shown("flash", 12345) == "12,345 bytes"

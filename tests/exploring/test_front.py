@@ -53,3 +53,8 @@ def test_it_is_said_which_limit_cannot_be_met_and_why() -> None:
         "error[impossible-budget]: accuracy>=0.9: of 1 measured points none has more than 85.00%; the model as trained "
         "97.00%\n  = hint: allow more memory, energy or time, or train a more accurate model",
     ]
+    *_, learns = [str(each) for each in impossible(points((200, 0.85), (150, None)), LIMITS, None, WORDS)]
+    assert learns == (
+        "error[impossible-budget]: accuracy>=0.9: of 1 measured points none has more than 85.00%\n"
+        "  = hint: allow more memory, energy or time, learn more samples, or let more neurons learn"
+    )

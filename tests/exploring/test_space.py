@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snncc import chip as chips
-from snncc.exploring.space import choices_of, dimensions, starts, words_of
+from snncc import classics, rules
+from snncc.exploring.lessons import Taught, text_of
+from snncc.exploring.space import (
+    choices_of,
+    chosen_of,
+    dimensions,
+    learning_dimensions,
+    starts,
+    words_of,
+)
 from snncc.graph import Graph
 from snncc.layers import Layer
 from snncc.preparation import Choices
@@ -76,3 +85,21 @@ def test_a_search_begins_with_every_width_and_with_few_steps() -> None:
     assert [each["pruned weights"] for each in found[15:19]] == [0.25, 0.5, 0.75, 0.9]
     assert [each["pruned neurons"] for each in found[19:]] == [0.25, 0.5]
     assert len({tuple(each.items()) for each in found}) == len(found)
+
+
+def test_what_learns_has_choices_about_its_rule_and_is_not_pruned() -> None:
+    graph = classics.make("diehl-cook", classics.Shape(9, 4)).graph
+    taught = Taught("synapses", text_of(replace(rules.load("fspinn"), period=7)))
+    space = learning_dimensions(graph, HOST, 100, [taught], static=True)
+    levers = ["bits of synapses", "guard of synapses", "period of synapses", "traces of synapses"]
+    assert [each.name for each in space] == [*levers, "bits of inhibitory", "steps", "state bits"]
+    assert space[5].values == (100, 75, 50, 25)
+    begun = starts(space)
+    assert begun[0] == {each.name: each.values[0] for each in space}
+    assert chosen_of(space, begun[0], "synapses") == {"bits": 8, "guard": 0, "period": 7, "traces": 12}
+    assert len(begun) < len(starts(dimensions(graph, HOST, 100, static=True)))
+    rewarded = learning_dimensions(graph, HOST, 100, [Taught("synapses", rules.text_of("reward"))], static=True)
+    assert "steps" not in [each.name for each in rewarded]  # rewards are given step by step
+    point = begun[0] | {"bits of inhibitory": 4, "steps": 50}
+    assert words_of(space, point) == ["--weight-bits", "4", "--steps", "50"]
+    assert choices_of(space, point, Choices()) == Choices("4", 50)
