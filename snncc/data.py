@@ -40,7 +40,8 @@ class Data:
 
     `lengths` (samples,) int64 is each sample's own number of steps; `y` (samples,) int64 are class labels or None.
     `reward` (samples, steps) int64 is what rules that ask for a reward get in each step, or None.
-    `pace` is how a network that takes fewer steps has read it, if it has.
+    `pace` is how a network that takes fewer steps has read it, if it has. `coding` is how static values become spikes,
+    for a network that reads these.
     """
 
     x: Array
@@ -48,20 +49,51 @@ class Data:
     y: Ints | None = None
     reward: Ints | None = None
     pace: Pace | None = None
+    coding: Coding | None = None
 
     @property
     def steps(self) -> int:
         return int(self.lengths.max(initial=0))
 
     def part(self, start: int, stop: int) -> Data:
+        """Some of the samples, one after another."""
+        return self.rows(slice(start, stop))
+
+    def rows(self, rows: slice | Ints) -> Data:
         """Some of the samples."""
         return replace(
             self,
-            x=self.x[start:stop],
-            lengths=self.lengths[start:stop],
-            y=None if self.y is None else self.y[start:stop],
-            reward=None if self.reward is None else self.reward[start:stop],
+            x=self.x[rows],
+            lengths=self.lengths[rows],
+            y=None if self.y is None else self.y[rows],
+            reward=None if self.reward is None else self.reward[rows],
+            coding=self.coding and replace(self.coding, numbers=self.coding.numbers[rows]),
         )
+
+    def spiking(self) -> Data:
+        """The samples with the spikes that their values become; those that have no coding as they are."""
+        if self.coding is None:
+            return self
+        from snncc.spike_draws import encoded  # with its compiled loop, which other programs need not wait for
+
+        flat = self.x.reshape(len(self.x), -1) / self.coding.brightest
+        spikes = encoded(flat, self.coding.numbers, self.coding.steps, self.coding.rate, self.coding.seed)
+        return replace(self, x=spikes.reshape(*spikes.shape[:2], *self.x.shape[1:]) * self.coding.unit, coding=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """How static values become spikes: those of `brightest` at a `rate` in each of so many steps, by draws of a seed.
+
+    `numbers` (samples,) are what the draws know samples by; a spike has the value `unit`.
+    """
+
+    steps: int
+    rate: float
+    seed: int
+    brightest: float
+    numbers: Ints
+    unit: int | float = 1
 
 
 def load(path: str | Path, shape: Shape, steps: int | None, limit: int | None = None) -> Data:
@@ -205,7 +237,7 @@ def as_data(
         check(_own({"steps": steps, **own}, "the data"))
         most = x.steps if x.reward is None else x.reward.shape[1]
         arrays = {"x": x.x, "lengths": x.lengths, "y": x.y, "reward": x.reward}
-        data = replace(checked("x", arrays, shape, most), pace=x.pace)
+        data = replace(checked("x", arrays, shape, most), pace=x.pace, coding=x.coding)
         return data if limit is None else data.part(0, limit)
     if isinstance(x, (str, os.PathLike)):
         check(_own(own, "the file"))
@@ -336,13 +368,15 @@ def to_integers(source: Source, x: Array) -> Ints:
 def parts(data: Data, values_per_step: int) -> Iterator[Data]:
     """Consecutive parts of a data set, each small enough that recording `values_per_step` values fits in memory.
 
+    Static values that become spikes have become them.
+
     Raises CompileError (`bad-data`) where there is no sample.
     """
     if len(data.x) == 0:
         raise fault("bad-data", "x", "x holds no sample", "it needs one at least")
     size = max(1, _PART // max(1, values_per_step * data.steps))
     for start in range(0, len(data.x), size):
-        yield data.part(start, start + size)
+        yield data.part(start, start + size).spiking()
 
 
 def save_trace(path: str | Path, trace: Trace) -> None:

@@ -18,9 +18,8 @@ from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch, Footprint
 from snncc.backends.known import backend_named
 from snncc.chip import Chip
-from snncc.courses import Course, becomes_spikes, course_faults, presented, range_faults
 from snncc.data import Data, DataLike
-from snncc.diagnostics import CompileError, check, fault
+from snncc.diagnostics import CompileError, fault
 from snncc.event_program import EventProgram
 from snncc.integers import Learnt, Network, Source, learns
 from snncc.layers import size
@@ -141,12 +140,10 @@ def estimate(
     samples: DataLike | None = None,
     progress: Progress = no_progress,
     learnt: Learnt | None = None,
-    rate: float = Course.rate,
 ) -> Estimation:
     """What a compiled program takes of its target, and, on samples, what one of them takes of energy and time.
 
-    One that learns goes on from `learnt`, and learns the samples one after another; static values become spikes as in
-    a run of learning, with the probability `rate` in a step for the greatest.
+    One that learns goes on from `learnt`, and learns the samples one after another.
 
     Raises CompileError: `no-estimate` for chips that act event by event, and for networks that learn on chips whose
     cores say nothing of that; `bad-data`; and why a network cannot be laid out on a chip of many cores, where it was
@@ -157,7 +154,7 @@ def estimate(
         raise _by_events(program.chip)
     if learns(program.network) and program.chip.fabric and program.chip.learning is None:
         raise _only_simulated(program.chip)
-    data = None if samples is None else _shown(program, program.data(samples), rate)
+    data = None if samples is None else program.data(samples)
     mapping = _mapping(program, data)
     found = _footprint(program, mapping)
     mesh = program.chip.mesh
@@ -184,16 +181,6 @@ def estimate(
         traces=traced / count,
         answered=Answered(answered.events, answered.joules, answered.seconds),
     )
-
-
-def _shown(program: Program, data: Data, rate: float) -> Data:
-    """The samples as `snncc learn` would show them."""
-    if not learns(program.network) or not becomes_spikes(program.source, data):
-        return data
-    course = Course(steps=data.steps, rate=rate)
-    check((*course_faults(course), *range_faults("--samples", program.source, data)))
-    batch = presented(program.source, data, np.arange(len(data.x)), course)
-    return replace(data, x=batch.x.reshape(*batch.x.shape[:2], *program.source.shape), lengths=batch.lengths)
 
 
 def _mapping(program: Program, data: Data | None) -> Placed | None:

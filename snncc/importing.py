@@ -13,6 +13,7 @@ from snncc.analysis.metrics import Run, summarise
 from snncc.conversion import Conversion, converted
 from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
+from snncc.encoding import shown, source_for
 from snncc.frontends import Model, model_bytes, read_model
 from snncc.layers import Decoder, Input, Neuron, Output, default_decoder, size
 from snncc.passes.legalise import legalise
@@ -75,10 +76,24 @@ def _left_out(model: Model) -> Iterator[Diagnostic]:
         yield Diagnostic("integer-network", model.name, message, "compile the original for the chip's bits", "warning")
 
 
-def model_data(model: Model, x: DataLike, *, steps: int | None = None, limit: int | None = None) -> Data:
-    """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say."""
-    shape = next(iter(model.graph.of_kind(Input).values())).shape
-    return as_data(x, shape, steps, usual=model.steps, limit=limit)
+def model_data(
+    model: Model,
+    x: DataLike,
+    *,
+    steps: int | None = None,
+    limit: int | None = None,
+    rate: float | None = None,
+    seed: int = 0,
+) -> Data:
+    """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say.
+
+    Static values for a model that reads spikes become spikes as in `Program.data`.
+    """
+    layer = next(iter(model.graph.of_kind(Input).values()))
+    data = as_data(x, layer.shape, steps, usual=model.steps, limit=limit)
+    count = data.steps if isinstance(x, Data) else steps or model.steps or data.steps
+    where = str(x) if isinstance(x, (str, os.PathLike)) else "x"
+    return shown(data, source_for(layer), count, rate, seed, learning=bool(model.learn), where=where)
 
 
 def simulate_float(

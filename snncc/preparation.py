@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from snncc import contracts
 from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
+from snncc.encoding import shown, source_for
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.layers import Decoder, Input, Layer
@@ -45,6 +46,7 @@ class Choices:
     early_exit: bool = False
     state_bits: int | str | None = None
     decay_bits: int | str | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ def prepared(model: Model, choices: Choices, samples: DataLike | None, stage: St
     stage("legalise")
     legal = legalise(model.graph, {*model.learn, *(layer for layer, _ in choices.learn)})
     warnings = (*model.warnings, *check(contracts.legal(legal)))
-    chosen = None if samples is None else _samples(samples, legal, steps)
+    chosen = None if samples is None else _samples(samples, model, choices, steps)
     if choices.allow_hard_reset and softly_reset(legal):
         warnings += (cost(legal, chosen, decoder),)
         legal = hardly_reset(legal)
@@ -97,5 +99,13 @@ def settled(model: Model, choices: Choices, samples: DataLike | None, stage: Sta
     return replace(choices, steps=prepared(model, choices, samples, stage).found)
 
 
-def _samples(samples: DataLike, graph: Graph[Layer], steps: int | None) -> Data:
-    return as_data(samples, next(iter(graph.of_kind(Input).values())).shape, usual=steps)
+def _samples(samples: DataLike, model: Model, choices: Choices, steps: int | None) -> Data:
+    """The samples as the network is to read them."""
+    layer = next(iter(model.graph.of_kind(Input).values()))
+    data = as_data(samples, layer.shape, usual=steps)
+    learning = bool(model.learn or choices.learn)
+    if choices.rate is None and not (learning and layer.events):
+        return data  # quantisation says what is wrong with it
+    source = source_for(layer)
+    how = steps or data.steps, choices.rate, choices.seed
+    return shown(data, source, *how, learning=learning, where="--samples").spiking()

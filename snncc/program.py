@@ -24,7 +24,8 @@ from snncc.backends.base import Backend, Batch, Footprint, Job, Result, Timeline
 from snncc.chip import Chip
 from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, own_number, whole
+from snncc.encoding import shown
+from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.pace import FewerSteps
@@ -138,16 +139,28 @@ class CompiledModel(ABC):
         reward: npt.ArrayLike | None = None,
         steps: int | None = None,
         limit: int | None = None,
+        rate: float | None = None,
+        seed: int = 0,
     ) -> Data:
         """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them.
 
-        A `reward` may be (samples,), of all steps of a sample, as well.
+        A `reward` may be (samples,), of all steps of a sample, as well. Static values for a network that reads spikes
+        become spikes as `encoding.shown` has it, at a `rate` and with draws of a `seed`.
         """
         own = {"lengths": lengths, "y": y, "reward": reward}
-        return self.read_at_pace(as_data(x, self.source.shape, steps, usual=self.steps, own=own, limit=limit))
+        data = as_data(x, self.source.shape, steps, usual=self.steps, own=own, limit=limit)
+        count = data.steps if isinstance(x, Data) else steps or self.steps or data.steps
+        where = str(x) if isinstance(x, (str, os.PathLike)) else "x"
+        return self.read_at_pace(shown(data, self.source, count, rate, seed, learning=self.learning, where=where))
+
+    @property
+    def learning(self) -> bool:
+        """Whether the network learns while it runs."""
+        return False
 
     def read_at_pace(self, data: Data) -> Data:
         """The data as this program reads them."""
+        data = shown(data, self.source, data.steps, learning=self.learning, where="x")
         return data if self.fewer is None else datasets.paced(data, self.source.shape, self.fewer.pace)
 
     def simulate(self, data: DataLike, *, record: bool = False, progress: Progress = no_progress) -> Run:
@@ -270,6 +283,10 @@ class Program(CompiledModel):
     @property
     def read(self) -> Collection[str]:
         return [self.network.incoming(name)[0].source for name in self.network.of_kind(Output)]
+
+    @property
+    def learning(self) -> bool:
+        return learns(self.network)
 
     @property
     def job(self) -> Job:

@@ -18,9 +18,10 @@ from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
 from snncc.checkpoints import Exam, Progress, restored, save
-from snncc.courses import Course, course_faults, presented, range_faults
+from snncc.courses import Course, course_faults, presented
 from snncc.data import Data, memory
 from snncc.diagnostics import Diagnostic, check, fault
+from snncc.encoding import range_faults
 from snncc.integers import Learnt, Network, Output, Synapse, learns
 from snncc.layers import size
 from snncc.plasticity import seen

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from snncc.cli.models import chip_of, made
 from snncc.cli.options import (
     Backend,
     Bits,
@@ -28,6 +28,7 @@ from snncc.cli.options import (
     PruneNeurons,
     Rate,
     Samples,
+    SpikeSeed,
     StateBits,
     States,
     Target,
@@ -35,24 +36,20 @@ from snncc.cli.options import (
     WeightBytes,
     conversion,
     decoder_of,
+    needs_samples,
     only_for_models,
     pairs,
+    taught,
     whole,
 )
 from snncc.cli.screen import Screen
-from snncc.diagnostics import CompileError, printable
-
-if TYPE_CHECKING:
-    from snncc.event_program import EventProgram
-    from snncc.frontends import Model as Trained
-    from snncc.preparation import Choices
-    from snncc.program import Program
-
+from snncc.diagnostics import CompileError
 
 _OF_MODELS = (
     *("target", "backend", "weight_bits", "weight_bytes", "state_bits", "decay_bits", "prune", "prune_neurons", "loss"),
     *("decoder", "convert", "target_accuracy", "state", "nir_style", "dt", "learn"),
 )
+_CHOICES = ("prune", "prune_neurons", "loss", "state_bits", "decay_bits", "rate", "seed")
 
 Budget = Annotated[str, typer.Option(help='Limits: "flash<=64KiB, time<=5ms, accuracy>=0.95".', show_default=False)]
 Labelled = Annotated[
@@ -97,47 +94,33 @@ def estimate(
     nir_style: NirStyle = None,
     dt: Dt = None,
     learn: Learn = None,
-    rate: Rate = 0.25,
+    rate: Rate = None,
+    seed: SpikeSeed = 0,
     json_: Json = False,
 ) -> None:
     """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
     given = locals()
     from snncc import compiler, estimation, files, fit_views, importing
 
-    screen, chosen = Screen(json_), ""
+    screen, chosen, own = Screen(json_), "", None
+    needs_samples({"--rate": rate}, samples)
     with screen.doing("estimate") as shown:
         if files.kind(what) == "folder":
-            only_for_models({f"--{name.replace('_', '-')}": given[name] for name in _OF_MODELS})
-            only_for_models({"--steps": "auto" in (steps or "")})
+            fixed = {f"--{name.replace('_', '-')}": given[name] for name in _OF_MODELS}
+            only_for_models({**fixed, "--steps": "auto" in (steps or "")})
             program, own = compiler.open_program(what), whole(steps)
         else:
             how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
             model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-            own, taught = None, tuple(pairs(learn, "--learn", "LAYER=RULE"))
             choices = compiler.Choices(weight_bits, steps if how is None else None, decoder_of(decoder), backend)
-            choices = replace(choices, learn=taught, prune=prune, prune_neurons=prune_neurons, loss=loss)
-            choices = replace(choices, state_bits=state_bits, decay_bits=decay_bits)
-            program, chosen = _compiled(model, target or "host", choices, samples, weight_bytes, shown.stage)
-        data = None if samples is None else program.data(samples, steps=own, limit=limit)
+            choices = replace(choices, learn=taught(learn), **{name: given[name] for name in _CHOICES})
+            chip = chip_of(target or "host")
+            program, chosen = made(model, chip, choices, samples, weight_bytes, shown.stage)
+        data = None if samples is None else program.data(samples, steps=own, limit=limit, rate=rate, seed=seed)
         shown.stage("estimate")
-        found = estimation.estimate(program, data, shown.count, rate=rate)
+        found = estimation.estimate(program, data, shown.count)
     screen.show(fit_views.estimated(program, found))
-    if chosen:
-        screen.say(f"chosen for {weight_bytes}: --weight-bits {printable(chosen)}")
-
-
-def _compiled(
-    model: Trained, target: str, choices: Choices, samples: Path | None, most: str | None, stage: Callable[[str], None]
-) -> tuple[Program | EventProgram, str]:
-    """The program of a model, and the bits of its weights if they were chosen for a size."""
-    from snncc import allocation, compiler
-    from snncc import chip as chips
-
-    chip = chips.load(target)
-    if most is None:
-        return compiler.compiled(model, chip, choices, samples, stage), ""
-    chosen = allocation.weight_bits(model, chip, choices, samples, allocation.bytes_of(most), stage)
-    return compiler.compiled(model, chip, replace(choices, weight_bits=chosen), samples, stage), chosen
+    screen.say(chosen)
 
 
 def explore(

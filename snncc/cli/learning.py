@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snncc.cli.options import Json, Rate, Steps
+from snncc.cli.options import Json, Rate, SpikeSeed, Steps
 from snncc.cli.screen import Screen
 
 
@@ -44,10 +44,10 @@ def learn(
     ] = 10,
     dynamic: Annotated[bool, typer.Option(help="Show one class after another, and test after each.")] = False,
     every: Annotated[int, typer.Option("--test-every", min=0, help="Test after so many samples.")] = 0,
-    rate: Rate = 0.25,
+    rate: Rate = None,
     steps: Steps = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples between two checkpoints.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the spikes of static input.")] = 0,
+    seed: SpikeSeed = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first samples of both files.")] = None,
     json_: Json = False,
 ) -> None:
@@ -61,11 +61,10 @@ def learn(
     with screen.doing("learn") as shown:
         program = open_program(folder)
         length = steps or program.steps or courses.Course.steps
-        train, tested = (
-            program.data(path, steps=None if program.steps and steps is None else steps, limit=limit)
-            for path in (input_, test)
-        )
-        course = courses.Course(length, rate, dynamic, every, named, batch, seed)
+        given = None if program.steps and steps is None else steps
+        train, tested = (program.data(path, steps=given, limit=limit, rate=rate, seed=seed) for path in (input_, test))
+        shown_at = courses.Course.rate if rate is None else rate
+        course = courses.Course(length, shown_at, dynamic, every, named, batch, seed)
         at = training.learn(program, train, tested, course, output, shown.count)
         assert isinstance(program, Program)
         files.replace_file(output / "report.html", page(program, at))

@@ -28,6 +28,7 @@ from snncc.cli.options import (
     Partition,
     Prune,
     PruneNeurons,
+    Rate,
     RequireProof,
     Samples,
     Seed,
@@ -40,8 +41,10 @@ from snncc.cli.options import (
     WeightBytes,
     conversion,
     decoder_of,
+    needs_samples,
     pairs,
     partition_of,
+    taught,
     whole,
 )
 from snncc.cli.screen import Screen
@@ -49,7 +52,10 @@ from snncc.diagnostics import CompileError, printable
 
 if TYPE_CHECKING:
     from snncc.chip import Chip
-    from snncc.program import CompiledModel
+    from snncc.event_program import EventProgram
+    from snncc.frontends import Model as Trained
+    from snncc.preparation import Choices
+    from snncc.program import CompiledModel, Program
     from snncc.views import View
 
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
@@ -116,39 +122,51 @@ def compile(  # noqa: A001  the word of the field
     partition: Partition = "auto",
     seed: Seed = 0,
     learn: Learn = None,
+    rate: Rate = None,
     arduino: Arduino = False,
     dump: Annotated[Path | None, typer.Option(help="Write the graph after each stage, as text, to a folder.")] = None,
     json_: Json = False,
 ) -> None:
     """Compile a trained model for a target, and write the artefact to a folder."""
-    from snncc import allocation, artefact, compiler, importing, views
+    from snncc import artefact, compiler, importing, views
 
     screen = Screen(json_)
     with screen.doing("compile") as shown:
+        needs_samples({"--rate": rate}, samples)
         artefact.place_for(output)
         how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
-        own, chip, less = steps if how is None else None, _chip(target), (prune, prune_neurons)
+        own, chip, less = steps if how is None else None, chip_of(target), (prune, prune_neurons)
         rest = decoder_of(decoder), backend, require_proof, stock_only, allow_hard_reset, partition_of(partition)
-        more = loss, early_exit, state_bits, decay_bits
-        choices = compiler.Choices(weight_bits, own, *rest, seed, *less, _taught(learn), *more)
+        more = loss, early_exit, state_bits, decay_bits, rate
+        choices = compiler.Choices(weight_bits, own, *rest, seed, *less, taught(learn), *more)
         imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-        if weight_bytes is not None:
-            given = imported, chip, choices, samples, allocation.bytes_of(weight_bytes)
-            choices = replace(choices, weight_bits=allocation.weight_bits(*given, shown.stage))
-        program = compiler.compiled(imported, chip, choices, samples, shown.stage)
+        program, chosen = made(imported, chip, choices, samples, weight_bytes, shown.stage)
         _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
-    chosen = weight_bytes and f"chosen for {weight_bytes}: --weight-bits {printable(str(choices.weight_bits))}"
     _wrote(screen, views.compiled(program, output), output, chosen)
 
 
-def _chip(target: str) -> Chip:
+def made(
+    model: Trained,
+    chip: Chip,
+    choices: Choices,
+    samples: Path | None,
+    weight_bytes: str | None,
+    stage: Callable[[str], None],
+) -> tuple[Program | EventProgram, str]:
+    """The program of a model, and what is to be said of weights that were chosen for a size."""
+    from snncc import allocation, compiler
+
+    if weight_bytes is None:
+        return compiler.compiled(model, chip, choices, samples, stage), ""
+    chosen = allocation.weight_bits(model, chip, choices, samples, allocation.bytes_of(weight_bytes), stage)
+    program = compiler.compiled(model, chip, replace(choices, weight_bits=chosen), samples, stage)
+    return program, f"chosen for {weight_bytes}: --weight-bits {printable(chosen)}"
+
+
+def chip_of(target: str) -> Chip:
     from snncc import chip as chips
 
     return chips.load(target)
-
-
-def _taught(learn: list[str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple(pairs(learn, "--learn", "LAYER=RULE"))
 
 
 def convert(
@@ -183,11 +201,10 @@ def targets(json_: Json = False) -> None:
     Screen(json_).show(views.targets([chip.load(name) for name in chip.known()]))
 
 
-def _wrote(screen: Screen, view: View, output: Path, chosen: str | None) -> None:
+def _wrote(screen: Screen, view: View, output: Path, chosen: str) -> None:
     screen.show(view)
     screen.wrote(output, "snncc simulate {} --input DATA.npz")
-    if chosen:
-        screen.say(chosen)
+    screen.say(chosen)
 
 
 def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:

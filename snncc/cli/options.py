@@ -73,8 +73,13 @@ Learn = Annotated[
 ]
 
 Rate = Annotated[
-    float, typer.Option(help="Of a network that learns: how likely the greatest static input spikes in a step.")
+    float | None,
+    typer.Option(
+        help="How likely the greatest static value spikes in a step, for a network that reads spikes "
+        "[default: 0.25 if it learns].",
+    ),
 ]
+SpikeSeed = Annotated[int, typer.Option("--seed", help="Of the spikes that static values become.")]
 
 NirStyle = Annotated[
     str | None,
@@ -172,6 +177,10 @@ def pairs(given: list[str] | None, option: str = "--state", form: str = "IN=OUT"
     return [(pair[0], pair[1]) for pair in found]
 
 
+def taught(learn: list[str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(pairs(learn, "--learn", "LAYER=RULE"))
+
+
 def whole(steps: str | None) -> int | None:
     """The number of steps where there is nothing to adapt to fewer."""
     if steps is None:
@@ -209,3 +218,9 @@ def only_for_models(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value is not None and value is not False:
             raise typer.BadParameter("is fixed in a compiled folder; compile again to change it", param_hint=name)
+
+
+def needs_samples(options: dict[str, Any], samples: Path | None) -> None:
+    for name, value in options.items():
+        if value is not None and samples is None:
+            raise typer.BadParameter("is how --samples are read; there are none", param_hint=name)

@@ -21,9 +21,11 @@ from snncc.cli.options import (
     Limit,
     NirStyle,
     Profile,
+    Rate,
     Record,
     RecordAll,
     Samples,
+    SpikeSeed,
     States,
     Steps,
     TargetAccuracy,
@@ -55,6 +57,8 @@ def simulate(
     profile: Profile = False,
     limit: Limit = None,
     steps: Steps = None,
+    rate: Rate = None,
+    seed: SpikeSeed = 0,
     decoder: DecoderName = None,
     convert: Convert = None,
     samples: Samples = None,
@@ -67,29 +71,26 @@ def simulate(
 ) -> None:
     """Run a compiled program on its own machine, or a model in floats, and report the accuracy."""
     from snncc import files, views
-    from snncc.backends.base import Setting
-    from snncc.compiler import open_program
-    from snncc.deploy import prepared
     from snncc.importing import import_model, model_data, simulate_float
 
     screen = Screen(json_)
     with screen.doing("simulate") as shown:
         _places_for(record, report, trace, record_all, model)
         if files.kind(what) == "folder":
-            only_for_models({"--decoder": decoder})
-            only_for_models({} if model else {"--state": state, "--nir-style": nir_style, "--dt": dt})
-            only_for_models({"--convert": convert, "--samples": samples, "--target-accuracy": target_accuracy})
-            program = prepared(open_program(what), Setting(lava_python, notice=shown.stage))
-            data = program.data(input_, steps=steps, limit=limit)
+            fixed = {"--decoder": decoder, "--convert": convert, "--target-accuracy": target_accuracy}
+            named = {} if model else {"--state": state, "--nir-style": nir_style, "--dt": dt}
+            only_for_models({**fixed, **named, "--samples": samples})
+            program = _opened(what, lava_python, shown.stage)
+            data = program.data(input_, steps=steps, limit=limit, rate=rate, seed=seed)
             run = program.simulate(data, record=record_all, progress=shown.count)
             run = replace(run, profile=program.profile(data)) if profile else run
-            told = _Told(model, input_, steps, limit, pairs(state), nir_style, dt)
+            told = _Told(model, input_, steps, limit, rate, seed, pairs(state), nir_style, dt)
             _pages(program, data, run, report, trace, shown.stage, told)
         else:
             only_for_folders({"--report": report, "--trace": trace, "--profile": profile})
             how = conversion(convert, samples, steps, target_accuracy)
             net = import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
-            data = model_data(net, input_, steps=None if how else steps, limit=limit)
+            data = model_data(net, input_, steps=None if how else steps, limit=limit, rate=rate, seed=seed)
             run = simulate_float(net, data, decoder=decoder_of(decoder), record=record_all, progress=shown.count)
         _save_record(record, run, shown.stage)
     screen.show(views.simulated(what, run))
@@ -100,19 +101,18 @@ def verify(
     input_: DataFile,
     limit: Limit = None,
     steps: Steps = None,
+    rate: Rate = None,
+    seed: SpikeSeed = 0,
     lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
     """Show that the target gives the reference's bits, or the first that differs; exit 1 on a difference."""
     from snncc import views
-    from snncc.backends.base import Setting
-    from snncc.compiler import open_program
-    from snncc.deploy import prepared
 
     screen = Screen(json_)
     with screen.doing("verify") as shown:
-        program = prepared(open_program(folder), Setting(lava_python, notice=shown.stage))
-        data = program.data(input_, steps=steps, limit=limit)
+        program = _opened(folder, lava_python, shown.stage)
+        data = program.data(input_, steps=steps, limit=limit, rate=rate, seed=seed)
         verdict = program.verify(data, progress=shown.count)
     screen.show(views.verified(verdict))
     raise typer.Exit(0 if verdict.equal else 1)
@@ -126,6 +126,8 @@ def explain(
     ],
     limit: Limit = None,
     steps: Steps = None,
+    rate: Rate = None,
+    seed: SpikeSeed = 0,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
@@ -139,9 +141,9 @@ def explain(
     screen = Screen(json_)
     with screen.doing("explain") as shown:
         program = open_program(folder)
-        samples = program.data(data, steps=steps, limit=limit)
+        samples = program.data(data, steps=steps, limit=limit, rate=rate, seed=seed)
         imported = import_model(model, pairs(state), nir_style=nir_style, dt=dt)
-        whole = model_data(imported, data, steps=steps, limit=limit)
+        whole = model_data(imported, data, steps=steps, limit=limit, rate=rate, seed=seed)
         found = explanation.explain(program, imported, samples, whole=whole, progress=shown.count)
     screen.show(fit_views.explained(found))
 
@@ -152,6 +154,8 @@ def deploy(
     record: Record = None,
     limit: Limit = None,
     steps: Steps = None,
+    rate: Rate = None,
+    seed: SpikeSeed = 0,
     lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
@@ -167,9 +171,20 @@ def deploy(
         if record is not None:
             files.place_for_file(record)
         program = prepared(open_program(folder), Setting(lava_python, True, shown.stage, machines.append))
-        run = program.simulate(program.data(input_, steps=steps, limit=limit), progress=shown.count)
+        run = program.simulate(
+            program.data(input_, steps=steps, limit=limit, rate=rate, seed=seed), progress=shown.count
+        )
         _save_record(record, run, shown.stage)
     screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
+
+
+def _opened(folder: Path, lava_python: str | None, notice: Callable[[str], None]) -> Program | EventProgram:
+    """The program of a folder, with all that it needs to run."""
+    from snncc.backends.base import Setting
+    from snncc.compiler import open_program
+    from snncc.deploy import prepared
+
+    return prepared(open_program(folder), Setting(lava_python, notice=notice))
 
 
 def _places_for(
@@ -202,6 +217,8 @@ class _Told:
     file: Path
     steps: int | None
     limit: int | None
+    rate: float | None
+    seed: int
     states: list[tuple[str, str]]
     nir_style: str | None
     dt: float | None
@@ -215,7 +232,10 @@ def _explained(program: Program | EventProgram, data: Data, told: _Told) -> Expl
     if told.model is None:
         return None
     imported = import_model(told.model, told.states, nir_style=told.nir_style, dt=told.dt)
-    return explain(program, imported, data, whole=model_data(imported, told.file, steps=told.steps, limit=told.limit))
+    how = {"steps": told.steps, "limit": told.limit}
+    return explain(
+        program, imported, data, whole=model_data(imported, told.file, **how, rate=told.rate, seed=told.seed)
+    )
 
 
 def _pages(

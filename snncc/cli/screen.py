@@ -55,8 +55,8 @@ class Screen:
                 typer.echo("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
     def say(self, text: str) -> None:
-        """Print a line that no machine reads."""
-        if not self.json:
+        """Print a line that no machine reads, if there is one."""
+        if text and not self.json:
             typer.echo(text)
 
     def fail(self, error: CompileError, status: int, *before: Any) -> NoReturn:

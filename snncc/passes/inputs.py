@@ -114,7 +114,8 @@ def input_faults(
 def _value_faults(name: str, layer: Input, chip: Chip, x: Array) -> Iterator[Diagnostic]:
     spikes = bool(((x == 0) | (x == 1)).all())
     if layer.events and not spikes:
-        yield Diagnostic("bad-samples", "--samples", f"{name} takes spikes; x holds values other than 0 and 1")
+        hint = "turn static values into spikes: --rate 0.25" if x.shape[1:] == layer.shape else ""
+        yield Diagnostic("bad-samples", "--samples", f"{name} takes spikes; x holds values other than 0 and 1", hint)
     elif chip.input.bits == 1 and not spikes:
         yield _ungraded(name, chip)
     elif not chip.input.signed and (x < 0).any():
