@@ -23,11 +23,14 @@ from snncc.courses import Course
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.freezing import content
+from snncc.graph import Graph
+from snncc.integers import Synapse
 from snncc.program import Program
+from snncc.rules import text_of
 from snncc.semantics import run
 from snncc.training import learn
 from snncc.verify import compare
-from tests.backends.mcu.devices import NAMES, each_kind, needs, place
+from tests.backends.mcu.devices import NAMES, each_kind, needs, place, ran
 from tests.backends.mcu.test_artefact import built, emulated
 from tests.backends.mcu.test_memory import linked
 
@@ -253,6 +256,26 @@ def test_a_loss_of_power_leaves_this_save_or_the_one_before(kind: str, tmp_path:
     learnt = run(program.network, x).learnt
     assert learnt
     assert (tmp_path / "slot.bin").read_bytes() == learnt_bytes(program.network, learnt, 3)
+
+
+@pytest.mark.parametrize("name", [pytest.param(each, marks=[needs(each), *SLOWER[each]]) for each in NAMES])
+def test_what_comes_after_a_sample_is_counted(name: str) -> None:
+    """Nobody spikes: one network normalises all weights after each sample, the other none; their steps are alike."""
+    rule, _ = text_of("spikedyn").split("[threshold]")
+    model = replace(classics.make("spikedyn", classics.Shape(12, 10, steps=4)), learn={"synapses": rule})
+    program = compiler.compile(model, name)
+    assert isinstance(program, Program)
+    synapse = program.network["synapses"]
+    assert isinstance(synapse, Synapse)
+    assert synapse.plasticity
+    assert synapse.plasticity.normalisation
+    whole = replace(synapse.plasticity.normalisation, spiking=False)
+    other = replace(synapse, plasticity=replace(synapse.plasticity, normalisation=whole))
+    networks = program.network, Graph({**program.network.ops, "synapses": other}, program.network.edges)
+    none, all_ = (ran(each, program.chip, np.zeros((3, 4, 12), np.int64)) for each in networks)
+    each = (all_.figures["counted"] - none.figures["counted"]) / (3 * 120)
+    assert 10 < each < 1000
+    assert all_.peaks["worst"] <= none.peaks["worst"]
 
 
 @needs("cortex-m4")

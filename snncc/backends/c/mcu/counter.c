@@ -6,6 +6,7 @@
  *     t  a step begins       p  population `number` begins       k  the next synapse of the population begins
  *     n  its neurons begin   x  the step is over                  o  any other function
  *     d  what comes after a step, and belongs to it
+ *     f  what comes after a sample: it belongs to no step
  * `counts` gets the lines "steps N", "total N", "worst N" (of one step) and "at POPULATION SLOT N", slot 0 being what
  * comes before a population's first synapse, 1, 2, ... the synapses, and 31 the neurons.
  *
@@ -50,7 +51,7 @@ static region *regions;
 static size_t known, populations = 1;
 static uint64_t *counts, steps, total, here, worst;
 static unsigned population, slot, synapse;
-static int inside;
+static int inside, between; /* of a step or the end of a sample, and whether it is the latter */
 static const char *counts_path;
 
 static const region *region_of(uint64_t address)
@@ -65,7 +66,7 @@ static void enter(const region *at)
 {
     if (at->kind == 't') {
         worst = here > worst ? here : worst;
-        here = 0, inside = 1, population = 0, slot = 0;
+        here = 0, inside = 1, between = 0, population = 0, slot = 0;
         steps++;
     } else if (at->kind == 'p') {
         population = at->number, slot = synapse = 0, inside = 1;
@@ -73,8 +74,8 @@ static void enter(const region *at)
         slot = synapse < NEURONS - 1 ? ++synapse : synapse;
     } else if (at->kind == 'n') {
         slot = NEURONS;
-    } else if (at->kind == 'd') {
-        inside = 1, population = 0, slot = 0;
+    } else if (at->kind == 'd' || at->kind == 'f') {
+        inside = 1, between = at->kind == 'f', population = 0, slot = 0;
     }
 }
 
@@ -88,7 +89,7 @@ static void on_executed(unsigned cpu, void *data)
         inside = 0;
     if (inside) {
         counts[(size_t)population * SLOTS + slot] += b->instructions;
-        total += b->instructions, here += b->instructions;
+        total += b->instructions, here += between ? 0 : b->instructions;
     }
 }
 

@@ -24,6 +24,7 @@ _KINDS = (
     (re.compile(r"add_(rows|targets|walk|each|lateral|plastic)_.*(?<!_span)(?<!_batch)"), "k"),
     (re.compile(r"update_.*"), "n"),
     (re.compile(r"snn_decide"), "d"),
+    (re.compile(r"snn_finish"), "f"),
 )
 _OUTSIDE = re.compile(
     r"main|fail|take|number|flush|put\w*|read_frame|measured|step|all_active|drain|is_decided|run_sample|board_\w+|call"
@@ -34,7 +35,8 @@ _OUTSIDE = re.compile(
 class Counted:
     """Of all steps of a run: `at` (1 + populations, slots), slot 0 being what comes before a population's synapses.
 
-    Row 0 is what comes before the first population. `worst` is the greatest number of one step, 0 where unknown.
+    Row 0 is what comes before the first population, and what a network that learns does after a sample; `total` has
+    that, too. `worst` is the greatest number of one step, 0 where unknown.
     """
 
     total: int
