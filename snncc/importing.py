@@ -84,16 +84,18 @@ def model_data(
     limit: int | None = None,
     rate: float | None = None,
     seed: int = 0,
+    learning: bool = False,
 ) -> Data:
     """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say.
 
-    Static values for a model that reads spikes become spikes as in `Program.data`.
+    Static values for a model that reads spikes become spikes as in `Program.data`, where those of one that is
+    `learning`, or brings a rule of its own, need no rate.
     """
     layer = next(iter(model.graph.of_kind(Input).values()))
     data = as_data(x, layer.shape, steps, usual=model.steps, limit=limit)
     count = data.steps if isinstance(x, Data) else steps or model.steps or data.steps
     where = str(x) if isinstance(x, (str, os.PathLike)) else "x"
-    return shown(data, source_for(layer), count, rate, seed, learning=bool(model.learn), where=where)
+    return shown(data, source_for(layer), count, rate, seed, learning=learning or bool(model.learn), where=where)
 
 
 def simulate_float(

@@ -15,6 +15,7 @@ from snncc import training
 from snncc.backends.c import BACKEND
 from snncc.courses import Course
 from snncc.data import Data
+from snncc.encoding import becomes_spikes
 from snncc.estimation import estimate
 from snncc.exploring.budget import MORE
 from snncc.program import Program
@@ -56,5 +57,7 @@ def learnt(program: Program, train: Data, test: Data, course: Course) -> Mapping
     if program.chip.fabric is None:
         return found
     last = train.part(max(0, len(train.x) - _SPENT), len(train.x))
-    known = estimate(program, last, learnt=at.learnt, rate=course.rate).quantities
+    rate = course.rate if becomes_spikes(program.source, last) else None
+    read = program.data(last, rate=rate, seed=course.seed)
+    known = estimate(program, read, learnt=at.learnt).quantities
     return found | {name: value for name, value in known.items() if name in _LEARNT_THEN}

@@ -174,7 +174,7 @@ def _taught(search: Search, task: Task) -> tuple[Graph[Layer], Task]:
     asked = {"rate": search.rate, "named": search.named}
     course = Course(batch=_BATCH, **{name: each for name, each in asked.items() if each is not None})  # type: ignore[arg-type]
     task = replace(task, limits=limits, schooling=Schooling(taught, named(Path(search.test)), course, search.limit))
-    data = model_data(model, task.data.path, limit=search.limit)
+    data = model_data(model, task.data.path, limit=search.limit, learning=True)
     static = data.x.shape[1:] == next(iter(graph.of_kind(Input).values())).shape
     task = replace(task, space=learning_dimensions(graph, chip, data.steps, taught, static=static))
     _teachable(task)

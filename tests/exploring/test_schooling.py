@@ -132,7 +132,7 @@ def test_a_point_is_worth_what_its_target_would_find(target: str, folder: Path) 
     if target != "mesh64":
         assert found == {"accuracy": found["accuracy"], "updates": at.learning.weight_changes / 20}
         return
-    again = estimate(made, train, learnt=at.learnt, rate=1.0)
+    again = estimate(made, made.data(train, rate=1.0), learnt=at.learnt)
     assert again.joules
     assert found["learning-energy"] == again.joules.value > found["energy"] > 0
     assert found["learning-time"] > found["time"] > 0
