@@ -68,9 +68,10 @@ def trace_fields(plan: Plan) -> list[tuple[str, CType, tuple[int, ...]]]:
 
 
 def trace_bytes(plan: Plan) -> int:
-    """The bytes of all traces."""
+    """The bytes of all traces, and of those that say which targets spiked."""
     sides = {p.ident: {"pre": p.sources, "post": p.targets} for p in plan.lessons}
-    return sum(each.type.bytes * sides[p.ident][each.side] for p in plan.lessons for each in p.traces)
+    marks = sum(p.targets for p in plan.lessons if p.marks)
+    return marks + sum(each.type.bytes * sides[p.ident][each.side] for p in plan.lessons for each in p.traces)
 
 
 def _fading(step: Step, field: Field) -> Mapping[str, Any]:

@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_said_with_numbers(tmp_path: Path) -> None:
     (found,) = (each for each in caught.value.diagnostics if each.severity == "error")
     assert (found.rule, found.where) == ("ram-too-small", "synapses")
     assert re.fullmatch(
-        r"needs 82,\d{3} bytes of RAM \(learnt 78,808, traces 1,768, state 812, sums 400, input 784, stack \d+\); "
+        r"needs 82,\d{3} bytes of RAM \(learnt 78,808, traces 1,868, state 712, sums 400, input 784, stack \d+\); "
         r"cortex-m4 has 65,536: 17,\d{3} too many",
         found.message,
     )
