@@ -11,6 +11,7 @@ from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
 
 _SIMULATED = "by a process model of snncc's own: in Lava's simulation on a computer, not on a Loihi's learning engine"
+_FROZEN = "`snncc freeze` makes a program that learns no longer of what was learnt"
 _WAYS_OUT = {
     "soft reset": "compile with --allow-hard-reset, or train with hard resets to 0",
     "reset acts a step later": "compile with --allow-hard-reset, or train with resets that act at once",
@@ -29,9 +30,10 @@ def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[
     chip's: a warning for each, an error if `strict`.
     """
     plan = Plan(network, proof, chip)
-    for name, what in (*((each.name, "weights learn") for each in plan.plastic), *_thresholds(plan)):
+    learning = [(each.name, "weights learn") for each in plan.plastic]
+    for name, what in (*learning, *((each.name, "threshold learns") for each in plan.learning)):
         rule, severity = ("not-stock", "error") if strict else ("simulated-learning", "warning")
-        yield Diagnostic(rule, name, f"its {what} {_SIMULATED}", severity=severity)  # type: ignore[arg-type]  one of two
+        yield Diagnostic(rule, name, f"its {what} {_SIMULATED}", _FROZEN, severity)  # type: ignore[arg-type]  one of two
     strict = strict or (chip.lava is not None and not chip.lava.microcode)
     for each in plan.cells:
         if each.on_host:
@@ -41,10 +43,6 @@ def notes(network: Network, proof: Proof, chip: Chip, strict: bool) -> Iterator[
             rule, severity = ("not-stock", "error") if strict else ("microcode", "warning")
             message = f"needs microcode on Loihi, as Lava's LIF has no such neuron: {'; '.join(each.why)}"
             yield Diagnostic(rule, each.name, message, _hint(each), severity)  # type: ignore[arg-type]  one of two
-
-
-def _thresholds(plan: Plan) -> Iterator[tuple[str, str]]:
-    return ((each.name, "threshold learns") for each in plan.learning)
 
 
 def _hint(cells: Cells) -> str:
