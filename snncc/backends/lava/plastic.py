@@ -71,6 +71,15 @@ class Rule:
         return ("Rewarded" if self.rewarded else "") + kind + "Dense"
 
     @property
+    def summary(self) -> str:
+        """When it learns, in words."""
+        events = {"post": "a target spikes", "pre": "a source spikes"}
+        steps = "in each step" if self.period == 1 else f"every {self.period} steps"
+        found = " or ".join(events[each] for each in self.triggers if each in events)
+        when = " and ".join([*(["when " + found] if found else []), *([steps] if "period" in self.triggers else [])])
+        return f"Learns {when}{', by a reward' if self.rewarded else ''}"
+
+    @property
     def traces(self) -> tuple[Trace, ...]:
         return (*self.pre, *self.post)
 
