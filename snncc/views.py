@@ -367,10 +367,12 @@ def _busiest_links(spent: Spent) -> Table:
     return table
 
 
-def deployed(machine: str) -> View:
-    """What a Lava program ran on: the name of Lava's run configuration."""
+def deployed(machine: str, *, learning: bool = False) -> View:
+    """What a Lava program, one of `learning` or another, ran on: the name of Lava's run configuration."""
     hardware = machine.endswith("HwCfg")
-    simulator = f"ran on Lava's simulator ({machine}): Lava's Loihi extension is not installed, so there is no hardware"
+    missing = "Lava's Loihi extension is not installed, so there is no hardware"
+    why = "it learns by process models of snncc's own, which no hardware runs" if learning else missing
+    simulator = f"ran on Lava's simulator ({machine}): {why}"
     text = f"ran on Loihi hardware ({machine})" if hardware else simulator
     return View({"machine": machine, "hardware": hardware}, [Text(text)])
 

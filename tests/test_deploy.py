@@ -39,6 +39,16 @@ def test_a_lava_program_runs_on_the_simulator_and_says_so(folder: Path, tmp_path
     assert all(len(values) == 10 for values in np.load(kept).values())
 
 
+def test_what_learns_runs_on_no_hardware(tmp_path: Path) -> None:
+    place, data = str(tmp_path / "taught"), str(ROOT / f"{MODEL}.npz")
+    model = str(ROOT / f"{MODEL}.onnx")
+    assert snncc("compile", model, "--target", "loihi2", "--learn", "fc2=reward", "-o", place)[0] == 0
+    status, out, _ = snncc("deploy", place, "--input", data, "--limit", "2")
+    assert status == 0
+    said = "ran on Lava's simulator (Loihi2SimCfg): it learns by process models of snncc's own, which no hardware runs"
+    assert said in " ".join(out.split())
+
+
 def test_json_names_the_machine(folder: Path) -> None:
     data = str(ROOT / f"{MODEL}.npz")
     status, out, _ = snncc("deploy", str(folder), "--input", data, "--limit", "5", "--json")

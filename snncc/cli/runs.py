@@ -175,7 +175,7 @@ def deploy(
             program.data(input_, steps=steps, limit=limit, rate=rate, seed=seed), progress=shown.count
         )
         _save_record(record, run, shown.stage)
-    screen.show(views.simulated(folder, run), views.deployed(machines[-1]))
+    screen.show(views.simulated(folder, run), views.deployed(machines[-1], learning=program.learning))
 
 
 def _opened(folder: Path, lava_python: str | None, notice: Callable[[str], None]) -> Program | EventProgram:

@@ -11,7 +11,7 @@ from snncc.diagnostics import Diagnostic
 from snncc.integers import Network
 
 _SIMULATED = "by a process model of snncc's own: in Lava's simulation on a computer, not on a Loihi's learning engine"
-_FROZEN = "`snncc freeze` makes a program that learns no longer of what was learnt"
+_FROZEN = "`snncc freeze` makes a program that no longer learns of what was learnt"
 _WAYS_OUT = {
     "soft reset": "compile with --allow-hard-reset, or train with hard resets to 0",
     "reset acts a step later": "compile with --allow-hard-reset, or train with resets that act at once",

@@ -216,7 +216,7 @@ def test_every_place_says_whose_model_it_is() -> None:
     ]
     said = [str(each) for each in made.warnings if each.rule == "simulated-learning"]
     how = "by a process model of snncc's own: in Lava's simulation on a computer, not on a Loihi's learning engine"
-    hint = "  = hint: `snncc freeze` makes a program that learns no longer of what was learnt"
+    hint = "  = hint: `snncc freeze` makes a program that no longer learns of what was learnt"
     assert said == [
         f"warning[simulated-learning]: synapses: its weights learn {how}\n{hint}",
         f"warning[simulated-learning]: excitatory: its threshold learns {how}\n{hint}",
