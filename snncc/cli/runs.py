@@ -232,10 +232,8 @@ def _explained(program: Program | EventProgram, data: Data, told: _Told) -> Expl
     if told.model is None:
         return None
     imported = import_model(told.model, told.states, nir_style=told.nir_style, dt=told.dt)
-    how = {"steps": told.steps, "limit": told.limit}
-    return explain(
-        program, imported, data, whole=model_data(imported, told.file, **how, rate=told.rate, seed=told.seed)
-    )
+    whole = model_data(imported, told.file, steps=told.steps, limit=told.limit, rate=told.rate, seed=told.seed)
+    return explain(program, imported, data, whole=whole)
 
 
 def _pages(

@@ -22,6 +22,7 @@ from snncc.analysis.proof import prove
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Job
 from snncc.backends.lava import BACKEND
+from snncc.backends.lava.emit import emit
 from snncc.backends.lava.environment import environment
 from snncc.backends.lava.plastic import product, rule_of
 from snncc.backends.templates import fill, tidy
@@ -34,6 +35,7 @@ from snncc.integers import (
     Network,
     Output,
     Plasticity,
+    Population,
     Register,
     Source,
     Synapse,
@@ -43,7 +45,8 @@ from snncc.linear import Conv, Dense
 from snncc.passes.retime import retime
 from snncc.plasticity import Moment, begun, learnt_step, normalised, seen
 from snncc.program import Program
-from snncc.semantics import run
+from snncc.semantics import rest, run, step
+from snncc.states import decayed
 from snncc.verify import compare
 from tests.backends.lava.loihi import lif
 from tests.backends.mcu.devices import place
@@ -293,6 +296,36 @@ def test_two_rules_and_learnt_thresholds_around_a_convolution(tmp_path: Path) ->
     for name, each in expected.learnt.weights.items():
         assert (each != before.weights[name]).any(), f"{name} learns nothing"
     assert (expected.learnt.adaptations["p"] != before.adaptations["p"]).any()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_thresholds_learn_and_fade_as_the_reference_s(frozen: bool) -> None:
+    """Over samples of different lengths; what is frozen compares with what it has learnt, which stays."""
+    network = layered()
+    op, rng = network["p"], np.random.default_rng(4)
+    assert isinstance(op, Population)
+    assert op.adapt
+    late = retime(network, LATE)
+    found = loaded(emit(Job("layered", late, prove(late), LATE))["neurons.py"].decode())
+    (name,) = (each for each in found if each.startswith("Learning"))
+    known = np.full(op.shape, 7)
+    lengths, parameters = np.array([6, 3, 6]), {"v0": 0, "v_keep": 4096 - 300, "threshold": 96 << 6, "reset_to": 0}
+    parameters |= {"jump": 30, "a_keep": 4096 - 9, "a0": known, "frozen": frozen}
+    model = started(found, name, shape=op.shape, interval=8, lengths=lengths, start=1, **parameters)
+    learnt: Array = known
+    for sample, length in enumerate(lengths):
+        state = {**rest(op, 1), "a": learnt[None]}
+        for now in range(length):
+            acc = rng.integers(-20, 60, (1, *op.shape))
+            model.time_step, model.a_in.value = 8 * sample + now + 2, acc[0]
+            model.run_spk()
+            state, spikes, _ = step(op, state, acc)
+            state = {**state, "a": learnt[None]} if frozen else state
+            assert np.array_equal(model.s_out.value, spikes[0])
+            assert np.array_equal(model.v, state["v"][0])
+        learnt = learnt if frozen else decayed(state["a"][0], op.adapt.decay)
+        assert np.array_equal(model.a, learnt)
+    assert frozen == np.array_equal(learnt, known)
 
 
 def own(folder: Path, *arguments: str) -> tuple[int, str]:
