@@ -68,7 +68,6 @@ LearntLimit = Annotated[
 LearntNamed = Annotated[
     int | None, typer.Option("--labels-for-readout", min=1, help="Of a network that learns: as in `snncc learn`.")
 ]
-LearntRate = Annotated[float | None, typer.Option(help="Of a network that learns: as in `snncc learn`.")]
 
 
 def estimate(
@@ -142,7 +141,7 @@ def explore(
     test: LearntTest = None,
     limit: LearntLimit = None,
     named: LearntNamed = None,
-    rate: LearntRate = None,
+    rate: Rate = None,
     json_: Json = False,
 ) -> None:
     """Search for the most accurate program within a budget: bits of weights and states, pruning, steps; or of rules.
@@ -158,7 +157,7 @@ def explore(
     with screen.doing("explore") as shown:
         what = searching.Search(
             *(model, target, data, budget, samples, backend, tuple(pairs(state)), nir_style, dt, seed),
-            *(tuple(pairs(learn, "--learn", "LAYER=RULE")), test, limit, named, rate),
+            *(taught(learn), test, limit, named, rate),
         )
         found = searching.explore(
             what, output, trials=trials, workers=workers, scheduler=scheduler, progress=shown.points

@@ -74,7 +74,10 @@ class Schooling:
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched: the same for all points of a study; `samples` that choose scales are there or not."""
+    """What is searched: the same for all points of a study; `samples` that choose scales are there or not.
+
+    `rate` is how often static values become spikes, where it is given.
+    """
 
     model: Named
     target: str
@@ -88,6 +91,7 @@ class Task:
     nir_style: str | None = None
     dt: float | None = None
     schooling: Schooling | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def model_of(task: Task) -> Model:
 def data_of(task: Task) -> Data:
     """The task's labelled data; static input takes the model's steps. Raises CompileError."""
     _unchanged(task.data)
-    return model_data(model_of(task), task.data.path)
+    return model_data(model_of(task), task.data.path, rate=task.rate)
 
 
 def _unchanged(file: Named) -> None:
@@ -170,7 +174,8 @@ def build(task: Task, point: Point) -> Built:
         _unchanged(task.samples)
     try:
         program = made(task, point)
-        found = dict(estimate(program, None if task.schooling else _samples(task)).quantities)
+        path = None if task.schooling else _samples(task)
+        found = dict(estimate(program, path and program.data(path, rate=task.rate)).quantities)
         found.pop("accuracy", None)  # it is of the samples
         content = program.files()
     except CompileError as error:
@@ -249,7 +254,7 @@ def lessons_of(task: Task, program: Program) -> tuple[Data, Data]:
     assert given is not None, "a network that does not learn"
     for each in (task.data, given.test):
         _unchanged(each)
-    train, test = (schooling.shown(program, each.path, given.limit) for each in (task.data, given.test))
+    train, test = (program.data(each.path, limit=given.limit, rate=task.rate) for each in (task.data, given.test))
     return train, test
 
 

@@ -15,18 +15,12 @@ from snncc import training
 from snncc.backends.c import BACKEND
 from snncc.courses import Course
 from snncc.data import Data
-from snncc.encoding import becomes_spikes
 from snncc.estimation import estimate
 from snncc.exploring.budget import MORE
 from snncc.program import Program
 
 _SPENT = 20  # samples of which energy and time are worked out
 _LEARNT_THEN = ("updates", "energy", "time", "learning-energy", "learning-time")
-
-
-def shown(program: Program, path: str, limit: int | None) -> Data:
-    """Labelled samples for a program, as `snncc learn` reads them. Raises CompileError: `bad-data`."""
-    return program.data(path, limit=limit)
 
 
 def taken(program: Program, course: Course) -> Course:
@@ -41,7 +35,9 @@ def hosted(program: Program) -> Program:
 
 
 def learnt(program: Program, train: Data, test: Data, course: Course) -> Mapping[str, float]:
-    """The accuracy after the samples of `train`, on those of `test`; and by name what a sample takes by then.
+    """The accuracy after the samples of `train`, on those of `test`, and by name what a sample takes by then.
+
+    Both are read at the rate of the course.
 
     On chips of many cores energy, time and updates are those of the last samples of `train`, learnt once more, and
     then answered; elsewhere updates are those of all.
@@ -57,7 +53,5 @@ def learnt(program: Program, train: Data, test: Data, course: Course) -> Mapping
     if program.chip.fabric is None:
         return found
     last = train.part(max(0, len(train.x) - _SPENT), len(train.x))
-    rate = course.rate if becomes_spikes(program.source, last) else None
-    read = program.data(last, rate=rate, seed=course.seed)
-    known = estimate(program, read, learnt=at.learnt).quantities
+    known = estimate(program, last, learnt=at.learnt).quantities
     return found | {name: value for name, value in known.items() if name in _LEARNT_THEN}

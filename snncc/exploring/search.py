@@ -56,7 +56,8 @@ class Search:
 
     `samples` choose the scales, the labelled `data` if they are not given, unless the network learns. One that learns,
     by its own rules or by those of `learn`, does so on the first `limit` samples of `data` and is tested with those of
-    `test`; `named` and `rate` are those of a `Course`.
+    `test`; `named` samples of each class name its neurons. `rate` is how likely the greatest static value spikes in a
+    step, for networks that read spikes.
     """
 
     model: Path_
@@ -141,8 +142,15 @@ def _task(search: Search) -> Task:
     target = search.target if search.target in chips.known() else str(Path(search.target).absolute())
     model, data = (named(Path(each)) for each in (search.model, search.data))
     samples = None if search.samples is None else named(Path(search.samples))
-    base = Choices(backend=search.backend)
-    return Task(model, target, data, samples, (), (), base, tools_of(chip), search.states, search.nir_style, search.dt)
+    rate = None if _sampled(search) is None else search.rate
+    base = Choices(backend=search.backend, rate=rate)
+    read = search.states, search.nir_style, search.dt
+    return Task(model, target, data, samples, (), (), base, tools_of(chip), *read, rate=search.rate)
+
+
+def _sampled(search: Search) -> Path_ | None:
+    """The samples that points are compiled with: those that are given, or the data, unless these are learnt."""
+    return search.samples or (None if search.test else search.data)
 
 
 def _trained(search: Search, task: Task) -> tuple[Graph[Layer], Task]:
@@ -174,7 +182,7 @@ def _taught(search: Search, task: Task) -> tuple[Graph[Layer], Task]:
     asked = {"rate": search.rate, "named": search.named}
     course = Course(batch=_BATCH, **{name: each for name, each in asked.items() if each is not None})  # type: ignore[arg-type]
     task = replace(task, limits=limits, schooling=Schooling(taught, named(Path(search.test)), course, search.limit))
-    data = model_data(model, task.data.path, limit=search.limit, learning=True)
+    data = model_data(model, task.data.path, limit=search.limit, rate=search.rate, learning=True)
     static = data.x.shape[1:] == next(iter(graph.of_kind(Input).values())).shape
     task = replace(task, space=learning_dimensions(graph, chip, data.steps, taught, static=static))
     _teachable(task)
@@ -202,8 +210,8 @@ def _teachable(task: Task) -> None:
 
 def _only_learning(search: Search) -> Iterator[Diagnostic]:
     """What is given that only networks have a use for that learn."""
-    asked = {"--test": search.test, "--limit": search.limit, "--rate": search.rate}
-    for option, value in {**asked, "--labels-for-readout": search.named}.items():
+    asked = {"--test": search.test, "--limit": search.limit, "--labels-for-readout": search.named}
+    for option, value in asked.items():
         if value is not None:
             message = "only for networks that learn; this one is as it was trained"
             yield Diagnostic("bad-option", option, message, "leave it out, or let a layer learn: --learn LAYER=RULE")
@@ -228,7 +236,7 @@ def _unknown_classes(where: Path_, data: Data, graph: Graph[Layer]) -> Iterator[
 def _sample_faults(search: Search, task: Task, graph: Graph[Layer]) -> Iterator[Diagnostic]:
     """Why samples cannot choose scales, which is the same at every point. Raises CompileError: `bad-data`."""
     where = search.samples or search.data
-    samples = model_data(model_of(task), (task.samples or task.data).path)
+    samples = model_data(model_of(task), (task.samples or task.data).path, rate=task.rate)
     if search.samples is not None:
         yield from _unknown_classes(where, samples, graph)
     ((name, layer),) = graph.of_kind(Input).items()
@@ -255,6 +263,7 @@ def _identity(task: Task, seed: int) -> Mapping[str, Any]:
         "way to read the model": [[list(each) for each in task.states], task.nir_style, task.dt],
         "backend": task.base.backend,
         "seed": seed,
+        "rate": task.rate,
         "space of choices": [[each.name, list(each.values)] for each in task.space],
         **(_lesson_identity(task.schooling) if task.schooling else {}),
     }
@@ -264,7 +273,7 @@ def _lesson_identity(given: Schooling) -> Mapping[str, Any]:
     return {
         "test file": given.test.digest,
         "rule": [[each.group, each.text] for each in given.taught],
-        "way to learn": [given.limit, given.course.named, given.course.rate],
+        "way to learn": [given.limit, given.course.named],
     }
 
 
@@ -309,8 +318,9 @@ def _rules(search: Search, task: Task, folder: Path, point: Point) -> tuple[list
 def command(search: Search, choices: Sequence[str]) -> str:
     """The command that compiles a point again, but for the folder to write."""
     words = ["snncc", "compile", str(search.model), "--target", search.target]
-    samples = search.samples or (None if search.test else search.data)
+    samples = _sampled(search)
     words += ["--samples", str(samples)] if samples else []
+    words += ["--rate", repr(search.rate)] if samples and search.rate is not None else []
     words += ["--backend", search.backend] if search.backend else []
     words += choices
     for one, other in search.states:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +30,7 @@ from snncc.exploring.space import Point
 from snncc.frontends.onnx.dialect.write import onnx_bytes
 from snncc.pages import front
 from snncc.program import Program
+from tests.exploring.test_search import kept
 
 SHAPE = classics.Shape(25, 6, steps=20)
 BUDGET = "plastic<=1KiB,updates<=400,accuracy>=0.9"
@@ -123,7 +129,7 @@ def test_a_point_is_worth_what_its_target_would_find(target: str, folder: Path) 
     """On the emulated chip; the others' networks run as C on this computer, which is proved to give their bits."""
     made = compiler.compile(folder / "m.onnx", target)
     assert isinstance(made, Program)
-    train, test = (schooling.shown(made, each, 20) for each in ("a.npz", "b.npz"))
+    train, test = (made.data(each, limit=20, rate=1.0) for each in ("a.npz", "b.npz"))
     course = Course(rate=1.0, steps=20, batch=7)
     found = schooling.learnt(made, train, test, course)
     own = made if target == "mesh64" else schooling.hosted(made)
@@ -132,7 +138,7 @@ def test_a_point_is_worth_what_its_target_would_find(target: str, folder: Path) 
     if target != "mesh64":
         assert found == {"accuracy": found["accuracy"], "updates": at.learning.weight_changes / 20}
         return
-    again = estimate(made, made.data(train, rate=1.0), learnt=at.learnt)
+    again = estimate(made, train, learnt=at.learnt)
     assert again.joules
     assert found["learning-energy"] == again.joules.value > found["energy"] > 0
     assert found["learning-time"] > found["time"] > 0
@@ -159,8 +165,10 @@ def test_what_cannot_be_searched_is_said_before_anything_is_run() -> None:
     assert refused("--test", "other.npz") == (
         f"error[bad-data]: --test: has no sample of the classes 1, which are learnt\n{hint}"
     )
-    assert refused("--test", "bare.npz", "--rate", "2") == (
+    assert refused("--test", "bare.npz") == (
         "error[bad-data]: --test: has no labels y\n  = hint: a few name the neurons, and those of the test judge\n"
+    )
+    assert refused("--test", "b.npz", "--rate", "2") == (
         "error[bad-option]: --rate: 2 is no probability from above 0 to 1\n"
     )
     assert refused("--test", "b.npz", "--learn", "synapses=reward") == (
@@ -198,3 +206,25 @@ def test_what_no_point_reaches_is_said() -> None:
     (fault,) = found.faults
     assert fault.message.startswith("the least of 2 compiled points is ")
     assert "--learn synapses=study/rules/0-bits" in fault.message
+
+
+@pytest.mark.slow
+def test_a_killed_search_of_what_learns_goes_on(folder: Path) -> None:
+    words = [sys.executable, "-m", "snncc", "explore", "m.onnx", "-t", "mesh64", "--budget", "plastic<=1KiB"]
+    words += ["-d", "a.npz", "--test", "b.npz", "--trials", "8", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([*words, "--workers", "1", "-o", "study"], start_new_session=True, env=environment)
+    limit = time.monotonic() + 300
+    while len(kept(folder / "study")) < 3 and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = kept(folder / "study")
+    assert 3 <= len(before) < 8
+    after = subprocess.run([*words, "--workers", "2", "-o", "study"], capture_output=True, env=environment, check=False)
+    assert before.items() <= kept(folder / "study").items()
+    (folder / "study").rename(folder / "killed")
+    whole = subprocess.run([*words, "--workers", "1", "-o", "study"], capture_output=True, env=environment, check=False)
+    assert after.returncode == whole.returncode == 0
+    assert after.stdout == whole.stdout

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from snncc.cli import app
 from snncc.exploring.evaluate import digest
+from snncc.exploring.search import Search, command
 
 MODELS = Path(__file__).parents[2] / "models"
 MODEL = MODELS / "digits_stock.onnx"
@@ -225,6 +227,18 @@ def test_what_cannot_be_searched_is_said_before_anything_is_run(data: Path, tmp_
         assert code == 2
         assert said.startswith(text), said
     assert not folder.exists()
+
+
+def test_commands_say_at_which_rate_samples_are_read() -> None:
+    """What learns is compiled without samples, unless there are any for the scales."""
+    plain = Search("m.onnx", "host", "d.npz", BUDGET, rate=0.5)
+    assert command(plain, ["--steps", "9"]) == (
+        "snncc compile m.onnx --target host --samples d.npz --rate 0.5 --steps 9"
+    )
+    learns = replace(plain, test="t.npz")
+    assert command(learns, []) == "snncc compile m.onnx --target host"
+    both = replace(learns, samples="s.npz")
+    assert command(both, []) == "snncc compile m.onnx --target host --samples s.npz --rate 0.5"
 
 
 def test_what_is_missing_of_python_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
