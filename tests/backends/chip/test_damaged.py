@@ -216,6 +216,8 @@ def test_numbers_below_zero_are_refused(sound: tuple[Setup, dict[str, bytes]], n
     ("path", "value", "said"),
     [
         (("plasticity", "period"), 3, "synapses learns by another rule"),
+        (("plasticity", "normalisation", "spiking"), False, "synapses learns by another rule"),
+        (("plasticity", "normalisation", "spiking"), 1, "normalisation.spiking: '1' does not belong there"),
         (("plasticity",), None, "does not let the same synapses learn as the network beside it"),
         (("width",), 3, "synapses has weights of 3 bits, which learn 8"),
         (("exponent",), 9, "synapses joins others than in the network beside it"),
