@@ -66,7 +66,7 @@ def test_pairs_of_sums_are_right_at_the_ends_of_their_range() -> None:
         assert differences(network, chips.load(name), x) == []
 
 
-def fan(source: Source, count: int) -> Network:
+def fan(source: Source, count: int, *, negative: bool = True) -> Network:
     """From the input to a population for each width of weights and of sums, all weights at an end of their range."""
     rng = np.random.default_rng(3)
     size = source.shape[0]
@@ -74,8 +74,9 @@ def fan(source: Source, count: int) -> Network:
     edges: list[Edge] = []
     for bits, few in product((2, 3, 4, 5, 8), (False, True)):
         name = f"h{bits}_{few}"
-        weight = rng.choice([-(1 << bits - 1), (1 << bits - 1) - 1], (13, size))
-        weight[:2] = [[-(1 << bits - 1)], [(1 << bits - 1) - 1]]
+        ends = (-(1 << bits - 1), (1 << bits - 1) - 1) if negative else (0, (1 << bits) - 1)
+        weight = rng.choice(ends, (13, size))
+        weight[:2] = np.array(ends)[:, None]
         weight[:, 3 if few else count :] = 0
         quiet = replace(lif((13,)), fire=None)
         ops |= {f"to {name}": Synapse(Dense(weight), 2 * (bits == 5 and not few)), name: quiet}
@@ -97,6 +98,29 @@ def test_rows_of_every_width_at_the_ends_of_their_range(name: str, bits: int, si
     x[:, 4] = np.random.default_rng(4).integers(source.lowest, source.highest, (2, count), endpoint=True)
     x[1, 2:4, ::7] = x[1, 4, ::7]
     assert differences(network, chips.load(name), x) == []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("cortex-m4", "riscv32", "avr")])
+def test_weights_that_are_never_negative_have_no_sign(name: str) -> None:
+    """Rows and lists of targets; 8 bits hold 255, and 4 bits 15."""
+    network = fan(Source((90,)), 90, negative=False)
+    weight = np.where(np.random.default_rng(6).random((13, 90)) < 0.1, 1, 0)
+    named = {f"to l{top}": Synapse(to_sparse(Dense(weight * top))) for top in (15, 255, 65535)}
+    ops, edges = {**network.ops, **named}, list(network.edges)
+    for each, quiet in zip(named, ("h2_True", "h5_False", "h8_False"), strict=True):
+        edges += [Edge("input", each), Edge(each, quiet)]
+    x = np.zeros((2, 6, 90), np.int64)
+    x[:, 0], x[0, 2, :5], x[0, 3, 3:5] = 1, 1, 1
+    x[:, 4] = np.random.default_rng(4).integers(0, 1, (2, 90), endpoint=True)
+    network = Graph(ops, edges)
+    assert differences(network, chips.load(name), x) == []
+    code = "".join(each.decode() for path, each in emitted(network, chips.load(name)).items() if path.endswith(".c"))
+    rows, lists = (
+        {int(each) for each in re.findall(text, code)}
+        for text in (r"\[source\]\[target\], (\d+) bits each", r"weight of (\d+) bits")
+    )
+    assert lists == {4, 8, 16}
+    assert name == "avr" or rows == {2, 3, 4, 8}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("cortex-m4", "avr")])

@@ -19,6 +19,12 @@ def stored_bits(weight: Array, widths: Sequence[int] = PACKED) -> int:
     return next((bits for bits in widths if -(1 << bits - 1) <= low and high < 1 << bits - 1), 64)
 
 
+def unsigned_bits(weight: Array, widths: Sequence[int] = PACKED) -> int:
+    """As `stored_bits`, of weights without a sign; 64 where one is negative."""
+    low, high = span_of(weight)
+    return next((bits for bits in widths if high < 1 << bits), 64) if low >= 0 else 64
+
+
 def natural(fields: int) -> Ints:
     """Field k of a unit, from its lowest bits on, is number k."""
     return np.arange(fields)

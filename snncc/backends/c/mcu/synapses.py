@@ -9,7 +9,17 @@ import numpy as np
 
 from snncc.arrays import Array, Ints
 from snncc.backends.c.convolution import walk_shape, walk_tables
-from snncc.backends.c.mcu.packing import HALVED, PACKED, adjacent, halved, natural, pack, paired, stored_bits
+from snncc.backends.c.mcu.packing import (
+    HALVED,
+    PACKED,
+    adjacent,
+    halved,
+    natural,
+    pack,
+    paired,
+    stored_bits,
+    unsigned_bits,
+)
 from snncc.backends.c.synapses import Compiled, Ends, Kernel, form_of, lateral, product_type
 from snncc.backends.c.tables import table
 from snncc.backends.c.widths import CType, narrowest, narrowest_unsigned, span_of
@@ -32,7 +42,8 @@ class PackedKernel(Kernel):
     halves of a pair, and what `mask` takes out of a word is added as a whole.
     `halves`: weights are taken out of a word two at a time, by instructions of their own. `batch` rows are
     added at once. `scaled`: what an event adds is multiplied by a number of the synapse's.
-    `last`: the events of a convolution come with channels last. `event` is the type of a spike.
+    `last`: the events of a convolution come with channels last. `event` is the type of a spike. `unsigned`: no weight
+    is negative, and its value has a bit more, as weights that were learnt have it.
     """
 
     method: str = "bytes"
@@ -44,6 +55,7 @@ class PackedKernel(Kernel):
     batch: int = 1
     last: bool = False
     event: CType = _U8
+    unsigned: bool = False
 
     @property
     def fields(self) -> int:
@@ -59,7 +71,8 @@ class PackedKernel(Kernel):
     @property
     def offset(self) -> int:
         """What is added to weights, so that they have no sign."""
-        return 1 << self.stored - 1 if self.method in ("pairs", "lanes") and not self.simd else 0
+        signed = self.method in ("pairs", "lanes") and not self.simd and not self.unsigned
+        return 1 << self.stored - 1 if signed else 0
 
     @property
     def bias(self) -> int:
@@ -129,6 +142,7 @@ class PackedKernel(Kernel):
             self.method: self.method in ("pairs", "lanes"),
             "last": self.last,
             "grouped": self.grouped,
+            "unsigned": self.unsigned,
         }
         return "_".join(
             [f"add_{self.form}_w{self.stored}_{self.acc.short}", *(word for word, is_so in told.items() if is_so)]
@@ -164,6 +178,11 @@ def _kernel(form: str, weight: Array, ends: Ends, device: Device, aligned: int, 
     """The kernel for weights whose runs begin and end at multiples of `aligned` sums, 0 if runs can be padded."""
     kind, stored = narrowest(span_of(weight)), stored_bits(weight)
     base = PackedKernel(form, ends.acc, kind, ends.value, stored=stored, scaled=scaled)
+    if device.words and form == "rows":
+        bits, plain = stored_bits(weight, HALVED), unsigned_bits(weight, HALVED)
+        made = _row_kernel(base, plain, device) if plain < bits and ends.value is None else base
+        if made.method in ("pairs", "lanes"):
+            return replace(made, simd=False, unsigned=True)
     if stored > 8:
         return replace(base, unit=kind)
     if device.words and form == "rows":
@@ -276,7 +295,8 @@ def _targets(ident: str, linear: Sparse, weight: Array, ends: Ends) -> Compiled:
     target = ends.target.place()[target] if ends.target.moved else target
     order = np.lexsort((target, sources))
     sources, target, weight = sources[order], target[order], weight[order]
-    stored = max(4, stored_bits(weight))
+    signed, plain = max(4, stored_bits(weight)), max(4, unsigned_bits(weight))
+    stored = min(signed, plain)
     source, gap, value = _gaps(sources, target, weight, 15 if stored == 4 else 255)
     first = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=linear.in_size))])
     parts = value[:, None] >> np.arange(0, stored, 8) & 0xFF
@@ -287,7 +307,8 @@ def _targets(ident: str, linear: Sparse, weight: Array, ends: Ends) -> Compiled:
         "entry": table(f"snn_{ident}_entry", _U8, entries, f"gap to the target before, weight of {stored} bits"),
     }
     kind = narrowest(span_of(weight))
-    kernel = PackedKernel("targets", ends.acc, kind, ends.value, index, stored=stored, method="entries")
+    base = PackedKernel("targets", ends.acc, kind, ends.value, index, stored=stored, method="entries")
+    kernel = replace(base, unsigned=stored < signed)
     return Compiled(kernel, tables, linear.out_size, len(gap))
 
 
