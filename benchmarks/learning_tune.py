@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--best", type=Path, help="what screen printed")
     parser.add_argument("--keep", type=int, default=4)
     given = parser.parse_args()
-    given.part = "validation"
+    given.part, given.count = "validation", False
     given.neurons, given.train, given.test = sizes[given.measure]
     for found in (screen if given.measure == "screen" else confirm)(given):
         print(json.dumps(found), flush=True)
