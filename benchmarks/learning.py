@@ -1,15 +1,16 @@
 """Measures learning without labels: accuracy, classes one after another, operations, and speed beside BindsNET.
 
     python benchmarks/learning.py static ../shared/data/mnist
-    python benchmarks/learning.py static FOLDER                      with train-*.gz and t10k-*.gz of Fashion-MNIST
-    python benchmarks/learning.py dynamic ../shared/data/mnist      the two rules, at 8 and at 4 bits
-    python benchmarks/learning.py mechanisms ../shared/data/mnist   from the baseline to SpikeDyn, one change a row
-    python benchmarks/learning.py emulated ../shared/data/mnist     instructions on a Cortex-M4, in QEMU
+    python benchmarks/learning.py static FOLDER --rate 0.1           with train-*.gz and t10k-*.gz of Fashion-MNIST
+    python benchmarks/learning.py dynamic ../shared/data/mnist       one class after another
+    python benchmarks/learning.py mechanisms ../shared/data/mnist --bits 8
+    python benchmarks/learning.py emulated ../shared/data/mnist --train 600 --neurons 100    instructions on a Cortex-M4
     python benchmarks/learning.py speed ../shared/data/mnist --bindsnet PYTHON
 
-Each prints one line of JSON a row. The ten thousand test images of MNIST are shuffled by the seed; training samples are
-taken from their beginning, test samples from their end. Programs run as C on this computer. `speed` runs both in turn,
-and divides samples by CPU seconds, those of child processes included.
+Each prints one line of JSON a run, and one for all seeds of a network. `mechanisms` goes from the baseline to SpikeDyn,
+one change a row. Of MNIST's ten thousand test images 8,000 are learnt and 1,000 tested; 1,000 others are for choosing
+numbers (learning_tune.py). Programs run as C on this computer. `speed` runs both in turn, and divides samples by CPU
+seconds, those of child processes included.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from snncc.courses import Course, encoded
 from snncc.data import Data
 from snncc.plasticity import untaught
 from snncc.program import Program
-from snncc.training import Progress, learn
 from snncc.runner import Trace
+from snncc.training import Progress, learn
 from snncc.workload import Work
 
 STEPS = 100
@@ -66,6 +67,7 @@ def text_of(name: str, *changes: tuple[str, str]) -> str:
 BASELINE = Row("Diehl and Cook", "diehl-cook", text_of("diehl-cook"))
 PAIRS = Row("Diehl and Cook, pair STDP at every spike", "diehl-cook", text_of("pair-stdp"))
 SPIKEDYN = Row("SpikeDyn's arrangement", "spikedyn", text_of("spikedyn"))
+NETWORKS = (SPIKEDYN, BASELINE, PAIRS)
 SLOW = ("jump = 0.02", "jump = 0.01")
 UNCOUNTED = ((', "ceil(most posts / 8)"', ""), ('[trace.posts]\nof = "post"\nkind = "count"\n\n', ""))
 PLAIN_RATE = (SLOW, ("up = 0.03", "up = 0.05"), *UNCOUNTED)
@@ -152,22 +154,36 @@ def learnt(row: Row, bits: int, given: argparse.Namespace, seed: int, dynamic: b
 
 
 def static(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    for row in (SPIKEDYN, BASELINE)[slice(None, given.networks)]:
-        for bits in (8, 4):
-            at = learnt(row, bits, given, dynamic=False)
-            yield {"network": row.label, "bits": bits, "accuracy": at.exams[-1].overall, **operations(at)}
+    for number in given.rows or range(len(NETWORKS)):
+        yield from by_seed(NETWORKS[number], given, dynamic=False)
 
 
 def dynamic(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    for row in (SPIKEDYN, BASELINE)[slice(None, given.networks)]:
-        for bits in (8, 4):
-            yield {"network": row.label, "bits": bits, **one_after_another(learnt(row, bits, given, dynamic=True))}
+    for number in given.rows or range(len(NETWORKS)):
+        yield from by_seed(NETWORKS[number], given, dynamic=True)
 
 
 def mechanisms(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for number in given.rows or range(len(MECHANISMS)):
-        row = MECHANISMS[number]
-        yield {"network": row.label, "bits": 8, **one_after_another(learnt(row, 8, given, dynamic=True))}
+        yield from by_seed(MECHANISMS[number], given, dynamic=True)
+
+
+def by_seed(row: Row, given: argparse.Namespace, dynamic: bool) -> Iterator[dict[str, Any]]:
+    """A run a seed, and after them what is common to them."""
+    for bits in given.bits:
+        found: list[dict[str, Any]] = []
+        for seed in given.seeds:
+            at = learnt(row, bits, given, seed, dynamic)
+            found.append(one_after_another(at) if dynamic else {"accuracy": at.exams[-1].overall, **operations(at)})
+            yield {"network": row.label, "bits": bits, "seed": seed, **found[-1]}
+        yield {"network": row.label, "bits": bits, "seeds": len(found), **summary(found)}
+
+
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The mean over seeds of each accuracy, and the least and the greatest of them."""
+    keys = [key for key, value in found[0].items() if isinstance(value, float)]
+    columns = {key: [each[key] for each in found] for key in keys}
+    return {key: {"mean": float(np.mean(c)), "least": min(c), "greatest": max(c)} for key, c in columns.items()}
 
 
 def one_after_another(at: Progress) -> dict[str, Any]:
@@ -193,9 +209,9 @@ def per_sample(work: Work) -> dict[str, float]:
 def emulated(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Instructions of a sample on a Cortex-M4, to learn it and to answer, after the host has learnt `train` samples."""
     for row in (SPIKEDYN, BASELINE, PAIRS):
-        known = learnt(row, 4, given, dynamic=False).learnt
-        program = program_of(row, given.neurons, 4, given.seed, "cortex-m4")
-        _, test = split(given.folder, given.train, given.test, given.seed)
+        known = learnt(row, 4, given, 0, dynamic=False).learnt
+        program = program_of(row, given.neurons, 4, 0, "cortex-m4")
+        _, test = split(given.folder, given.part, 0, given.train, given.test)
         x = encoded(test.x[: given.emulated] / 255.0, np.arange(given.emulated), Course(STEPS))
         counts: dict[str, float] = {}
         with program.placed() as artefact:
@@ -208,8 +224,8 @@ def emulated(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def speed(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Samples learnt in a CPU second: by these programs and by BindsNET, in turns."""
-    programs = {row.label: program_of(row, given.neurons, 8, given.seed) for row in (SPIKEDYN, BASELINE, PAIRS)}
-    train, _ = split(given.folder, given.train, given.test, given.seed)
+    programs = {row.label: program_of(row, given.neurons, 8, 0) for row in (SPIKEDYN, BASELINE, PAIRS)}
+    train, _ = split(given.folder, given.part, 0, given.train, given.test)
     spent: dict[str, float] = dict.fromkeys([*programs, "BindsNET"], 0.0)
     counts = dict.fromkeys(spent, 0)
     for turn in range(given.turns):
@@ -255,15 +271,16 @@ def main() -> None:
     parser.add_argument("measure", choices=measures)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--neurons", type=int, default=400)
-    parser.add_argument("--train", type=int, default=4000)
-    parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train", type=int, help="samples, all if not given")
+    parser.add_argument("--test", type=int, help="samples, all if not given")
+    parser.add_argument("--part", choices=("validation", "test"), default="test", help="what judges")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--bits", type=int, nargs="*", default=[8, 4])
     parser.add_argument("--rate", type=float, default=0.25, help="how likely a white pixel spikes in a step")
     parser.add_argument("--emulated", type=int, default=5, help="samples in the emulator")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--count", action="store_true", help="operations, too: takes three times as long")
-    parser.add_argument("--networks", type=int, help="1: without the baseline")
-    parser.add_argument("--rows", type=int, nargs="*", help="of mechanisms, from 0 on")
+    parser.add_argument("--rows", type=int, nargs="*", help="of static, dynamic and mechanisms, from 0 on")
     parser.add_argument("--bindsnet", help="a Python that has BindsNET")
     given = parser.parse_args()
     for row in measures[given.measure](given):
