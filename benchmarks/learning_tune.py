@@ -1,13 +1,14 @@
 """Chooses the numbers of the two rules that `learning.py` compares, with the same effort, on validation samples.
 
-    python benchmarks/learning_tune.py screen ../shared/data/mnist --trials 60
-    python benchmarks/learning_tune.py confirm ../shared/data/mnist --best TRIALS.jsonl --keep 4
+    python benchmarks/learning_tune.py screen ../shared/data/mnist > TRIALS
+    python benchmarks/learning_tune.py around ../shared/data/mnist --best TRIALS >> TRIALS
+    python benchmarks/learning_tune.py confirm ../shared/data/mnist --best TRIALS
 
 `screen` tries numbers that optuna proposes (TPE, one seed, the same number of trials for each network) at 100 neurons,
 8 bits, 2,000 samples, which is as many to a neuron as 8,000 are to 400. A trial's score is the mean of three
 accuracies on the first 500 validation samples: of all classes in random order; and with one class after another, of
-the newest and of the earlier ones. `confirm` takes the best of them at 400 neurons, 8 bits and 4 bits, 8,000 samples
-and 1,000 of validation. Both print one line of JSON a trial; no test sample is read.
+the newest and of the earlier ones. `around` tries eight more of each. `confirm` takes the best three of each to 400
+neurons, 8,000 samples and 1,000 of validation. All print one line of JSON a trial; no test sample is read.
 """
 
 from __future__ import annotations
@@ -124,28 +125,53 @@ def asked(name: str, study: optuna.Study, given: argparse.Namespace) -> dict[str
             return found
 
 
+CLOSE: dict[str, tuple[dict[str, Any], ...]] = {
+    "diehl-cook": (
+        *({key: factor} for key in ("up", "jump", "inhibition") for factor in (0.7, 1.4)),
+        {"target": 0.75},
+        {"target": 1.25},
+    ),
+    "spikedyn": (
+        *({"fade": rate} for rate in (0.001, 0.003, 0.01)),
+        *({"target": 0.0, "fade": rate} for rate in (0.01, 0.03)),
+        *({"silent": rate} for rate in (0.0001, 0.0005, 0.002)),
+    ),
+}  # factors of the best numbers; the two rates are 0 in these, and stand for themselves
+
+
+def around(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """As many trials more for each: numbers close to the baseline's best; SpikeDyn's best with its other two terms."""
+    for name, changes in CLOSE.items():
+        best = ranked(given.best, name)[0]["numbers"]
+        for change in changes:
+            numbers = {key: best[key] * factor if best[key] else factor for key, factor in change.items()}
+            yield tried(name, {**best, **numbers}, 8, given)
+
+
+def ranked(path: Path, name: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return sorted((each for each in rows if each["network"] == name), key=lambda each: -each["score"])
+
+
 def confirm(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    rows = [json.loads(line) for line in given.best.read_text().splitlines()]
     for place in range(given.keep):
         for name in FIRST:
-            ranked = sorted((each for each in rows if each["network"] == name), key=lambda each: -each["score"])
-            for bits in (8, 4):
-                yield tried(name, ranked[place]["numbers"], bits, given)
+            yield tried(name, ranked(given.best, name)[place]["numbers"], 8, given)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    sizes = {"screen": (100, 2000, 500), "confirm": (400, 8000, 1000)}
+    sizes = {"screen": (100, 2000, 500), "around": (100, 2000, 500), "confirm": (400, 8000, 1000)}
     parser.add_argument("measure", choices=sizes)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--rate", type=float, default=0.25)
     parser.add_argument("--best", type=Path, help="what screen printed")
-    parser.add_argument("--keep", type=int, default=4)
+    parser.add_argument("--keep", type=int, default=3)
     given = parser.parse_args()
     given.part, given.count = "validation", False
     given.neurons, given.train, given.test = sizes[given.measure]
-    for found in (screen if given.measure == "screen" else confirm)(given):
+    for found in {"screen": screen, "around": around, "confirm": confirm}[given.measure](given):
         print(json.dumps(found), flush=True)
 
 
