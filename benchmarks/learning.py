@@ -65,36 +65,34 @@ def text_of(name: str, *changes: tuple[str, str]) -> str:
 
 
 BASELINE = Row("Diehl and Cook", "diehl-cook", text_of("diehl-cook"))
-PAIRS = Row("Diehl and Cook, pair STDP at every spike", "diehl-cook", text_of("pair-stdp"))
+PAIRS = Row("Diehl and Cook, pair STDP and numbers as BindsNET's", "diehl-cook", text_of("pair-stdp"), 1.35)
 SPIKEDYN = Row("SpikeDyn's arrangement", "spikedyn", text_of("spikedyn"))
 NETWORKS = (SPIKEDYN, BASELINE, PAIRS)
-SLOW = ("jump = 0.02", "jump = 0.01")
-UNCOUNTED = ((', "ceil(most posts / 8)"', ""), ('[trace.posts]\nof = "post"\nkind = "count"\n\n', ""))
-PLAIN_RATE = (SLOW, ("up = 0.03", "up = 0.05"), *UNCOUNTED)
-SLOWLY = ("jump = 0.01 ", "jump = 0.00385 ")
-FORGET = ("decay = 0.00006104", "decay = 0.002")
 ALL = ('normalise_targets = "spiking"\n', "")
-FADE = ("[threshold]", '[term.fade]\non = "period"\ndown = 0.0005\nfactors = ["w"]\n\n[threshold]')
+SLOW = (("jump = 0.024", "jump = 0.0088"), ("decay = 0.00013", "decay = 0.00012"), ALL)
+KEPT = ('[term.decay]\non = "period"\ndown = 0.01\nfactors = ["fired", "w"]\n\n', "")
+UNCOUNTED = ((', "ceil(most posts / 8)"', ""), ('[trace.posts]\nof = "post"\nkind = "count"\n\n', ""))
 DEPRESS = (
     "[threshold]",
     '[trace.y]\nof = "post"\nkind = "latest"\ntime_constant = 20.0\n\n'
     '[trace.pres]\nof = "pre"\nkind = "count"\n\n'
-    '[term.depression]\non = "period"\ndown = 0.002\nfactors = ["y", "1 - fired", "most posts"]\nper = "most pres"\n\n'
+    '[term.depression]\non = "period"\ndown = 0.0001\nfactors = ["y", "1 - fired", "most posts"]\nper = "most pres"\n\n'
     "[threshold]",
 )
+FAST = text_of("diehl-cook", ("jump = 0.0088 ", "jump = 0.024 "))
 MECHANISMS = (
     BASELINE,
-    replace(BASELINE, label="direct lateral inhibition, as strong", kind="spikedyn", inhibition=1.35),
-    replace(BASELINE, label="and of 3 thresholds", kind="spikedyn", inhibition=3.0),
-    Row("and an update every 5 steps", "spikedyn", text_of("spikedyn", *PLAIN_RATE, ALL)),
-    Row("and rates that follow the activity", "spikedyn", text_of("spikedyn", SLOW, ALL)),
-    Row("and thresholds that grow twice as fast", "spikedyn", text_of("spikedyn", ALL)),
+    replace(BASELINE, label="direct lateral inhibition, as strong", kind="spikedyn", inhibition=3.5),
+    replace(BASELINE, label="and of 2.7 thresholds", kind="spikedyn"),
+    Row("and an update every 5 steps", "spikedyn", text_of("spikedyn", *SLOW, KEPT, *UNCOUNTED)),
+    Row("and rates that follow the activity", "spikedyn", text_of("spikedyn", *SLOW, KEPT)),
+    Row("and decay of weights into neurons that spiked", "spikedyn", text_of("spikedyn", *SLOW)),
+    Row("and thresholds that grow 2.7 times as fast", "spikedyn", text_of("spikedyn", ALL)),
     replace(SPIKEDYN, label="and only weights into neurons that spiked are normalised: as shipped"),
-    Row("as shipped, thresholds lose 0.2 % a sample", "spikedyn", text_of("spikedyn", FORGET)),
-    Row("as shipped, all weights decay every 5 steps", "spikedyn", text_of("spikedyn", FADE, ALL)),
-    Row("as shipped, depression of silent targets", "spikedyn", text_of("spikedyn", DEPRESS)),
-    replace(BASELINE, label="baseline with inhibition of 3 thresholds", inhibition=3.0),
-    replace(BASELINE, label="baseline, thresholds grow as BindsNET's", rule=text_of("diehl-cook", SLOWLY)),
+    Row("as shipped, without decay of weights", "spikedyn", text_of("spikedyn", KEPT)),
+    Row("as shipped, with depression of silent targets", "spikedyn", text_of("spikedyn", DEPRESS)),
+    replace(BASELINE, label="baseline with thresholds that grow as fast as SpikeDyn's", rule=FAST),
+    replace(BASELINE, label="baseline with inhibition as BindsNET's", inhibition=1.35),
     PAIRS,
 )
 

@@ -3,12 +3,14 @@
     python benchmarks/learning_tune.py screen ../shared/data/mnist > TRIALS
     python benchmarks/learning_tune.py around ../shared/data/mnist --best TRIALS >> TRIALS
     python benchmarks/learning_tune.py confirm ../shared/data/mnist --best TRIALS
+    python benchmarks/learning_tune.py more ../shared/data/mnist
 
 `screen` tries numbers that optuna proposes (TPE, one seed, the same number of trials for each network) at 100 neurons,
 8 bits, 2,000 samples, which is as many to a neuron as 8,000 are to 400. A trial's score is the mean of three
 accuracies on the first 500 validation samples: of all classes in random order; and with one class after another, of
 the newest and of the earlier ones. `around` tries eight more of each. `confirm` takes the best three of each to 400
-neurons, 8,000 samples and 1,000 of validation. All print one line of JSON a trial; no test sample is read.
+neurons, 8,000 samples and 1,000 of validation, `more` two others of each.
+All print one line of JSON a trial; no test sample is read.
 """
 
 from __future__ import annotations
@@ -153,6 +155,25 @@ def ranked(path: Path, name: str) -> list[dict[str, Any]]:
     return sorted((each for each in rows if each["network"] == name), key=lambda each: -each["score"])
 
 
+MORE: dict[str, tuple[dict[str, Any], ...]] = {
+    "diehl-cook": (
+        {"up": 0.05, "target": 0.4, "jump": 0.01, "forget": 5e-5, "inhibition": 1.35},
+        {"up": 0.012, "target": 0.4, "jump": 0.01, "forget": 1e-4, "inhibition": 3.5},
+    ),
+    "spikedyn": (
+        {"up": 0.03, "target": 0.4, "jump": 0.02, "forget": 5e-5, "inhibition": 3.0, "fade": 0.001},
+        {"up": 0.02, "target": 0.4, "jump": 0.022, "forget": 1e-4, "inhibition": 3.5, "fade": 0.001},
+    ),
+}
+
+
+def more(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Two more of each for 400 neurons: those shipped before, and what lies between them and the best of the others."""
+    for name, each in MORE.items():
+        for numbers in each:
+            yield tried(name, {"period": 5, "divisor": 8, "fade": 0, "silent": 0, **numbers}, 8, given)
+
+
 def confirm(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for place in range(given.keep):
         for name in FIRST:
@@ -161,7 +182,12 @@ def confirm(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    sizes = {"screen": (100, 2000, 500), "around": (100, 2000, 500), "confirm": (400, 8000, 1000)}
+    sizes = {
+        "screen": (100, 2000, 500),
+        "around": (100, 2000, 500),
+        "confirm": (400, 8000, 1000),
+        "more": (400, 8000, 1000),
+    }
     parser.add_argument("measure", choices=sizes)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trials", type=int, default=40)
@@ -171,7 +197,7 @@ def main() -> None:
     given = parser.parse_args()
     given.part, given.count = "validation", False
     given.neurons, given.train, given.test = sizes[given.measure]
-    for found in {"screen": screen, "around": around, "confirm": confirm}[given.measure](given):
+    for found in {"screen": screen, "around": around, "confirm": confirm, "more": more}[given.measure](given):
         print(json.dumps(found), flush=True)
 
 

@@ -20,8 +20,10 @@ _INHIBITORY_LEAK = math.exp(-1 / 10)
 _REFRACTORY = 5  # steps
 _INITIAL = 0.3  # weights begin evenly spread from 0 to this, of at most 1
 _MOST = 1 << 26  # synapses of a group
-_DIRECT = 3.0  # thresholds that a spike takes from others; found with benchmarks/learning.py
-_BY_POPULATION = 1.35  # 17.5 mV of the 13 mV from rest to threshold: the `DiehlAndCook2015` of BindsNET 0.3.4
+# Thresholds that a spike takes from others; found with benchmarks/learning_tune.py. The `DiehlAndCook2015` of
+# BindsNET 0.3.4 has 17.5 mV of the 13 mV from rest to threshold: 1.35.
+_DIRECT = 2.7
+_BY_POPULATION = 3.5
 
 
 @dataclass(frozen=True)
