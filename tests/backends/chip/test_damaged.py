@@ -227,7 +227,7 @@ def test_numbers_below_zero_are_refused(sound: tuple[Setup, dict[str, bytes]], n
 def test_what_learns_otherwise_than_the_network_is_refused(
     path: tuple[str, ...], value: Any, said: str, tmp_path: Path
 ) -> None:
-    made = snncc.compile(classics.make("spikedyn", classics.Shape(9, 4, steps=5)), "mesh64").write(tmp_path / "p")
+    made = snncc.compile(classics.make("spikedyn", classics.Shape(9, 4, steps=40)), "mesh64").write(tmp_path / "p")
     document = json.loads((tmp_path / "p" / STRUCTURE).read_bytes())
     group = document["program"]["groups"][0]
     for key in path[:-1]:
