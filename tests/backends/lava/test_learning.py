@@ -195,6 +195,7 @@ def test_the_classic_rules_are_read_easily() -> None:
             rows, columns = np.flatnonzero(self.y0), self.sources
             w = self.weights[np.ix_(rows, columns)]
             total = 123 * (self.x0[columns] - 1638) * self.y0[rows, None] * up(self.y1.max(), 8) * (15 - w)
+            total = total - 335544 * self.y0[rows, None] * w
             self.change(rows, columns, total, count)
             self.y0[:] = 0
 '''
