@@ -224,6 +224,25 @@ def normalised(rule: Plasticity, weight: Ints, spiked: Array, count: int) -> Int
     return new
 
 
+def trace_names(name: str, rule: Plasticity) -> tuple[str, ...]:
+    """What the traces of a group are called: those of its sources, then those of its targets."""
+    sides = (("sources", rule.pre), ("targets", rule.post))
+    return tuple(f"{name}, trace {k} of its {side}" for side, own in sides for k in range(1, 1 + len(own)))
+
+
+def trace_sizes(network: Network) -> Mapping[str, int]:
+    """How many values each trace of a network has, by name, in the order in which groups learn within a step."""
+    found: dict[str, int] = {}
+    for population in network.order():
+        for edge in network.incoming(population):
+            op = network[edge.source]
+            if isinstance(op, Synapse) and op.plasticity:
+                rule = op.plasticity
+                sizes = [op.map.in_size] * len(rule.pre) + [op.map.out_size] * len(rule.post)
+                found |= zip(trace_names(edge.source, rule), sizes, strict=True)
+    return found
+
+
 def stirrers(rule: Plasticity, side: Literal["pre", "post"]) -> tuple[int, ...] | None:
     """Which traces of a side must all be 0 at a neuron for its synapses to stay as they are in a due step.
 
@@ -279,14 +298,15 @@ def untaught(network: Network) -> Learnt:
 
 
 class Lesson:
-    """One sample of a network that learns: what is known of it, step by step."""
+    """One sample of a network that learns: what is known of it, step by step; and its traces, if they are `kept`."""
 
-    def __init__(self, network: Network, learnt: Learnt, rewards: Array | None) -> None:
+    def __init__(self, network: Network, learnt: Learnt, rewards: Array | None, *, kept: bool = False) -> None:
         self.network, self.begun, self.rewards = network, learnt, rewards
         self.plastic = {name: begun(self.rule(name), weight) for name, weight in learnt.weights.items()}
         self.adaptations = dict(learnt.adaptations)
         self.read: dict[str, Ints] = {}
         self.now = dict.fromkeys(network.of_kind(Population), 0)
+        self.kept: dict[str, list[Ints]] = {name: [] for name in trace_sizes(network)} if kept else {}
 
     def rule(self, name: str) -> Plasticity:
         op = self.network[name]
@@ -309,6 +329,13 @@ class Lesson:
             assert op.adapt
             adaptations[name] = decayed(value, op.adapt.decay)
         return Learnt(steps, weights, adaptations)
+
+    def traces(self, steps: int) -> Mapping[str, Array]:
+        """The traces that were kept, (1, steps, size); 0 after the sample's end."""
+        found = {name: np.zeros((1, steps, size), np.int64) for name, size in trace_sizes(self.network).items()}
+        for name, values in self.kept.items():
+            found[name][0, : len(values)] = values
+        return found if self.kept else {}
 
     def taught(self, usual: Mapping[str, Runnable]) -> Mapping[str, Runnable]:
         """The runnables of all ops, those that learn in place of the usual ones."""
@@ -347,7 +374,11 @@ class Lesson:
             if edge.source in self.plastic:
                 old, x = self.plastic[edge.source], self.read[edge.source]
                 s = spikes.reshape(-1).astype(np.int64)
-                self.plastic[edge.source] = learnt_step(self.rule(edge.source), old, x, s, at)
+                new = self.plastic[edge.source] = learnt_step(self.rule(edge.source), old, x, s, at)
+                if self.kept:
+                    names = trace_names(edge.source, self.rule(edge.source))
+                    for each, value in zip(names, (*new.pre, *new.post), strict=True):
+                        self.kept[each].append(value)
         if name in self.adaptations:
             self.adaptations[name] = after["a"][0]
         self.now[name] = now + 1

@@ -30,6 +30,7 @@ from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
 from snncc.pace import FewerSteps
 from snncc.passes.savings import Gone
+from snncc.plasticity import trace_sizes
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -158,6 +159,11 @@ class CompiledModel(ABC):
         """Whether the network learns while it runs."""
         return False
 
+    @property
+    def remembered(self) -> int:
+        """The values of all traces of rules."""
+        return 0
+
     def read_at_pace(self, data: Data) -> Data:
         """The data as this program reads them."""
         data = shown(data, self.source, data.steps, learning=self.learning, where="x")
@@ -202,15 +208,16 @@ class CompiledModel(ABC):
     def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
         """Compare the target with the reference: every spike, membrane and output of every step.
 
-        Of a network that learns, as many samples at a time as one batch holds, what it has learnt as well.
+        Of a network that learns, as many samples at a time as one batch holds, what it has learnt as well; and every
+        trace of every step, if the target gives them.
         """
         data = self.read_at_pace(data) if isinstance(data, Data) else self.data(data)
         ordered = tuple(self.sizes)
         verdicts: list[verify.Verification] = []
         first, learnt = 0, None
         with self.placed() as folder:
-            batches = self._batches(data, record=True)
-            for batch, (done, result) in zip(batches, self._results(folder, data, record=True), strict=True):
+            batches = self._batches(data, record=True, traces=True)
+            for batch, (done, result) in zip(batches, self._results(folder, data, True, traces=True), strict=True):
                 x = batch.x.reshape(*batch.x.shape[:2], *self.source.shape)
                 expected = self.expected(x, batch.lengths, learnt, batch.reward)
                 learnt = expected.learnt
@@ -219,21 +226,21 @@ class CompiledModel(ABC):
                 progress(done, len(data.x))
         return verify.joined(verdicts)
 
-    def _batches(self, data: Data, *, record: bool) -> Iterator[Batch]:
+    def _batches(self, data: Data, *, record: bool, traces: bool = False) -> Iterator[Batch]:
         kept = self.sizes if record else self.read
-        per_step = size(self.source.shape) + sum(2 * self.sizes[name] for name in kept)
+        per_step = size(self.source.shape) + sum(2 * self.sizes[name] for name in kept) + traces * self.remembered
         for part in datasets.parts(data, per_step):
             x = datasets.to_integers(self.source, part.x)
             steps = part.steps
             if x.ndim == 1 + len(self.source.shape):
                 x = np.broadcast_to(x[:, None], (len(x), steps, *self.source.shape))
             reward = None if part.reward is None else part.reward[:, :steps]
-            yield Batch(x.reshape(len(x), x.shape[1], -1)[:, :steps], part.lengths, reward=reward)
+            yield Batch(x.reshape(len(x), x.shape[1], -1)[:, :steps], part.lengths, reward=reward, traces=traces)
 
-    def _results(self, folder: Path, data: Data, record: bool) -> Iterator[tuple[int, Result]]:
+    def _results(self, folder: Path, data: Data, record: bool, *, traces: bool = False) -> Iterator[tuple[int, Result]]:
         """The target's results, batch after batch, each with the number of samples done so far."""
         done, learnt = 0, None
-        for batch in self._batches(data, record=record):
+        for batch in self._batches(data, record=record, traces=traces):
             result = self.found(folder, replace(batch, learnt=learnt), record)
             learnt = result.trace.learnt
             done += len(next(iter(result.trace.outputs.values())))
@@ -289,6 +296,10 @@ class Program(CompiledModel):
         return learns(self.network)
 
     @property
+    def remembered(self) -> int:
+        return sum(trace_sizes(self.network).values())
+
+    @property
     def job(self) -> Job:
         """What the backend emits."""
         given = self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors
@@ -320,7 +331,8 @@ class Program(CompiledModel):
         return {**self.backend.emit(self.job), **reference}
 
     def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None, reward: Array | None = None) -> Trace:
-        return run(self.network, x, lengths=lengths, record=tuple(self.sizes), learnt=learnt, reward=reward)
+        names = tuple(self.sizes)
+        return run(self.network, x, lengths=lengths, record=names, learnt=learnt, reward=reward, traces=True)
 
     def read_at_pace(self, data: Data) -> Data:
         check(_reward_faults(self.network, data))
@@ -356,11 +368,10 @@ class Program(CompiledModel):
     def verify(self, data: DataLike, *, progress: Progress = no_progress) -> verify.Verification:
         verdict = super().verify(data, progress=progress)
         first = verdict.difference
-        if first is None or first.what == "output":
+        op = self.network.ops.get(first.name) if first else None
+        if first is None or not isinstance(op, Population):  # an output, a synapse, a trace
             return verdict
-        population = self.network[first.name]
-        assert isinstance(population, Population)
-        return replace(verdict, difference=replace(first, neuron=own_number(first.neuron, population.kept)))
+        return replace(verdict, difference=replace(first, neuron=own_number(first.neuron, op.kept)))
 
     def found(self, folder: Path, batch: Batch, record: bool) -> Result:
         early = self.early_exit and not record

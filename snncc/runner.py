@@ -75,13 +75,15 @@ class Trace:
     """What a run leaves: (samples, steps, size) arrays by name, aligned with the model's own steps.
 
     `outputs` by output; `spikes` and `membranes` (after the reset) by population, for those that were asked for.
-    Values after a sample's own length are zero. `learnt` is what a network that learns knows after the last sample.
+    Values after a sample's own length are zero. `learnt` is what a network that learns knows after the last sample,
+    `traces` what its rules remember of spikes, by the names of `plasticity.trace_sizes`, after each step.
     """
 
     outputs: Mapping[str, Array]
     spikes: Mapping[str, Array]
     membranes: Mapping[str, Array]
     learnt: Learnt | None = None
+    traces: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
 
 def joined(traces: Sequence[Trace]) -> Trace:
@@ -97,6 +99,7 @@ def joined(traces: Sequence[Trace]) -> Trace:
         {name: join([each.spikes[name] for each in traces]) for name in first.spikes},
         {name: join([each.membranes[name] for each in traces]) for name in first.membranes},
         traces[-1].learnt,
+        {name: join([each.traces[name] for each in traces]) for name in first.traces},
     )
 
 

@@ -152,6 +152,7 @@ def run(
     record: Collection[str] = (),
     learnt: Learnt | None = None,
     reward: Array | None = None,
+    traces: bool = False,
 ) -> Trace:
     """What every backend must give for integers `x`: (samples, steps, *shape), or (samples, *shape) if static.
 
@@ -159,22 +160,23 @@ def run(
     populations whose spikes and membranes are kept. All arrays of the result are int64.
 
     A network that learns goes on from `learnt`, sample after sample, and the result has what it knows at the end;
-    `reward` (samples, steps) is for rules that take one, and 0 where it is not given.
+    `reward` (samples, steps) is for rules that take one, and 0 where it is not given. `traces` keeps those of rules.
     """
     ((_, source),) = network.of_kind(Source).items()
     frames, lengths, steps = _frames(x, source.shape, steps, lengths)
     if not learns(network):
         return simulate(network, _runnables(network, frames), lengths, steps, record)
     learnt = learnt or untaught(network)
-    traces: list[Trace] = []
+    found: list[Trace] = []
     for sample, length in enumerate(lengths.tolist()):
-        lesson = Lesson(network, learnt, None if reward is None else reward[sample])
+        lesson = Lesson(network, learnt, None if reward is None else reward[sample], kept=traces)
         runnables = lesson.taught(_runnables(network, partial(_one, frames, sample)))
-        traces.append(simulate(network, runnables, lengths[sample : sample + 1], steps, record))
+        here = simulate(network, runnables, lengths[sample : sample + 1], steps, record)
+        found.append(replace(here, traces=lesson.traces(steps)))
         learnt = lesson.finished(length)
-    if not traces:
-        traces = [simulate(network, _runnables(network, frames), lengths, steps, record)]
-    return replace(joined(traces), learnt=learnt)
+    if not found:
+        found = [simulate(network, _runnables(network, frames), lengths, steps, record)]
+    return replace(joined(found), learnt=learnt)
 
 
 def _one(frames: Callable[[slice], Callable[[int], Array]], sample: int, _: slice) -> Callable[[int], Array]:

@@ -12,7 +12,7 @@ from snncc.arrays import Array
 from snncc.integers import Learnt
 from snncc.runner import Trace
 
-What = Literal["spikes", "membrane", "output", "weight", "learnt threshold"]
+What = Literal["spikes", "membrane", "output", "trace", "weight", "learnt threshold"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Difference:
         if self.what == "weight":
             where = f"synapse {self.step} -> {self.neuron} after sample {self.sample}"
             return f"{self.name}: weight of {where}: {gives} (as stored)"
+        if self.what == "trace":
+            return f"{self.name}: at neuron {self.neuron} after step {self.step} of sample {self.sample}: {gives}"
         if self.what == "learnt threshold":
             return f"{self.name}: learnt threshold of neuron {self.neuron} after sample {self.sample}: {gives}"
         return f"{self.name}: {self.what} of neuron {self.neuron} at step {self.step} of sample {self.sample}: {gives}"
@@ -44,7 +46,8 @@ class Difference:
 class Verification:
     """How much was compared, and what differed: `values` counts spikes, membranes and outputs, one a neuron-step.
 
-    Learnt weights and thresholds, `learnt` of the values, count once after each part.
+    `traces` of the values are traces, one a neuron-step, 0 where the target does not give them. Learnt weights and
+    thresholds, `learnt` of the values, count once after each part.
     """
 
     samples: int
@@ -52,10 +55,18 @@ class Verification:
     differing: int
     difference: Difference | None
     learnt: int = 0
+    traces: int = 0
 
     @property
     def equal(self) -> bool:
         return self.difference is None
+
+    @property
+    def kinds(self) -> str:
+        """What was compared, in words."""
+        found = ["spikes", "membranes", "outputs", *["traces"] * bool(self.traces)]
+        found += ["what was learnt"] * bool(self.learnt)
+        return f"{', '.join(found[:-1])} and {found[-1]}"
 
 
 def compare(expected: Trace, found: Trace, populations: Sequence[str], first_sample: int = 0) -> Verification:
@@ -76,7 +87,8 @@ def compare(expected: Trace, found: Trace, populations: Sequence[str], first_sam
             best = place, Difference(what, name, first_sample + sample, step, neuron, expected_value, got)
     samples = len(next(iter(expected.outputs.values())))
     seen, wrong, first = _learnt(expected.learnt, found.learnt, first_sample + samples - 1)
-    return Verification(samples, values + seen, differing + wrong, best[1] if best else first, seen)
+    traced = sum(each.size for each in expected.traces.values()) if found.traces else 0
+    return Verification(samples, values + seen, differing + wrong, best[1] if best else first, seen, traced)
 
 
 def _learnt(expected: Learnt | None, found: Learnt | None, sample: int) -> tuple[int, int, Difference | None]:
@@ -110,6 +122,8 @@ def _pairs(expected: Trace, found: Trace, populations: Sequence[str]) -> Iterato
         yield "spikes", name, expected.spikes[name], found.spikes.get(name, nothing)
     for name, want in expected.outputs.items():
         yield "output", name, want, found.outputs.get(name, nothing)
+    for name, want in expected.traces.items() if found.traces else ():
+        yield "trace", name, want, found.traces.get(name, nothing)
 
 
 def joined(parts: Sequence[Verification]) -> Verification:
@@ -120,4 +134,5 @@ def joined(parts: Sequence[Verification]) -> Verification:
         sum(each.differing for each in parts),
         next((each.difference for each in parts if each.difference), None),
         sum(each.learnt for each in parts),
+        sum(each.traces for each in parts),
     )

@@ -380,8 +380,7 @@ def deployed(machine: str, *, learning: bool = False) -> View:
 def verified(verdict: Verification) -> View:
     """Whether the target gives the reference's bits, or the first difference."""
     plain = {"equal": verdict.equal, **dataclasses.asdict(verdict)}
-    compared = "spikes, membranes, outputs and what was learnt" if verdict.learnt else "spikes, membranes and outputs"
-    head = f"{verdict.samples:,} samples, {verdict.values:,} {compared} compared"
+    head = f"{verdict.samples:,} samples, {verdict.values:,} {verdict.kinds} compared"
     if verdict.difference is None:
         return View(plain, [Text.assemble(("equal", "bold green"), f": {head}, no bit differs")])
     text = Text.assemble(("different", "bold red"), f": {head}, {verdict.differing:,} differ; the first:\n  ")

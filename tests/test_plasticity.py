@@ -20,7 +20,8 @@ from tests.reference.learner import Learner, drawn, scrambled
 
 
 def same(expected: Trace, found: Trace) -> None:
-    for kind in ("outputs", "spikes", "membranes"):
+    assert set(expected.traces) == set(found.traces)
+    for kind in ("outputs", "spikes", "membranes", "traces"):
         ours, theirs = getattr(expected, kind), getattr(found, kind)
         for name, values in ours.items():
             np.testing.assert_array_equal(theirs[name], values, err_msg=f"{kind} of {name}")
@@ -42,7 +43,7 @@ def test_random_networks_learn_as_the_interpreter_does(lesson: Lesson) -> None:
     assert not malformed(lesson.network)
     x, lengths = lesson.case.x, lesson.case.lengths
     names = tuple(lesson.network.of_kind(Population))
-    found = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward)
+    found = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward, traces=True)
     same(interpret(lesson.network, x, lengths, names, lesson.reward), found)
 
 

@@ -52,7 +52,7 @@ class Batch:
 
     A network that learns goes on from `learnt`; `reward` (samples, steps) is for rules that take one. If `frozen`, it
     learns nothing more. If `early`, a sample may end as soon as its class is decided (`snncc.exits`): outputs are 0
-    from there on.
+    from there on. With `traces`, those of rules are recorded after each step, where the target can give them.
     """
 
     x: Array
@@ -61,6 +61,7 @@ class Batch:
     reward: Array | None = None
     frozen: bool = False
     early: bool = False
+    traces: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -358,3 +358,21 @@ def test_learn_says_what_is_missing(tmp_path: Path) -> None:
     assert status == 2
     assert "error[bad-data]: --input, --test: has no labels y" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_verify_says_what_of_learning_differs(tmp_path: Path) -> None:
+    """One learns otherwise than the reference that stands beside it: a weight's draw, a trace's jump."""
+    x = (np.random.default_rng(3).random((1, 40, 25)) < 0.5).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=x)
+    build = tmp_path / "build"
+    for old, new, expected in (
+        ("snn_mixed(2u * count + 1u)", "snn_mixed(2u * count + 7u)", "synapses: weight of synapse "),
+        ("x[j] > 0 ? 4095 : value", "x[j] > 0 ? 4094 : value", "synapses, trace 1 of its sources: at neuron "),
+    ):
+        assert called("compile", str(made(tmp_path, "spikedyn")), "-o", str(build))[0] == 0
+        code = (build / "network.c").read_text()
+        assert old in code
+        (build / "network.c").write_text(code.replace(old, new))
+        status, said = called("verify", str(build), "--input", str(tmp_path / "x.npz"))
+        assert (status, said.splitlines()[1].strip().startswith(expected)) == (1, True), said
+        assert "spikes, membranes, outputs, traces and what was learnt compared" in said

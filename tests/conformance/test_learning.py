@@ -1,4 +1,4 @@
-"""Random networks that learn, on every backend that can: spikes, membranes, weights and thresholds, bit for bit."""
+"""Random networks that learn, on each backend that can: spikes, membranes, traces, weights, thresholds, bit for bit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def taught(candidate: Candidate, lesson: Lesson, learnt: Learnt | None, *, froze
     with TemporaryDirectory() as scratch:
         job = Job("lesson", network, prove(network), candidate.chip, mapping)
         place(candidate.backend.emit(job), Path(scratch))
-        batch = Batch(x.reshape(*x.shape[:2], -1), lengths, learnt, lesson.reward, frozen)
+        batch = Batch(x.reshape(*x.shape[:2], -1), lengths, learnt, lesson.reward, frozen, traces=not frozen)
         return candidate.backend.run(Path(scratch), network, candidate.chip, batch, True).trace
 
 
@@ -64,12 +64,15 @@ def holds(candidate: Candidate, examples: int) -> None:
         except CompileError:
             reject()
         names, x, lengths = tuple(lesson.network.of_kind(Population)), lesson.case.x, lesson.case.lengths
-        expected = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward)
+        how = {"lengths": lengths, "record": names, "reward": lesson.reward, "traces": True}
+        expected = run(lesson.network, x, **how)
         found = taught(candidate, lesson, None)
+        if candidate.backend.name != "lava":  # which does not say what its processes remember
+            assert set(found.traces) == set(expected.traces)
         difference = compare(expected, found, names).difference
         assert difference is None, f"{difference}, {lesson.network.text()}"
         if expected.learnt:
-            again = run(lesson.network, x, lengths=lengths, record=names, reward=lesson.reward, learnt=expected.learnt)
+            again = run(lesson.network, x, **how, learnt=expected.learnt)
             assert compare(again, taught(candidate, lesson, found.learnt), names).difference is None
             still = run(frozen_network(lesson.network, expected.learnt), x, lengths=lengths, record=names)
             frozen = taught(candidate, lesson, found.learnt, frozen=True)
@@ -120,4 +123,19 @@ def test_a_difference_of_weights_is_found() -> None:
     raised = replace(ours, learnt=replace(ours.learnt, adaptations={"p": np.array([8])}))
     assert str(compare(ours, raised, ["p"]).difference) == (
         "p: learnt threshold of neuron 0 after sample 0: the reference gives 7, the target 8"
+    )
+
+
+def test_a_difference_of_traces_is_found_and_none_is_looked_for_where_none_are_given() -> None:
+    spikes, name = {"p": np.zeros((1, 2, 1), np.int64)}, "w, trace 1 of its sources"
+    ours = Trace({"y": spikes["p"]}, spikes, spikes, None, {name: np.arange(6).reshape(1, 2, 3)})
+    verdict = compare(ours, ours, ["p"])
+    assert (verdict.equal, verdict.values, verdict.traces) == (True, 6 + 6, 6)
+    blind = compare(ours, replace(ours, traces={}), ["p"])
+    assert (blind.equal, blind.values, blind.traces) == (True, 6, 0)
+    other = replace(ours, traces={name: np.array([[[0, 1, 2], [3, 9, 5]]])})
+    verdict = compare(ours, other, ["p"], first_sample=6)
+    assert (verdict.differing, str(verdict.difference)) == (
+        1,
+        f"{name}: at neuron 1 after step 1 of sample 6: the reference gives 4, the target 9",
     )

@@ -6,7 +6,7 @@ synapses into the boxes of a later step, a neuron is an object, and nothing is v
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +62,13 @@ class Machine:
                 neuron.start()
         for learner in self.learners.values():
             learner.start()
+
+    def remembered(self) -> Iterator[tuple[str, int, list[int]]]:
+        """Every trace: its name, the last step of the model in which its synapses learnt, and its values."""
+        for name, learner in self.learners.items():
+            for end, side in (("sources", learner.pre), ("targets", learner.post)):
+                for number, values in enumerate(side.values, 1):
+                    yield f"{name}, trace {number} of its {end}", learner.now - 1, values
 
     def finish(self, length: int) -> None:
         """The end of a sample of so many steps."""
@@ -173,6 +180,7 @@ def interpret(
         {name: np.zeros((len(x), steps, populations[name].size), np.int64) for name in record} for _ in range(2)
     )
     last = max(op.start for op in populations.values())
+    traces = {name: np.zeros((len(x), steps, len(values)), np.int64) for name, _, values in machine.remembered()}
     for sample, length in enumerate(own):
         frames = [[int(value) for value in x[sample, step].reshape(-1)] for step in range(length)]
         machine.start()
@@ -188,6 +196,9 @@ def interpret(
                 if 0 <= step < length:
                     spikes[name][sample, step] = [neuron.s for neuron in machine.neurons[name]]
                     membranes[name][sample, step] = [neuron.v for neuron in machine.neurons[name]]
+            for name, step, values in machine.remembered():
+                if step >= 0:
+                    traces[name][sample, step] = values
         machine.finish(length)
     weights = {name: np.array(each.weights) for name, each in machine.learners.items()}
     kept = {
@@ -195,7 +206,8 @@ def interpret(
         for name, op in populations.items()
         if op.adapt and op.adapt.learnt
     }
-    return Trace(outputs, spikes, membranes, Learnt(machine.taught, weights, kept) if weights or kept else None)
+    learnt = Learnt(machine.taught, weights, kept) if weights or kept else None
+    return Trace(outputs, spikes, membranes, learnt, traces)
 
 
 def shown(output: Output, neuron: Neuron) -> int:

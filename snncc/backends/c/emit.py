@@ -8,6 +8,7 @@ from typing import Any
 
 from snncc.backends.base import Job
 from snncc.backends.c.calls import Calls
+from snncc.backends.c.layout import Layout
 from snncc.backends.c.learning import begun, learning, trace_fields
 from snncc.backends.c.names import text
 from snncc.backends.c.neurons import Kind, Neurons
@@ -254,25 +255,31 @@ def _decides(plan: Plan) -> Mapping[str, Any]:
 
 
 def _records(plan: Plan) -> Iterator[Mapping[str, Any]]:
-    """What main.c writes each step: every output, then on request the spikes and the membrane of each population."""
+    """What main.c writes each step: every output, and on request each population's spikes and membrane, and traces."""
     for name, op in plan.outputs.items():
         output = _output(plan, name, op)
         call = f"snn_output_{plan.ident[name]}(s)"
-        yield _record(0, output["step"], (output["type"], call), op.latency, name)
+        yield _record(0, output["step"].neurons.layout, (output["type"], call), op.latency, name)
     for step in plan.steps:
         membrane = f"{step.neurons.ident}_v"
         kind = next(each.type for each in step.neurons.fields if each.name == membrane)
-        yield _record(1, step, (step.sender.type, step.sender.at(0)), step.op.start, step.name)
-        yield _record(2, step, (kind, f"s->{membrane}"), step.op.start, step.name)
+        yield _record(1, step.neurons.layout, (step.sender.type, step.sender.at(0)), step.op.start, step.name)
+        yield _record(2, step.neurons.layout, (kind, f"s->{membrane}"), step.op.start, step.name)
+    for step in plan.steps:
+        for link in step.links:
+            ends = {"pre": link.sender.layout, "post": step.neurons.layout}
+            for trace in link.lesson.traces if link.lesson else ():
+                values = trace.type, f"s->{trace.name}"
+                yield _record(3, ends[trace.side], values, step.op.start, f"{link.name}, {trace.side} {trace.number}")
 
 
-def _record(kind: int, step: Step, values: tuple[CType, str], due: int, name: str) -> Mapping[str, Any]:
-    layout = step.neurons.layout
+def _record(kind: int, layout: Layout, values: tuple[CType, str], due: int, name: str) -> Mapping[str, Any]:
     channels, positions = (layout.channels, layout.positions) if layout.moved else (1, layout.size)
-    word = ("output", "spikes", "membrane")[kind]
+    word = ("output", "spikes", "membrane", "trace")[kind]
     return {
         "kind": kind,
         "always": kind == 0,
+        "traced": kind == 3,
         "type": values[0],
         "pointer": values[1],
         "size": layout.size,

@@ -14,6 +14,7 @@ from snncc.backends.base import Batch
 from snncc.backends.c.widths import CType
 from snncc.diagnostics import CompileError, fault
 from snncc.integers import Network, Output, Population
+from snncc.plasticity import trace_sizes
 from snncc.runner import Trace
 
 AGAIN = "compile the model again"
@@ -22,7 +23,7 @@ _RECORD = struct.Struct("<5I")
 
 @dataclass(frozen=True)
 class _Record:
-    """An entry of the output file's header: 0 output, 1 spikes or 2 membrane, and where its values lie in a frame."""
+    """An entry of the file's header: 0 output, 1 spikes, 2 membrane or 3 trace, and where its values lie in a frame."""
 
     kind: int
     type: CType
@@ -94,11 +95,12 @@ def _latencies(network: Network) -> list[int]:
 
 
 def _records(file: BinaryIO, network: Network) -> list[_Record]:
-    """The header, which must announce the network's outputs, and all of its populations or none."""
+    """The header, which must announce the network's outputs, and all of its populations, or of its traces, or none."""
     head = file.read(12)
     count = struct.unpack("<I", head[8:])[0] if head[:8] == b"SNNCCOU1" and len(head) == 12 else -1
-    outputs, populations = _announced(network)
-    if count not in (len(outputs), len(outputs + populations)):
+    outputs, populations, traces = _announced(network)
+    possible = outputs, outputs + populations, outputs + traces, outputs + populations + traces
+    if count not in map(len, possible):
         raise failed("the C program's output has no header, or that of another network")
     body = file.read(count * _RECORD.size)
     records: list[_Record] = []
@@ -106,21 +108,22 @@ def _records(file: BinaryIO, network: Network) -> list[_Record]:
         first = records[-1].last if records else 0
         bits = 8 * size_of_value if size_of_value in (1, 2, 4, 8) else 8
         records.append(_Record(kind, CType(bits, bool(signed)), size, due, first))
-    if [(each.kind, each.size) for each in records] != (outputs + populations)[:count]:
+    if [(each.kind, each.size) for each in records] not in possible:
         raise failed("the C program's output is that of another network")
     return records
 
 
-def _announced(network: Network) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Kind and size of every record: of outputs, and of populations."""
+def _announced(network: Network) -> tuple[list[tuple[int, int]], ...]:
+    """Kind and size of every record: of outputs, of populations, and of traces."""
     sizes = {name: op.size for name, op in network.of_kind(Population).items()}
     outputs = [(0, sizes[network.incoming(name)[0].source]) for name in network.of_kind(Output)]
-    return outputs, [(kind, sizes[name]) for name in network.order() if name in sizes for kind in (1, 2)]
+    populations = [(kind, sizes[name]) for name in network.order() if name in sizes for kind in (1, 2)]
+    return outputs, populations, [(3, size) for size in trace_sizes(network).values()]
 
 
 def _trace(records: list[_Record], kept: list[Array], network: Network) -> Trace:
     """Records come in the order of the emitted program: outputs as in the network, populations as they are computed."""
-    by_kind = [[values for each, values in zip(records, kept, strict=True) if each.kind == kind] for kind in range(3)]
+    by_kind = [[values for each, values in zip(records, kept, strict=True) if each.kind == kind] for kind in range(4)]
     populations = [name for name in network.order() if isinstance(network[name], Population)]
 
     def named(names: list[str], arrays: list[Array]) -> Mapping[str, Array]:
@@ -130,4 +133,5 @@ def _trace(records: list[_Record], kept: list[Array], network: Network) -> Trace
         named(list(network.of_kind(Output)), by_kind[0]),
         named(populations, by_kind[1]),
         named(populations, by_kind[2]),
+        traces=named(list(trace_sizes(network)), by_kind[3]),
     )

@@ -17,6 +17,7 @@ from snncc.backends.c.widths import wire
 from snncc.chip import Chip
 from snncc.integers import Network, Population, Source, learns, synapses_of, takes_reward
 from snncc.linear import LinearMap, synapse_count
+from snncc.plasticity import trace_sizes
 
 _FILES = ("main.c", "network.c", "network.h", "weights.c", "weights.h")
 _RUN_LIMIT = 120.0  # seconds, and what follows
@@ -36,6 +37,7 @@ def run(folder: Path, network: Network, chip: Chip, batch: Batch, record: bool) 
         with TemporaryDirectory(prefix="snncc-c-") as scratch:
             weights = Path(folder, "weights.bin").resolve()
             options = [*["-w", str(weights)] * weights.exists(), *["-r"] * record, *["-e"] * batch.early]
+            options += ["-t"] * bool(batch.traces and trace_sizes(network))
             return _execute([str(build.folder / "network"), *options], Path(scratch), network, batch)
     except OSError as error:
         raise no_room(error) from error

@@ -16,7 +16,7 @@ from snncc.chip import Chip
 from snncc.fabric import LearningCosts
 from snncc.integers import Adapt, Learnt, Network, Population, Synapse
 from snncc.mapping import cores_of
-from snncc.plasticity import Moment, Plastic, begun, learnt_step, normalised, seen, traced
+from snncc.plasticity import Moment, Plastic, begun, learnt_step, normalised, seen, trace_names, traced
 from snncc.runner import State
 from snncc.states import decayed
 
@@ -55,7 +55,8 @@ class Threshold:
 class Learner:
     """What a machine learns; `counts` (cores, EVENTS) and `busy` (cores,) go on from run to run, as its counters do.
 
-    `weights` are those of the machine, which are written.
+    `weights` are those of the machine, which are written. `kept` has the traces of all samples of a run, (samples,
+    steps, size), where they are recorded.
     """
 
     groups: tuple[Group, ...]
@@ -66,6 +67,8 @@ class Learner:
     known: Learnt = field(default_factory=lambda: Learnt(0, {}, {}))
     state: dict[str, Plastic] = field(default_factory=dict[str, Plastic])
     frozen: bool = False
+    kept: dict[str, Ints] | None = None
+    sample: int = 0
 
     @property
     def learns(self) -> bool:
@@ -83,9 +86,16 @@ class Learner:
             return op
         return replace(op, adapt=replace(op.adapt, jump=np.zeros((), np.int64)))
 
-    def begin(self, learnt: Learnt | None, *, frozen: bool) -> None:
-        """Before the first sample of a run."""
-        self.frozen = frozen
+    def begin(self, learnt: Learnt | None, *, frozen: bool, room: tuple[int, int] | None = None) -> None:
+        """Before the first sample of a run; traces of so many samples and steps are recorded if there is `room`."""
+        self.frozen, self.sample, self.kept = frozen, 0, None
+        if room is not None and not frozen:
+            self.kept = {}
+            for group in self.groups:
+                rule, (targets, sources) = group.home.rule, group.cells.shape
+                sizes = [sources] * len(rule.pre) + [targets] * len(rule.post)
+                names = zip(trace_names(group.name, rule), sizes, strict=True)
+                self.kept |= {each: np.zeros((*room, size), np.int64) for each, size in names}
         self.known = learnt or Learnt(
             0,
             {each.name: each.initial for each in self.groups},
@@ -135,6 +145,9 @@ class Learner:
         if new.weight is not old.weight:
             self._show(group, new.weight)
         self.state[group.name] = new
+        if self.kept is not None:
+            for each, values in zip(trace_names(group.name, rule), (*new.pre, *new.post), strict=True):
+                self.kept[each][self.sample, at.now] = values
         return found
 
     def finish(self, length: int, neurons: Neurons) -> None:
@@ -149,6 +162,7 @@ class Learner:
             weights[group.name] = weight
         adaptations = {each.name: decayed(neurons[each.number]["a"][0], each.adapt.decay) for each in self.thresholds}
         self.known = Learnt(steps, weights, adaptations)
+        self.sample += 1
 
 
 def learner_of(image: Image, loaded: Loaded, network: Network, chip: Chip) -> Learner:

@@ -122,7 +122,7 @@ def _run(
 ) -> tuple[Trace, Ints]:
     samples, steps, _ = batch.x.shape
     tape = Tape(chip.image, batch.lengths, steps, record)
-    chip.learner.begin(batch.learnt, frozen=batch.frozen)
+    chip.learner.begin(batch.learnt, frozen=batch.frozen, room=(samples, steps) if batch.traces else None)
     at_once = (
         1 if chip.learner.learns else max(1, _AT_ONCE // max(1, chip.loaded.width + len(chip.loaded.tables.start)))
     )
@@ -138,7 +138,9 @@ def _run(
         if chip.learner.learns:
             chip.learner.finish(int(batch.lengths[first]), block.neurons)
     trace = tape.trace()
-    return replace(trace, learnt=chip.learner.known) if chip.learner.taught else trace, taken
+    if chip.learner.taught:
+        trace = replace(trace, learnt=chip.learner.known, traces=chip.learner.kept or {})
+    return trace, taken
 
 
 @dataclass(eq=False)

@@ -175,7 +175,7 @@ def _run_part(
     serial = device.emulator.channel == "serial"
     if serial:
         files = (*files, ("bare_metal/input.c", _as_code(_compact(batch, kind, network))))
-    build = _program(chip, _arguments(files, device, record, worst, early=batch.early), files)
+    build = _program(chip, _arguments(files, device, record, worst, early=batch.early, traces=batch.traces), files)
     with TemporaryDirectory(prefix="snncc-mcu-") as scratch:
         folder = Path(scratch)
         if not serial:
@@ -220,11 +220,16 @@ def _learnt(network: Network, rest: bytes, tail: int) -> tuple[Learnt, bytes]:
 
 
 def _arguments(
-    files: Sequence[tuple[str, bytes]], device: Device, record: bool, worst: bool = False, early: bool = False
+    files: Sequence[tuple[str, bytes]],
+    device: Device,
+    record: bool,
+    worst: bool = False,
+    early: bool = False,
+    traces: bool = False,
 ) -> tuple[str, ...]:
     """What follows the compiler's own flags."""
     defines = ["-DSNN_RUN", "-DSNN_STACK", *["-DSNN_RECORD"] * record, *["-DSNN_WORST"] * worst]
-    defines += ["-DSNN_EARLY"] * early
+    defines += [*["-DSNN_EARLY"] * early, *["-DSNN_TRACES"] * traces]
     linking = ["-Wl,--gc-sections", "-I."]
     if device.emulator.channel == "semihosting":
         linking += ["-nostartfiles", "-T", "bare_metal/link.ld"]
@@ -282,7 +287,7 @@ def _joined(parts: Sequence[_Ran]) -> Result:
         named = getattr(parts[0].trace, kind)
         return {name: _stacked([getattr(each.trace, kind)[name] for each in parts], longest) for name in named}
 
-    trace = Trace(join("outputs"), join("spikes"), join("membranes"), parts[-1].trace.learnt)
+    trace = Trace(join("outputs"), join("spikes"), join("membranes"), parts[-1].trace.learnt, join("traces"))
     slots = max(each.counted.at.shape[1] for each in parts)
     total = sum((_widened(each.counted.at, slots) for each in parts), np.zeros((1, slots), np.int64))
     figures = {
