@@ -49,6 +49,7 @@ from snncc.semantics import rest, run, step
 from snncc.states import decayed
 from snncc.verify import compare
 from tests.backends.lava.loihi import lif
+from tests.backends.lava.test_emit import HOSTILE
 from tests.backends.mcu.devices import place
 from tests.conformance.backends import LATE
 from tests.lessons import rules
@@ -270,12 +271,12 @@ def layered() -> Network:
         "x": Source((1, 5, 6)),
         "conv": Synapse(Conv(rng.integers(-60, 90, (2, 1, 3, 3)).astype(np.int8), (1, 5, 6))),
         "p": shown,
-        "out of p": Synapse(Dense(rng.integers(-9, 30, (5, 24)).astype(np.int8)), plasticity=signed),
+        HOSTILE: Synapse(Dense(rng.integers(-9, 30, (5, 24)).astype(np.int8)), plasticity=signed),
         "q": lif((5,), 40 << 6, dv=300),
         "into p": Synapse(Dense(rng.integers(0, small.highest + 1, (24, 5)).astype(np.int8)), plasticity=small),
         "y": Output("spikes", "after", "count"),
     }
-    edges = [Edge("x", "conv"), Edge("conv", "p"), Edge("p", "out of p"), Edge("out of p", "q")]
+    edges = [Edge("x", "conv"), Edge("conv", "p"), Edge("p", HOSTILE), Edge(HOSTILE, "q")]
     edges += [Edge("q", "into p", 2), Edge("into p", "p"), Edge("q", "y")]
     return Graph(ops, edges)
 
