@@ -135,17 +135,18 @@ def started(found: dict[str, Any], name: str, **parameters: Any) -> Any:
 def learns_alike(found: dict[str, Any], name: str, rule: Plasticity, seed: int) -> None:
     """Samples of different lengths, in and between which every weight is that of the reference."""
     rng = np.random.default_rng(seed)
-    lengths, start, delay, gap, before = rng.integers(1, 7, 3), int(rng.integers(3)), int(rng.integers(1, 4)), 2, 2**31
+    lengths, start, delay, gap, before = rng.integers(1, 13, 3), int(rng.integers(3)), int(rng.integers(1, 4)), 2, 2**31
     interval = int(lengths.max()) + gap
     reward = rng.integers(-3, 4, (3, interval))
     low, high = rule.stored
-    weight = rng.integers(low, high, (TARGETS, SOURCES), endpoint=True)
+    few = rng.random((TARGETS, SOURCES)) < rng.choice((0.2, 1.0))  # sums are small there, and factors great
+    weight = np.clip(np.where(few, rng.integers(low, high, few.shape, endpoint=True), 0), low, high)
     own = {"weights": weight, "weight_exp": 2, "delay": delay, "start": start, "seed": rule.seed}
     run = {"interval": interval, "lengths": lengths, "rewards": reward, "count": before, "frozen": False}
     model, still = (started(found, name, **own, **run | {"frozen": frozen}) for frozen in (False, True))
     steps = 3 * interval + start
     sent = rng.integers(0, 3, (steps, SOURCES)) * (rng.random((steps, SOURCES)) < 0.5)
-    spikes = rng.integers(0, 3, (steps, TARGETS)) * (rng.random((steps, TARGETS)) < 0.3)
+    spikes = rng.integers(0, 3, (steps, TARGETS)) * (rng.random((steps, TARGETS)) < rng.choice((0.1, 0.4)))
     state = begun(rule, weight)
     for time in range(steps):
         for each in (model, still):
