@@ -201,7 +201,7 @@ def _teachable(task: Task) -> None:
     """Raise CompileError for data that the network cannot learn from, which is the same at every point."""
     given = task.schooling
     assert given is not None
-    choices = Choices(learn=tuple((each.group, each.rule) for each in given.taught))
+    choices = replace(task.base, backend=None, learn=tuple((each.group, each.rule) for each in given.taught))
     program = compiled(model_of(task), chips.load("host"), choices, task.samples and task.samples.path)
     assert isinstance(program, Program)
     course = schooling.taken(program, given.course)
