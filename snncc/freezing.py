@@ -65,7 +65,7 @@ def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage) -> P
     taught = pupil(program)
     stage("freeze")
     network, gone = shrunk_by(_within_reach(_narrowed(frozen_network(taught.network, learnt))))
-    network = express(retime(network, taught.chip), taught.chip)
+    network = express(retime(network, taught.chip), taught.chip, same_spikes=True)
     choices = Choices(early_exit=taught.early_exit)
     made = settled(taught.title, network, taught.chip, taught.backend, choices, taught.steps, None, stage)
     return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer)

@@ -18,7 +18,7 @@ from snncc.layers import Affine, Neuron
 from snncc.passes.legalise import legalise
 from snncc.plasticity import untaught
 from snncc.program import Program
-from snncc.semantics import run, run_float
+from snncc.semantics import frozen_network, run, run_float
 from tests.test_training import SHAPE, program
 
 SPIKES = (np.random.default_rng(5).random((6, 20, 16)) < np.linspace(0.0, 0.7, 16)).astype(np.uint8)
@@ -57,6 +57,29 @@ def test_its_spikes_are_those_of_the_network_that_learnt(kind: str, target: str,
         np.testing.assert_array_equal(found.spikes[name], spikes)
         np.testing.assert_array_equal(found.membranes[name], expected.membranes[name])
     assert opened.verify(SPIKES).equal
+
+
+@pytest.mark.parametrize("kind", ["spikedyn", "diehl-cook"])
+def test_thresholds_of_a_chip_whose_own_have_fewer_bits_are_not_rounded(kind: str) -> None:
+    taught = made(kind, "loihi2")
+    learnt = lately(taught)
+    learnt = replace(learnt, adaptations={name: a * 7 for name, a in learnt.adaptations.items()})
+    network = frozen(taught, learnt).network
+    before, after = taught.network["excitatory"], network["excitatory"]
+    assert isinstance(before, Population)
+    assert isinstance(after, Population)
+    assert before.fire
+    assert after.fire
+    raised = after.fire.threshold - before.fire.threshold
+    assert (raised % 64).any()
+    np.testing.assert_array_equal(raised, learnt.adaptations["excitatory"])
+    spikes = np.tile(SPIKES, (4, 1, 1))
+    expected, found = (
+        run(each, spikes, record=("excitatory",)) for each in (frozen_network(taught.network, learnt), network)
+    )
+    assert expected.spikes["excitatory"].any()
+    np.testing.assert_array_equal(found.spikes["excitatory"], expected.spikes["excitatory"])
+    np.testing.assert_array_equal(found.membranes["excitatory"], expected.membranes["excitatory"])
 
 
 def test_weights_that_are_zero_are_not_stored() -> None:

@@ -12,22 +12,24 @@ from snncc.graph import Graph
 from snncc.integers import Fire, IntOp, Membrane, Network, Population
 
 
-def express(network: Network, chip: Chip) -> Network:
+def express(network: Network, chip: Chip, *, same_spikes: bool = False) -> Network:
     """The nearest network that the chip's neurons can be told; only the rounding of parameters is not exact.
 
     - A comparison that the chip lacks becomes the other one: for integers, v >= t is v > t - 1.
     - Registers get the chip's own ends, where these are not two's complement.
-    - Thresholds and biases come from the chip's grid, where it has one.
+    - Thresholds and biases come from the chip's grid, where it has one. With `same_spikes` those thresholds stay that
+      would be other ones there: neurons that are programmed, not the chip's own, take any.
     """
     ops: dict[str, IntOp] = {
-        name: expressed(op, chip) if isinstance(op, Population) else op for name, op in network.ops.items()
+        name: expressed(op, chip, same_spikes=same_spikes) if isinstance(op, Population) else op
+        for name, op in network.ops.items()
     }
     if all(ops[name] is op for name, op in network.ops.items()):
         return network
     return Graph(ops, network.edges)
 
 
-def expressed(op: Population, chip: Chip) -> Population:
+def expressed(op: Population, chip: Chip, *, same_spikes: bool = False) -> Population:
     """The nearest population that the chip's neurons can be told; again the same if it is one already."""
     fire = op.fire and _compared(op.fire, chip)
     membrane, current = op.membrane, op.current
@@ -36,7 +38,7 @@ def expressed(op: Population, chip: Chip) -> Population:
     if current and chip.current.ends != "twos-complement":
         current = replace(current, register=chip.current.register)
     if chip.parameters:
-        fire = fire and _on_grid(fire, replace(op, membrane=membrane, current=current), chip.parameters)
+        fire = fire and _on_grid(fire, replace(op, membrane=membrane, current=current), chip.parameters, same_spikes)
         mantissa, exponent = split(membrane.bias, chip.parameters)
         membrane = replace(membrane, bias=mantissa << exponent)
     same = fire is op.fire and membrane is op.membrane and current is op.current
@@ -54,12 +56,15 @@ def _compared(fire: Fire, chip: Chip) -> Fire:
     return fire
 
 
-def _on_grid(fire: Fire, op: Population, parameters: Parameters) -> Fire:
+def _on_grid(fire: Fire, op: Population, parameters: Parameters, same_spikes: bool) -> Fire:
     """The threshold on the grid: the same spikes where membranes are on a grid as coarse, else the nearest one."""
     step = 1 << parameters.threshold_shift
     strict = fire.threshold - fire.inclusive  # v >= t is v > t - 1
     down = strict // step
-    steps = down if _multiples(op, parameters.threshold_shift) else (strict + step // 2) // step
+    exact = _multiples(op, parameters.threshold_shift)
+    if same_spikes and not exact:
+        return fire
+    steps = down if exact else (strict + step // 2) // step
     return replace(fire, threshold=steps * step + fire.inclusive)
 
 

@@ -73,6 +73,17 @@ def test_a_threshold_of_a_neuron_that_leaks_is_rounded() -> None:
     assert int(fire.threshold) == 640
 
 
+@pytest.mark.parametrize("amount", [0, 99])
+def test_thresholds_that_must_give_the_same_spikes_are_not_rounded_to_others(amount: int) -> None:
+    original = network(Fire(np.array(610), False), amount=amount)
+    changed = express(original, replace(HOST, parameters=GRID), same_spikes=True)
+    fire = population(changed).fire
+    assert fire is not None
+    assert int(fire.threshold) == (610 if amount else 576)
+    x = np.arange(-127, 128).reshape(-1, 1, 1).repeat(6, axis=1)
+    assert np.array_equal(run(original, x).outputs["y"], run(changed, x).outputs["y"])
+
+
 def test_registers_get_the_ends_of_the_chip() -> None:
     chip = replace(HOST, membrane=replace(HOST.membrane, bits=24, ends="symmetric"))
     changed = population(express(network(Fire(np.array(5), True)), chip))
