@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rich.table import Table
-
 from snncc.analysis.costs import Estimate, Took
 from snncc.checkpoints import Exam, Progress
-from snncc.views import View
+from snncc.views import View, add_row, new_table
 
 
 def learnt(at: Progress) -> View:
     """A row for each test; accuracies are fractions for machines."""
     dynamic = any(exam.newest is not None for exam in at.exams)
-    columns = 3 if dynamic else 1
-    table = Table("samples", *("accuracy", "newest class", "earlier classes")[:columns])
+    headings = ("#accuracy", "class", "#newest class", "#earlier classes")
+    table = new_table("tests", "#samples", *(headings if dynamic else headings[:1]))
     for exam in at.exams:
-        table.add_row(f"{exam.samples:,}", *(_share(each) for each in _three(exam)[:columns]))
+        overall, newest, earlier = map(_share, _three(exam))
+        add_row(table, f"{exam.samples:,}", overall, *[exam.newest, newest, earlier] * dynamic)
     plain: dict[str, Any] = {
         "samples": at.position,
         "steps": at.learnt.steps,
@@ -32,10 +31,10 @@ def learnt(at: Progress) -> View:
     if not at.took[0].samples:
         return View(plain, (table,))
     plain["chip"] = {name: asdict(each) for name, each in zip(("learning", "testing"), at.took, strict=True)}
-    chip = Table("a sample takes", "learning", "testing")
+    chip = new_table("a sample takes", "", "#learning", "#testing")
     for name, cells in taken_by_sample(at.took).items():
-        chip.add_row(name, *cells)
-    return View(plain, (table, chip))
+        add_row(chip, name, *cells)
+    return View(plain, (table, "", chip))
 
 
 def taken_by_sample(took: tuple[Took, Took]) -> Mapping[str, tuple[str, str]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from snncc.arrays import Ints
 from snncc.checkpoints import Exam, Progress
-from snncc.integers import Population, Source, Synapse, source_of
+from snncc.integers import Output, Population, Source, Synapse, source_of
 from snncc.learning_views import taken_by_sample
 from snncc.pages.figures import PALE, SEQUENCE, Figure, figure
 from snncc.pages.page import Section, Table, render
@@ -19,8 +20,11 @@ from snncc.workload import Work
 
 _MOST_FIELDS = 400  # receptive fields on a page
 _BINS = 64
-_COUNTED = (
-    "Counted from spikes, a sample; testing includes naming the neurons. Energy, if any, is by the target's file."
+_COUNTED = "Of a sample, counted from spikes; testing includes naming the neurons."
+_SPENT = "Energy and time are counted on the chip, by the costs in its file."
+_UNSPENT = (
+    "{} counts no energy of learning. Chips of many cores do: the same model, compiled with --target mesh64 and learnt "
+    "on the same data, has the same bits, and a row for it here."
 )
 
 
@@ -34,6 +38,8 @@ def page(program: Program, at: Progress) -> bytes:
     ]
     if last.newest is not None:
         facts += [("newest class", _share(last.of([last.newest]))), ("earlier classes", _share(last.earlier))]
+    if "energy" in (spent := taken_by_sample(at.took)):
+        facts += [("energy to learn a sample", spent["energy"][0])]
     return render(program.title, f"learnt on {program.chip.name}", facts, list(_sections(program, at)))
 
 
@@ -48,12 +54,23 @@ def _sections(program: Program, at: Progress) -> Iterator[Section]:
         assert isinstance(op, Synapse)
         source = program.network[source_of(program.network, name)[0]]
         shape = source.shape if isinstance(source, (Source, Population)) else (op.map.in_size,)
-        note = (
-            f"What each neuron weighs its inputs with: the first {min(_MOST_FIELDS, len(weight)):,} of {len(weight):,}."
-        )
-        yield Section(f"Receptive fields of {name}", note, _fields(weight, shape), True)
+        names = at.exams[-1].names if _read_out(program, name) else ()
+        yield Section(f"Receptive fields of {name}", _noted(len(weight), names), _fields(weight, shape, names), True)
         yield Section(f"Weights of {name}", "How many synapses have which weight.", _histogram(weight))
-    yield Section("Operations", _COUNTED, _work(at))
+    spent = _SPENT if taken_by_sample(at.took) else _UNSPENT.format(program.chip.name)
+    yield Section("Operations", f"{_COUNTED} {spent}", _work(at))
+
+
+def _read_out(program: Program, name: str) -> bool:
+    """Whether a group leads to the neurons that were named for classes: those of the first output."""
+    output = next(iter(program.network.of_kind(Output)))
+    return program.network.outgoing(name)[0].target == program.network.incoming(output)[0].source
+
+
+def _noted(count: int, names: tuple[int, ...]) -> str:
+    shown = "each neuron" if count <= _MOST_FIELDS else f"the first {_MOST_FIELDS:,} of {count:,} neurons"
+    named = " The number is the class that it was named for in the last test, if it answered to any." if names else ""
+    return f"What {shown} weighs its inputs with.{named}"
 
 
 def _accuracy(exams: tuple[Exam, ...]) -> Figure:
@@ -62,7 +79,11 @@ def _accuracy(exams: tuple[Exam, ...]) -> Figure:
     if exams[-1].newest is not None:
         lines["newest class"] = [each.of([each.newest]) if each.newest is not None else None for each in exams]
         lines["earlier classes"] = [each.earlier for each in exams]
-    data = [{"type": "scatter", "mode": "lines+markers", "name": n, "x": x, "y": y} for n, y in lines.items()]
+    kind = {"type": "scatter", "mode": "lines+markers", "x": x}
+    data: list[dict[str, Any]] = [{**kind, "name": name, "y": y} for name, y in lines.items()]
+    if len(data) > 1:  # a point of the newest class is of another class than the one before it
+        classes = [f"{each.newest}" for each in exams]
+        data[1] |= {"mode": "lines+markers+text", "text": classes, "textposition": "top center"}
     return figure(
         data,
         360,
@@ -70,25 +91,37 @@ def _accuracy(exams: tuple[Exam, ...]) -> Figure:
         showlegend=True,
         legend={"orientation": "h", "y": 1.08},
         xaxis={"title": {"text": "samples learnt"}, "gridcolor": PALE, "zeroline": False, "rangemode": "tozero"},
-        yaxis={"range": [0, 1.03], "tickformat": ".0%", "gridcolor": PALE},
+        yaxis={"range": [0, 1.12], "tickformat": ".0%", "gridcolor": PALE, "tickvals": [0, 0.2, 0.4, 0.6, 0.8, 1]},
     )
 
 
-def _fields(weight: Ints, shape: tuple[int, ...]) -> Figure:
-    """All fields side by side as one picture, with a line of nothing between them."""
+def _fields(weight: Ints, shape: tuple[int, ...], names: tuple[int, ...]) -> Figure:
+    """All fields side by side as one picture, with a line of nothing between them, and classes in their corners."""
     height, width = _picture(weight.shape[1], shape)
     shown = weight[:_MOST_FIELDS].reshape(-1, height, width)
     across = math.ceil(math.sqrt(len(shown)))
     down = math.ceil(len(shown) / across)
     canvas = np.full((down * (height + 1), across * (width + 1)), np.nan)
-    for number, field in enumerate(shown):
-        y, x = number // across * (height + 1), number % across * (width + 1)
+    corners = [(number // across * (height + 1), number % across * (width + 1)) for number in range(len(shown))]
+    for (y, x), field in zip(corners, shown, strict=True):
         canvas[y : y + height, x : x + width] = field
     z = [[None if math.isnan(value) else int(value) for value in row] for row in canvas.tolist()]
     hidden = {"visible": False}
     bar = {"title": {"text": "weight"}}
     heat = {"type": "heatmap", "z": z, "colorscale": "Greys", "hoverinfo": "z", "colorbar": bar}
-    return figure([heat], 640, xaxis=hidden, yaxis={**hidden, "autorange": "reversed", "scaleanchor": "x"})
+    named = [(y, x, str(name)) for (y, x), name in zip(corners, names, strict=False) if name >= 0]
+    classes = {
+        "type": "scatter",
+        "mode": "text",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "textposition": "bottom right",
+        "textfont": {"color": SEQUENCE[1], "size": 14 if across <= 12 else 9},
+        "y": [y for y, _, _ in named],
+        "x": [x for _, x, _ in named],
+        "text": [name for _, _, name in named],
+    }
+    return figure([heat, classes], 640, xaxis=hidden, yaxis={**hidden, "autorange": "reversed", "scaleanchor": "x"})
 
 
 def _picture(inputs: int, shape: tuple[int, ...]) -> tuple[int, int]:
