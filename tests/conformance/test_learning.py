@@ -67,8 +67,7 @@ def holds(candidate: Candidate, examples: int) -> None:
         how = {"lengths": lengths, "record": names, "reward": lesson.reward, "traces": True}
         expected = run(lesson.network, x, **how)
         found = taught(candidate, lesson, None)
-        if candidate.backend.name != "lava":  # which does not say what its processes remember
-            assert set(found.traces) == set(expected.traces)
+        assert set(found.traces) == set(expected.traces)
         difference = compare(expected, found, names).difference
         assert difference is None, f"{difference}, {lesson.network.text()}"
         if expected.learnt:

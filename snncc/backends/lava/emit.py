@@ -161,6 +161,18 @@ def _lessons(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]
             {"name": name, "ident": ident, "variable": variable, "port": f"{ident}_{variable}", "shape": shape}
             for name, ident, variable, shape in memory
         ],
+        "traces": [
+            {
+                "name": f"{each.ident}/{trace.name}",
+                "tape": f"{each.ident}_{trace.name}",
+                "ident": each.ident,
+                "variable": trace.name,
+                "shape": (each.shape[trace in each.rule.pre],),
+                "start": each.start,
+            }
+            for each in plan.plastic
+            for trace in each.rule.traces
+        ],
         "most_reward": max((each.reward for each in rules), default=0),
         "identity": identity(plan.network),
     }

@@ -10,9 +10,11 @@ import numpy as np
 from snncc.arrays import Array
 from snncc.backends.lava.layout import Layout, convolution_of, layouts
 from snncc.backends.lava.names import identifiers
+from snncc.backends.lava.plastic import rule_of
 from snncc.integers import Learnt, Network, Population, Synapse
+from snncc.plasticity import trace_names
 
-PREFIX, STEPS, NETWORK = "learnt/", "steps", "network"
+PREFIX, STEPS, NETWORK, TRACES = "learnt/", "steps", "network", "traces/"
 
 
 def identity(network: Network) -> int:
@@ -42,6 +44,21 @@ def learnt_of(network: Network, arrays: Mapping[str, Array]) -> Learnt:
             found = arrays[f"{PREFIX}adaptations/{ident[name]}"].reshape(-1)
             adaptations[name] = found[ordered[name].place()].reshape(op.shape)
     return Learnt(int(arrays[f"{PREFIX}{STEPS}"]), weights, adaptations)
+
+
+def traces_of(network: Network, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """The traces of rules after each step, (samples, steps, size), by the names of `plasticity.trace_names`.
+
+    Without any if they were not recorded; raises KeyError if only some were.
+    """
+    if not any(name.startswith(TRACES) for name in arrays):
+        return {}
+    ident, found = identifiers(network.ops), dict[str, Array]()
+    for name, op in network.of_kind(Synapse).items():
+        if op.plasticity:
+            kept = [f"{TRACES}{ident[name]}/{each.name}" for each in rule_of(op.plasticity).traces]
+            found |= {key: arrays[own] for key, own in zip(trace_names(name, op.plasticity), kept, strict=True)}
+    return found
 
 
 def _layouts(network: Network) -> Mapping[str, Layout]:

@@ -16,13 +16,14 @@ import numpy as np
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Result, Run, Setting
 from snncc.backends.lava.environment import environment
-from snncc.backends.lava.learnt import NETWORK, PREFIX, arrays_of, identity, learnt_of
+from snncc.backends.lava.learnt import NETWORK, PREFIX, arrays_of, identity, learnt_of, traces_of
 from snncc.backends.lava.names import identifiers
 from snncc.backends.lava.supervise import Ended, supervise
 from snncc.chip import Chip
 from snncc.diagnostics import CompileError, fault
 from snncc.integers import Network, Output, Population, Source, Synapse, learns
 from snncc.linear import synapse_count
+from snncc.plasticity import trace_sizes
 from snncc.runner import Trace
 
 TIMEOUT_VARIABLE = "SNNCC_LAVA_TIMEOUT"
@@ -74,7 +75,8 @@ def run(
 
 def _lesson(network: Network, batch: Batch, before: Path) -> list[str]:
     """The options of a run of a network that learns."""
-    options = ["--frozen"] * batch.frozen
+    traces = batch.traces and not batch.frozen and trace_sizes(network)
+    options = [*["--frozen"] * batch.frozen, *["--traces"] * bool(traces)]
     if batch.learnt:
         known: dict[str, Any] = {**arrays_of(network, batch.learnt), NETWORK: identity(network)}
         np.savez(before, **{f"{PREFIX}{name}": value for name, value in known.items()})
@@ -136,7 +138,8 @@ def _read(path: Path, network: Network, record: bool, ended: Ended) -> Trace:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name].astype(np.int64) for name in arrays}
         learnt = learnt_of(network, found) if learns(network) else None
-        return Trace(named("out", list(network.of_kind(Output))), named("spikes", kept), named("v", kept), learnt)
+        outputs = named("out", list(network.of_kind(Output)))
+        return Trace(outputs, named("spikes", kept), named("v", kept), learnt, traces_of(network, found))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise fault(
             "lava-failed", path.name, f"Lava left no result that can be read: {ended.summary or error}"

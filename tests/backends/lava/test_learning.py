@@ -291,9 +291,11 @@ def test_two_rules_and_learnt_thresholds_around_a_convolution(tmp_path: Path) ->
     x, lengths = rng.integers(0, 2, (4, 12, 1, 5, 6)), np.array([12, 7, 12, 9])
     reward, names = rng.integers(-3, 4, (4, 12)), ("p", "q")
     before = run(network, x[:2], None, lengths[:2], reward=reward[:2]).learnt
-    batch = Batch(x[2:].reshape(2, 12, -1), lengths[2:], before, reward[2:])
-    expected = run(network, x[2:], None, lengths[2:], names, before, reward[2:])
-    assert compare(expected, BACKEND.run(tmp_path, late, LATE, batch, True).trace, names).difference is None
+    batch = Batch(x[2:].reshape(2, 12, -1), lengths[2:], before, reward[2:], traces=True)
+    expected = run(network, x[2:], None, lengths[2:], names, before, reward[2:], traces=True)
+    verdict = compare(expected, BACKEND.run(tmp_path, late, LATE, batch, True).trace, names)
+    assert verdict.difference is None
+    assert verdict.traces == 2 * 12 * 2 * (24 + 5)
     assert before
     assert expected.learnt
     for name, each in expected.learnt.weights.items():
