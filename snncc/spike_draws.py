@@ -18,6 +18,7 @@ def encoded(x: Array, first: Ints, steps: int, rate: float, seed: int) -> Array:
     A value spikes in a step with its own probability times the rate, by draws that depend on nothing but the seed,
     the sample's number, the step and the channel.
     """
+    x = x.astype(np.result_type(x, np.float32))  # float16 does not reach 1 << 24
     limit = np.rint(x * rate * (1 << 24)).astype(np.int64)
     spikes = np.empty((len(x), steps, x.shape[1]), np.uint8)
     _draw(limit, first * steps, seed, spikes)

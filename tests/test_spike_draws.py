@@ -16,3 +16,11 @@ def test_static_values_become_spikes_by_the_draws() -> None:
     for spikes, number, own in zip(found, first.tolist(), limit, strict=True):
         drawn = draws(seed ^ 0x5350494B, number * 7 + np.arange(7)[:, None], 0, np.arange(50), 24)
         np.testing.assert_array_equal(spikes, drawn < own)
+
+
+def test_narrow_floats_become_the_spikes_of_their_values() -> None:
+    x, first = np.random.default_rng(2).random((2, 40)).astype(np.float16), np.arange(2)
+    for rate in (0.25, 0.3, 1.0):
+        found = encoded(x, first, 9, rate, 3)
+        assert found.any()
+        np.testing.assert_array_equal(found, encoded(x.astype(np.float32), first, 9, rate, 3))
