@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from snncc import files
 from snncc.analysis.costs import Took
-from snncc.arrays import Array
+from snncc.arrays import Array, Shape
 from snncc.diagnostics import CompileError, fault
 from snncc.integers import IntOp, Learnt, Network, Output, Population, Synapse
 from snncc.linear import to_sparse
@@ -28,6 +28,7 @@ from snncc.serial import Reader, Writer
 from snncc.workload import Work
 
 CHECKPOINT = "checkpoint.json"
+_MOST = 1 << 62  # of what is counted: sums of two still have 64 bits
 _AGAIN = "give another folder to begin anew, or the same data, options and program to go on"
 
 
@@ -92,37 +93,30 @@ def _bare(op: IntOp) -> IntOp:
 def save(network: Network, at: Progress, folder: Path, mark: int) -> None:
     """Write a checkpoint: a line with a checksum, a line of JSON, and the bytes of the arrays that it names."""
     writer = Writer()
-    exams = [
-        {**asdict(each), "accuracy": list(each.accuracy.items()), "counts": list(each.counts.items())}
-        for each in at.exams
-    ]
-    plain = {
-        "mark": mark,
-        "network": identity(network),
-        "position": at.position,
-        "steps": at.learnt.steps,
-        "weights": {name: writer.plain(each) for name, each in at.learnt.weights.items()},
-        "adaptations": {name: writer.plain(each) for name, each in at.learnt.adaptations.items()},
-        "exams": exams,
-        "learning": asdict(at.learning),
-        "testing": asdict(at.testing),
-        "took": [asdict(each) for each in at.took],
-    }
+    text = json.dumps(writer.plain(_stored(at, mark, identity(network))))
     body = bytes(writer.blob)
-    text = json.dumps(plain)
     head = json.dumps({"crc": zlib.crc32(text.encode(), zlib.crc32(body)), "bytes": len(body)})
     files.replace_file(folder / CHECKPOINT, f"{head}\n{text}\n".encode() + body)
 
 
-def restored(network: Network, folder: Path, mark: int) -> Progress:
-    """The checkpoint of a folder, or the beginning where there is none; raises CompileError (`bad-checkpoint`)."""
+def restored(network: Network, folder: Path, mark: int, samples: int) -> Progress:
+    """The checkpoint of a run of so many samples, or its beginning where there is none.
+
+    Raises CompileError (`bad-checkpoint`).
+    """
     path = folder / CHECKPOINT
     if files.kind(path) == "nothing":
         return Progress(0, untaught(network))
     found = _read(path, _AGAIN)
     if found.mark != mark or found.network != identity(network):
         raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", _AGAIN)
-    return _sound(found, network, path, _AGAIN)
+    at = _sound(found, network, path, _AGAIN)
+    if at.position > samples:
+        message = f"is damaged: {at.position:,} samples of {samples:,} are learnt"
+        raise fault("bad-checkpoint", str(path), message, _AGAIN)
+    if at.position == samples and (not at.exams or at.exams[-1].samples != samples):
+        raise fault("bad-checkpoint", str(path), "is damaged: what was learnt in the end is not tested", _AGAIN)
+    return at
 
 
 def learnt_in(network: Network, folder: Path) -> Progress:
@@ -143,12 +137,51 @@ def learnt_in(network: Network, folder: Path) -> Progress:
 
 
 @dataclass(frozen=True, eq=False)
+class _Values:
+    """What a group of synapses, or a population, has learnt, as it is stored."""
+
+    name: str
+    values: Array
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """An exam as it is stored: accuracies and counts as pairs, by class."""
+
+    samples: int
+    newest: int | None
+    accuracy: tuple[tuple[int, float], ...]
+    counts: tuple[tuple[int, int], ...]
+    names: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class _Stored:
     """What a file holds: which run and which network wrote it, and how far it had come."""
 
     mark: int
     network: str
-    progress: Progress
+    position: int
+    steps: int
+    weights: tuple[_Values, ...]
+    adaptations: tuple[_Values, ...]
+    exams: tuple[_Marks, ...]
+    learning: Work
+    testing: Work
+    took: tuple[Took, Took]
+
+
+def _stored(at: Progress, mark: int, network: str) -> _Stored:
+    exams = tuple(
+        _Marks(each.samples, each.newest, tuple(each.accuracy.items()), tuple(each.counts.items()), each.names)
+        for each in at.exams
+    )
+    weights, adaptations = (
+        tuple(_Values(name, values) for name, values in each.items())
+        for each in (at.learnt.weights, at.learnt.adaptations)
+    )
+    learnt = at.learnt.steps, weights, adaptations
+    return _Stored(mark, network, at.position, *learnt, exams, at.learning, at.testing, at.took)
 
 
 def _read(path: Path, hint: str) -> _Stored:
@@ -163,8 +196,10 @@ def _read(path: Path, hint: str) -> _Stored:
         promised, crc = int(head["bytes"]), int(head["crc"])
         lost = len(body) != promised
         changed = zlib.crc32(text, zlib.crc32(body)) != crc
-        found = None if lost or changed else _stored(json.loads(text), Reader(str(path), body))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, CompileError) as error:
+        found = None if lost or changed else Reader(str(path), body).value(_Stored, json.loads(text), "checkpoint")
+        if found is not None:
+            _senseless(found)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, CompileError) as error:
         raise fault("bad-checkpoint", str(path), "is damaged", hint) from error
     if found is None:
         why = f"{len(body):,} of {promised:,} bytes" if lost else "its checksum is another one"
@@ -172,37 +207,52 @@ def _read(path: Path, hint: str) -> _Stored:
     return found
 
 
-def _stored(plain: Any, reader: Reader) -> _Stored:
-    weights = {name: reader.value(Array, each, name) for name, each in plain["weights"].items()}
-    adaptations = {name: reader.value(Array, each, name) for name, each in plain["adaptations"].items()}
-    exams = tuple(
-        Exam(each["samples"], each["newest"], dict(each["accuracy"]), dict(each["counts"]), tuple(each["names"]))
-        for each in plain["exams"]
-    )
-    learnt = Learnt(plain["steps"], weights, adaptations)
-    work = Work(**plain["learning"]), Work(**plain["testing"])
-    learning, testing = plain["took"]
-    if not all(type(each) is int and each >= 0 for each in (plain["position"], plain["steps"])):
-        raise ValueError("positions count from 0")
-    at = Progress(plain["position"], learnt, exams, *work, (Took(**learning), Took(**testing)))
-    return _Stored(plain["mark"], plain["network"], at)
+def _senseless(found: _Stored) -> None:
+    """Raise ValueError for numbers that no run comes to."""
+    works = (*asdict(found.learning).values(), *asdict(found.testing).values())
+    if not all(0 <= each < _MOST for each in (found.position, found.steps, *works, *(t.samples for t in found.took))):
+        raise ValueError("numbers that count from 0")
+    if not all(math.isfinite(each) and each >= 0 for took in found.took for each in (took.seconds, took.joules)):
+        raise ValueError("what it took")
+    for exam in found.exams:
+        classes = [each for each, _ in exam.accuracy]
+        if not 0 < exam.samples <= found.position or classes != [each for each, _ in exam.counts]:
+            raise ValueError("an exam")
+        if not all(0 <= share <= 1 for _, share in exam.accuracy) or not all(0 < n < _MOST for _, n in exam.counts):
+            raise ValueError("marks of an exam")
+        if not all(0 <= each < _MOST for each in (*classes, exam.newest or 0)):
+            raise ValueError("classes of an exam")
+        if not all(-1 <= each < _MOST for each in exam.names):
+            raise ValueError("the names of neurons")
 
 
 def _sound(found: _Stored, network: Network, path: Path, hint: str) -> Progress:
     """What was stored, if a network can have learnt that."""
-    learnt, begun = found.progress.learnt, untaught(network)
+    weights, adaptations = ({one.name: one.values for one in each} for each in (found.weights, found.adaptations))
+    learnt, begun = Learnt(found.steps, weights, adaptations), untaught(network)
     for kind, arrays, expected in (
         ("weights", learnt.weights, begun.weights),
         ("thresholds", learnt.adaptations, begun.adaptations),
     ):
-        if {name: each.shape for name, each in arrays.items()} != {name: each.shape for name, each in expected.items()}:
+        if _forms(arrays) != _forms(expected):
             raise fault("bad-checkpoint", str(path), f"is damaged: its {kind} are of other groups or sizes", hint)
         for name, values in arrays.items():
             low, high = _ends(network, name)
             if not low <= values.min(initial=low) <= values.max(initial=low) <= high:
                 message = f"is damaged: {kind} of {name} lie outside {low:,}..{high:,}"
                 raise fault("bad-checkpoint", str(path), message, hint)
-    return found.progress
+    read = network[network.incoming(next(iter(network.of_kind(Output))))[0].source]
+    assert isinstance(read, Population)
+    if any(len(each.names) != read.size for each in found.exams):
+        raise fault("bad-checkpoint", str(path), "is damaged: its tests are of another number of neurons", hint)
+    exams = tuple(
+        Exam(each.samples, each.newest, dict(each.accuracy), dict(each.counts), each.names) for each in found.exams
+    )
+    return Progress(found.position, learnt, exams, found.learning, found.testing, found.took)
+
+
+def _forms(arrays: Mapping[str, Array]) -> Mapping[str, tuple[Shape, str]]:
+    return {name: (each.shape, each.dtype.name) for name, each in arrays.items()}
 
 
 def _ends(network: Network, name: str) -> tuple[int, int]:

@@ -48,7 +48,7 @@ def learn(
     files.make_folder(folder)
     order = _stream(train, course)
     mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
-    at = restored(program.network, folder, mark)
+    at = restored(program.network, folder, mark, len(order))
     with program.placed() as artefact:
         school = _School(program, artefact, train, test, course)
         stops = _stops(train, order, course)

@@ -6,17 +6,20 @@ import json
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from snncc import classics, compiler
-from snncc.checkpoints import CHECKPOINT, Progress, identity, learnt_in, restored, save
+from snncc.analysis.costs import Took
+from snncc.checkpoints import CHECKPOINT, Exam, Progress, identity, learnt_in, restored, save
 from snncc.diagnostics import CompileError
 from snncc.integers import Learnt
 from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.training import learn
+from snncc.workload import Work
 from tests.test_training import COURSE, SHAPE, patterns, program
 
 
@@ -38,7 +41,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path)
     ):
         path.write_bytes(damaged)
         with pytest.raises(CompileError) as caught:
-            restored(network, tmp_path, 0)
+            restored(network, tmp_path, 0, 10)
         assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {path}: is damaged{why}"
 
 
@@ -47,18 +50,18 @@ def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path)
     for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):
         (tmp_path / CHECKPOINT).write_bytes(line + b"\n{}\n")
         with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0)
+            restored(network, tmp_path, 0, 10)
     for text in (b"[]", b"{}", b"[" * 100_000, b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
         head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
         (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
         with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0)
+            restored(network, tmp_path, 0, 10)
     save(network, Progress(5, untaught(network)), tmp_path, 7)
-    assert restored(network, tmp_path, 7).position == 5
+    assert restored(network, tmp_path, 7, 10).position == 5
     other = compiler.compile(classics.make("spikedyn", replace(SHAPE, neurons=9)))
     assert isinstance(other, Program)
     with pytest.raises(CompileError, match="is of another program"):
-        restored(other.network, tmp_path, 7)
+        restored(other.network, tmp_path, 7, 10)
 
 
 def test_the_same_network_of_another_target_is_the_same() -> None:
@@ -110,8 +113,73 @@ def test_values_that_no_network_learns_are_refused(tmp_path: Path) -> None:
         (begun.weights, {}, "its thresholds are of other groups or sizes"),
     ):
         save(network, Progress(5, Learnt(3, weights, adaptations)), tmp_path, 7)
-        for take in (lambda: restored(network, tmp_path, 7), lambda: learnt_in(network, tmp_path)):
+        for take in (lambda: restored(network, tmp_path, 7, 10), lambda: learnt_in(network, tmp_path)):
             with pytest.raises(CompileError) as caught:
                 take()
             first = str(caught.value).splitlines()[0]
             assert first == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged: {why}"
+
+
+EXAM = Exam(5, 1, {0: 0.5, 1: 1.0}, {0: 2, 1: 6}, (0, 1, -1, 0, 0, 1, 1, 0))
+AT: dict[str, Any] = {"position": 5, "exams": (EXAM,)}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"position": "5"},
+        {"position": -1},
+        {"position": 1 << 63},
+        {"steps": 1 << 63},
+        {"steps": True},
+        {"learning": Work(samples=-1)},
+        {"learning": Work(samples=1 << 63)},
+        {"testing": Work(trace_steps=None)},  # type: ignore[arg-type]
+        {"took": (Took(), Took(seconds=float("nan")))},
+        {"took": (Took(joules=-1.0), Took())},
+        {"took": (Took(), Took(), Took())},
+        {"exams": (replace(EXAM, samples=6),)},
+        {"exams": (replace(EXAM, samples=0),)},
+        {"exams": (replace(EXAM, samples=2.5),)},
+        {"exams": (replace(EXAM, newest="1"),)},
+        {"exams": (replace(EXAM, newest=-1),)},
+        {"exams": (replace(EXAM, accuracy=dict.fromkeys(range(2))),)},
+        {"exams": (replace(EXAM, accuracy={0: 0.5, 1: 1.01}),)},
+        {"exams": (replace(EXAM, accuracy={0: 0.5, 1: float("nan")}),)},
+        {"exams": (replace(EXAM, accuracy={0: 0.5}),)},
+        {"exams": (replace(EXAM, accuracy={"0": 0.5, 1: 1.0}),)},
+        {"exams": (replace(EXAM, counts={0: 2, 1: 0}),)},
+        {"exams": (replace(EXAM, counts={0: 2, 1: 1 << 63}),)},
+        {"exams": (replace(EXAM, names=(0, 1, -2, 0, 0, 1, 1, 0)),)},
+        {"exams": (replace(EXAM, names=(0, 1, None, 0, 0, 1, 1, 0)),)},
+    ],
+)
+def test_what_no_run_comes_to_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
+    network = program().network
+    begun = untaught(network)
+    save(network, Progress(learnt=begun, **AT), tmp_path, 7)
+    assert restored(network, tmp_path, 7, 5).exams == (EXAM,)
+    learnt = replace(begun, steps=more.get("steps", 100))
+    changed = {key: value for key, value in more.items() if key != "steps"}
+    save(network, Progress(**{"learnt": learnt, **AT, **changed}), tmp_path, 7)
+    for take in (lambda: restored(network, tmp_path, 7, 5), lambda: learnt_in(network, tmp_path)):
+        with pytest.raises(CompileError) as caught:
+            take()
+        assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged"
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ({"position": 6}, "6 samples of 5 are learnt"),
+        ({"exams": ()}, "what was learnt in the end is not tested"),
+        ({"exams": (replace(EXAM, samples=4),)}, "what was learnt in the end is not tested"),
+        ({"exams": (replace(EXAM, names=(0, 1)),)}, "its tests are of another number of neurons"),
+    ],
+)
+def test_a_run_cannot_be_further_than_its_stream_or_end_untested(at: dict[str, Any], why: str, tmp_path: Path) -> None:
+    network = program().network
+    save(network, Progress(learnt=untaught(network), **{**AT, **at}), tmp_path, 7)
+    with pytest.raises(CompileError) as caught:
+        restored(network, tmp_path, 7, 5)
+    assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged: {why}"
