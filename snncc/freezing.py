@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from snncc.graph import Graph
 from snncc.integers import IntOp, Learnt, Network, Population, SoftReset, Synapse, learns
 from snncc.linear import with_weight
 from snncc.passes.express import express
+from snncc.passes.naming import OPTION, answering
 from snncc.passes.restate import restated
 from snncc.passes.retime import retime
 from snncc.passes.shrink import shrunk_by
 from snncc.preparation import Choices, Stage, no_stage
 from snncc.program import CompiledModel, Program
 from snncc.semantics import frozen_network
+
+Names = Sequence[int] | None  # the class of each neuron, -1 for none
 
 _MODEL, _SAVE = ".onnx", ".learnt"
 _OTHER_MODELS = (".nir", ".net", ".h5", ".hdf5")
@@ -41,11 +45,13 @@ def is_file(output: Path) -> bool:
     return suffix in (_MODEL, _SAVE)
 
 
-def content(program: CompiledModel, learnt: Learnt, output: Path) -> bytes:
+def content(program: CompiledModel, learnt: Learnt, output: Path, names: Names = None) -> bytes:
     """What is written to a file of that name; raises CompileError as `relearnt` and `saved`."""
-    if output.suffix.lower() == _SAVE:
-        return saved(program, learnt)
-    return model_bytes(relearnt(program, learnt), output)
+    if output.suffix.lower() != _SAVE:
+        return model_bytes(relearnt(program, learnt, names), output)
+    if names is not None:
+        raise fault("bad-option", OPTION, "a save has no outputs", "leave it out, or write a folder or an .onnx file")
+    return saved(program, learnt)
 
 
 def pupil(program: CompiledModel) -> Program:
@@ -56,29 +62,35 @@ def pupil(program: CompiledModel) -> Program:
     return program
 
 
-def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage) -> Program:
+def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage, names: Names = None) -> Program:
     """The program, for the same target, that answers as this one does once it has learnt so much and learns no more.
 
-    It is made of the same integers: nothing is quantised again. Weights that are 0 are not there. Raises CompileError:
-    `cannot-freeze`, and what is wrong with the network on its chip.
+    It is made of the same integers: nothing is quantised again. Weights that are 0 are not there. With the classes that
+    neurons were named for (`Exam.names`) it answers with them. Raises CompileError: `cannot-freeze`, `bad-option`, and
+    what is wrong with the network on its chip.
     """
     taught = pupil(program)
     stage("freeze")
-    network, gone = shrunk_by(_within_reach(_narrowed(frozen_network(taught.network, learnt))))
+    network, gone = shrunk_by(_within_reach(_narrowed(_still(taught, learnt, names))))
     network = express(retime(network, taught.chip), taught.chip, same_spikes=True)
     choices = Choices(early_exit=taught.early_exit)
     made = settled(taught.title, network, taught.chip, taught.backend, choices, taught.steps, None, stage)
     return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer)
 
 
-def relearnt(program: CompiledModel, learnt: Learnt) -> Model:
+def _still(taught: Program, learnt: Learnt, names: Names) -> Network:
+    network = frozen_network(taught.network, learnt)
+    return network if names is None else answering(network, names, taught.chip)
+
+
+def relearnt(program: CompiledModel, learnt: Learnt, names: Names = None) -> Model:
     """The network as an ordinary model, that learns no more and compiles for any target, quantised again.
 
-    Its weights and thresholds are those that the grid holds, in the units of the model that was to learn. Raises
-    CompileError: `cannot-freeze`, `cannot-restate`.
+    Its weights and thresholds are those that the grid holds, in the units of the model that was to learn; `names` are
+    as in `frozen`. Raises CompileError: `cannot-freeze`, `cannot-restate`, `bad-option`.
     """
     taught = pupil(program)
-    return Model(taught.title, restated(frozen_network(taught.network, learnt)), taught.steps)
+    return Model(taught.title, restated(_still(taught, learnt, names)), taught.steps)
 
 
 def saved(program: CompiledModel, learnt: Learnt) -> bytes:

@@ -160,6 +160,17 @@ def test_a_model_of_it_learns_no_more_and_compiles_for_any_target(tmp_path: Path
     assert not learns(again.network)
 
 
+def test_it_answers_with_classes_on_a_chip_and_as_a_model(tmp_path: Path) -> None:
+    chip = made("spikedyn", "mesh64")
+    learnt, names = lately(chip), (0, 1, 1, -1, 0, 2, 2, 2)
+    still = frozen(chip, learnt, names=names).write(tmp_path / "still")
+    assert compiler.open_program(tmp_path / "still").verify(SPIKES).equal
+    (tmp_path / "m.onnx").write_bytes(content(chip, learnt, tmp_path / "m.onnx", names))
+    found = still.simulate(SPIKES)
+    again = run_float(legalise(import_model(tmp_path / "m.onnx").graph), SPIKES)
+    np.testing.assert_array_equal(found.classes, again.outputs["class"][:, -1].argmax(axis=1))
+
+
 def test_other_formats_are_refused() -> None:
     assert is_file(Path("m.onnx"))
     assert not is_file(Path("v1.2"))

@@ -81,6 +81,9 @@ def freeze(
         Path,
         typer.Option("--output", "-o", help="A folder; or an .onnx or a .learnt file.", show_default=False),
     ],
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Answer with classes, by the names that the run's last test gave neurons.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Write what a run has learnt: a program that learns no more, a model, or a save (docs/learning.md)."""
@@ -93,9 +96,10 @@ def freeze(
         (files.place_for_file if as_file else artefact.place_for)(output)
         program = freezing.pupil(open_program(folder))
         at = checkpoints.learnt_in(program.network, run)
-        made = None if as_file else freezing.frozen(program, at.learnt, shown.stage).write(output)
+        names = (at.exams[-1].names if at.exams else ()) if classes else None
+        made = None if as_file else freezing.frozen(program, at.learnt, shown.stage, names).write(output)
         if as_file:
-            files.replace_file(output, freezing.content(program, at.learnt, output))
+            files.replace_file(output, freezing.content(program, at.learnt, output, names))
     screen.show(*[views.compiled(made, output)] if made else [])
     next_ = {".onnx": "snncc compile {} -o DIR", ".learnt": ""}
     screen.wrote(output, next_.get(output.suffix.lower(), "snncc verify {} --input DATA.npz"))

@@ -339,6 +339,9 @@ def test_freeze_writes_what_was_learnt_and_says_what_is_missing(tmp_path: Path) 
     status, said = called("freeze", str(build), "--run", str(run), "-o", str(model))
     assert (status, said) == (0, f"wrote {model}; next: snncc compile {model} -o DIR\n")
     assert called("compile", str(model), "--target", "loihi2", "-o", str(tmp_path / "loihi"))[0] == 0
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(tmp_path / "named"), "--classes")
+    assert status == 0, said
+    assert "classes" in said
     save = tmp_path / "it.learnt"
     assert called("freeze", str(build), "--run", str(run), "-o", str(save)) == (0, f"wrote {save}\n")
     assert save.read_bytes()[:8] == b"SNNCCLN1"
