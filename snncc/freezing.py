@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from snncc import artefact, files
 from snncc.arrays import Array
 from snncc.compiler import settled
 from snncc.diagnostics import fault
@@ -43,6 +45,25 @@ def is_file(output: Path) -> bool:
             "unknown-format", output.name, message, "write an .onnx file, and turn that into others: snncc convert"
         )
     return suffix in (_MODEL, _SAVE)
+
+
+def place_for(output: Path, folder: Path, run: Path) -> None:
+    """Raise CompileError if what was learnt may not be put there, before the work for it is done.
+
+    `output-exists` for a folder that would replace the program that learns, or its run, or be replaced with them; and
+    as `files.place_for_file` and `artefact.place_for`.
+    """
+    if is_file(output):
+        files.place_for_file(output)
+        return
+    there, source, learnt = (Path(os.path.realpath(each)) for each in (output, folder, run))
+    for each, what in ((source, "the program that learns"), (learnt, "the run in which it learnt")):
+        lost = there == each or there in each.parents
+        if lost or (each == source and each in there.parents):
+            message = f"is {what}" if there == each else f"{'holds' if lost else 'lies in'} {what}"
+            hint = "choose a folder beside it: a frozen program learns no more"
+            raise fault("output-exists", str(output), message, hint)
+    artefact.place_for(output)
 
 
 def content(program: CompiledModel, learnt: Learnt, output: Path, names: Names = None) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from snncc import classics, compiler
 from snncc.backends.base import Batch
 from snncc.diagnostics import CompileError
-from snncc.freezing import content, frozen, is_file
+from snncc.freezing import content, frozen, is_file, place_for
 from snncc.importing import import_model
 from snncc.integers import Learnt, Population, Synapse, learns
 from snncc.layers import Affine, Neuron
@@ -181,3 +181,32 @@ def test_other_formats_are_refused() -> None:
         "what was learnt is written to .onnx and .learnt files and to folders\n"
         "  = hint: write an .onnx file, and turn that into others: snncc convert"
     )
+
+
+def test_what_learns_is_not_replaced_by_what_learns_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, run = tmp_path / "all" / "build", tmp_path / "all" / "run"
+    program().write(build)
+    program().write(tmp_path / "all" / "build" / "inner" / "older")
+    run.mkdir()
+    (tmp_path / "link").symlink_to(build)
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    monkeypatch.chdir(run)
+    for output, why in (
+        (build, "is the program that learns"),
+        (tmp_path / "link", "is the program that learns"),
+        (Path("../build"), "is the program that learns"),
+        (build / "still", "lies in the program that learns"),
+        (build / "inner" / "older", "lies in the program that learns"),
+        (tmp_path / "all", "holds the program that learns"),
+        (run, "is the run in which it learnt"),
+    ):
+        with pytest.raises(CompileError) as caught:
+            place_for(output, build, run)
+        assert str(caught.value) == (
+            f"error[output-exists]: {output}: {why}\n"
+            "  = hint: choose a folder beside it: a frozen program learns no more"
+        )
+    for output in (build / "learnt.onnx", run / "still", tmp_path / "still", tmp_path / "round"):
+        place_for(output, build, run)
+    with pytest.raises(CompileError, match=r"error\[cannot-write\].*: there is no folder"):
+        place_for(tmp_path / "none" / "m.learnt", build, run)

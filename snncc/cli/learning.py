@@ -87,15 +87,15 @@ def freeze(
     json_: Json = False,
 ) -> None:
     """Write what a run has learnt: a program that learns no more, a model, or a save (docs/learning.md)."""
-    from snncc import artefact, checkpoints, files, freezing, views
+    from snncc import checkpoints, files, freezing, views
     from snncc.compiler import open_program
 
     screen = Screen(json_)
     with screen.doing("freeze") as shown:
-        as_file = freezing.is_file(output)
-        (files.place_for_file if as_file else artefact.place_for)(output)
+        freezing.place_for(output, folder, run)
         program = freezing.pupil(open_program(folder))
         at = checkpoints.learnt_in(program.network, run)
+        as_file = freezing.is_file(output)
         names = (at.exams[-1].names if at.exams else ()) if classes else None
         made = None if as_file else freezing.frozen(program, at.learnt, shown.stage, names).write(output)
         if as_file:

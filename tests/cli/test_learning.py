@@ -329,6 +329,10 @@ def test_freeze_writes_what_was_learnt_and_says_what_is_missing(tmp_path: Path) 
         f"error[output-exists]: {still}: is there already and is no snncc artefact",
     )
     (still / "mine").rmdir()
+    before = (build / "network.c").read_bytes()
+    status, said = called("freeze", str(build), "--run", str(run), "-o", str(build))
+    assert (status, said.splitlines()[0]) == (2, f"error[output-exists]: {build}: is the program that learns")
+    assert (build / "network.c").read_bytes() == before
     status, said = called("freeze", str(build), "--run", str(run), "-o", str(still))
     assert status == 0, said
     assert said.splitlines()[-1] == f"wrote {still}; next: snncc verify {still} --input DATA.npz"
