@@ -43,7 +43,8 @@ from snncc.passes.retime import retime
 from snncc.passes.savings import Gone, between, populations_gone, total
 from snncc.passes.shrink import shrunk_by
 from snncc.passes.steps import OPTION, Found
-from snncc.passes.teach import Lessons, lessons, other_widths, taught, taught_twice, undecaying, widened
+from snncc.passes.teach import Lessons, lessons, other_widths, taught, taught_twice, widened
+from snncc.passes.thresholds import shortfalls
 from snncc.preparation import Choices, Stage, no_stage, prepared
 from snncc.program import Program
 
@@ -235,7 +236,7 @@ def _on_steps(given: _Legal, machine: Backend, stage: Stage) -> Program:
         network, gone = _quantised(given, tuned)
         network = express(retime(network, chip), chip)
 
-    seen = tuple(undecaying(network, given.lessons)) if given.lessons else ()
+    seen = tuple(shortfalls(network, given.lessons.thresholds, chip)) if given.lessons else ()
     made = settled(given.model.name, network, chip, machine, choices, options.steps, chosen, stage, seen)
     return replace(
         made,

@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snncc.arrays import Array, Floats, frozen
-from snncc.chip import LEARNT_DECAY_BITS, Chip
+from snncc.arrays import Floats, frozen
+from snncc.chip import Chip
 from snncc.diagnostics import Diagnostic, check
 from snncc.graph import Graph
 from snncc.integers import (
-    Adapt,
     Decay,
     Factor,
     IntOp,
@@ -26,7 +25,6 @@ from snncc.integers import (
     Normalisation,
     Plasticity,
     Population,
-    Register,
     Source,
     SpikeTrace,
     Synapse,
@@ -37,14 +35,14 @@ from snncc.layers import Layer, Linear, Neuron
 from snncc.linear import Conv, Dense, LinearMap, operator
 from snncc.passes.precision import OPTION as BITS
 from snncc.passes.precision import RULE, Width
+from snncc.passes.thresholds import learning, unlearnable
 from snncc.plasticity import largest_change, mixed
-from snncc.rules import MOST_SPIKES, FactorRule, Rule, TermRule, TraceRule, factor
+from snncc.rules import MOST_SPIKES, FactorRule, Rule, TermRule, ThresholdRule, TraceRule, factor
 
 OPTION = "--learn"
 _OWN_BITS = "change the rule: bits of its [weight], or `snncc new --bits`"
 _FINEST = 64  # integers that stand for a rate, if the shift reaches that far
 _COARSEST = 4
-_LASTING = 0.1  # of a neuron's own threshold, which it may go on having learnt whatever decays
 _MOST_SHIFT = 31
 _MOST_CHANGE = 1 << 60
 _MOST_DENSE = 1 << 26  # synapses of a group that learns
@@ -55,20 +53,25 @@ _TRACE_DECAY = 12  # bits
 class Lessons:
     """What learns what: the rule of each synapse group, its weights (out_size, in_size), and the greatest one.
 
-    `grown` says of populations whose thresholds learn how many times as high as their own they may come to be.
-    `warnings` are about weights that cannot begin where they were trained, and sums that nothing keeps.
+    `thresholds` says how those of populations learn. `warnings` are about weights that cannot begin where they were
+    trained, and sums that nothing keeps.
     """
 
     rules: Mapping[str, Rule]
     weights: Mapping[str, Floats]
     greatest: Mapping[str, float]
-    grown: Mapping[str, float]
+    thresholds: Mapping[str, ThresholdRule]
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def widths(self) -> Mapping[str, Width]:
         """The bits of the grids that groups lie on, sign included."""
         return {name: 1 + rule.weight.highest.bit_length() for name, rule in self.rules.items()}
+
+    @property
+    def grown(self) -> Mapping[str, float]:
+        """How many times as high as their own the thresholds of populations may come to be."""
+        return {name: 1.0 + rule.most for name, rule in self.thresholds.items()}
 
 
 def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
@@ -89,10 +92,8 @@ def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
     }
     moved = [fault for name, rule in rules.items() for fault in _moved(name, rule, weights[name], greatest[name])]
     drifting = [fault for name, rule in rules.items() for fault in _drifting(name, rule)]
-    grown = {
-        graph.outgoing(name)[0].target: 1.0 + rule.threshold.most for name, rule in rules.items() if rule.threshold
-    }
-    return Lessons(rules, weights, greatest, grown, (*moved, *drifting))
+    thresholds = {graph.outgoing(name)[0].target: rule.threshold for name, rule in rules.items() if rule.threshold}
+    return Lessons(rules, weights, greatest, thresholds, (*moved, *drifting))
 
 
 def _moved(name: str, rule: Rule, weight: Floats, greatest: float) -> Iterator[Diagnostic]:
@@ -227,14 +228,14 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
     """The quantised network, its groups plastic.
 
     Raises CompileError: `rule-too-fine` where no integers stand for a rate or a jump, `learn-range` where other
-    synapses keep a group from the whole of its weights' range, `signed-input` where it reads negative values.
+    synapses keep a group from the whole of its weights' range, `signed-input` where it reads negative values,
+    `clipped-threshold` where a register has no room for a jump.
     """
     ops: dict[str, IntOp] = dict(network.ops)
     faults: list[Diagnostic] = []
     for number, (name, rule) in enumerate(given.rules.items()):
         synapse = ops[name]
         assert isinstance(synapse, Synapse)
-        target = network.outgoing(name)[0].target
         found = int(synapse.map.weight.max(initial=0))
         faults += _off_range(network, name, rule, found)
         scale = rule.weight.highest / given.greatest[name]
@@ -242,11 +243,11 @@ def taught(network: Network, given: Lessons, chip: Chip, seed: int) -> Network:
         plasticity = integer_rule(rule, given.weights[name].shape[1], seed ^ int(mixed(np.asarray(number))))
         faults += _too_fine(name, rule, plasticity)
         ops[name] = replace(synapse, map=Dense(frozen(start.astype(np.int16))), plasticity=plasticity)
-        population = ops[target]
+    for name, threshold in given.thresholds.items():
+        population = network[name]
         assert isinstance(population, Population)
-        if rule.threshold:
-            ops[target] = _learning(population, rule, chip)
-            faults += _no_jump(target, ops[target])
+        ops[name] = made = learning(population, threshold, chip)
+        faults += unlearnable(name, made)
     check(faults)
     return Graph(ops, network.edges)
 
@@ -271,48 +272,6 @@ def _too_fine(name: str, rule: Rule, made: Plasticity) -> Iterator[Diagnostic]:
     if largest_change(made) >= _MOST_CHANGE:
         message = "its terms multiply so many bits that their sum does not fit 60"
         yield Diagnostic("rule-too-fine", name, message, "take fewer bits for its traces")
-
-
-def _no_jump(name: str, op: IntOp) -> Iterator[Diagnostic]:
-    assert isinstance(op, Population)
-    assert op.adapt
-    if not op.adapt.jump.any():
-        message = "its learnt threshold would jump by less than the integer 1"
-        yield Diagnostic("rule-too-fine", name, message, "raise threshold.jump, or compile with more --weight-bits")
-
-
-def undecaying(network: Network, given: Lessons) -> Iterator[Diagnostic]:
-    """Thresholds that would not lose what they have learnt as their rule says, as the loss of a sample is rounded."""
-    for name, rule in given.rules.items():
-        if rule.threshold and rule.threshold.decay:
-            target = network.outgoing(name)[0].target
-            population = network[target]
-            assert isinstance(population, Population)
-            yield from _undecaying(target, population, rule.threshold.decay)
-
-
-def _undecaying(name: str, population: Population, wanted: float) -> Iterator[Diagnostic]:
-    assert population.fire
-    assert population.adapt
-    decay, top = population.adapt.decay, population.adapt.register.hi
-    amount, own = int(decay.amount), max(1, int(np.abs(population.fire.threshold).min()))
-    if amount < _COARSEST:
-        message = f"its learnt threshold would lose {wanted:g} of itself with each sample"
-        least = f"{_COARSEST / (1 << decay.bits):.1g}"
-        hint = f"raise threshold.decay to {least} at least, or leave it out"
-        yield Diagnostic("rule-too-fine", name, f"{message}, too little for {decay.bits} bits", hint)
-        return
-    kept = (1 << decay.bits >> 1) // amount if decay.rounding == "nearest" else 0  # the most that loses nothing
-    if kept < own * _LASTING:
-        return
-    message = (
-        f"its learnt threshold loses nothing while it is at most {kept:,} ({kept / own:.2g} times the neuron's own)"
-    )
-    needed = f"{0.53 / (own * _LASTING):.2g}"  # a little more than the half that rounds to 1
-    hint = f"raise threshold.decay to {needed}, or leave it out; fewer --decay-bits leave more bits to states"
-    never = kept >= top
-    why = f"; it ends at {top:,}" if never else ": the loss of a sample rounds to 0"
-    yield Diagnostic("rule-too-fine", name, message + why, hint, "error" if never else "warning")
 
 
 def integer_rule(rule: Rule, sources: int, seed: int) -> Plasticity:
@@ -381,17 +340,3 @@ def _factor(rule: Rule, sides: Mapping[str, list[str]], found: FactorRule) -> Fa
         return Factor(side, number, found.sign, offset)
     variable = "most pre" if side == "pre" else "most post"
     return Factor(variable, number, found.sign, offset, found.divisor)
-
-
-def _learning(population: Population, rule: Rule, chip: Chip) -> Population:
-    """The population with a learnt threshold, which ends where the membrane's register does: no neuron passes that."""
-    assert rule.threshold
-    assert population.fire
-    threshold = population.fire.threshold
-    own = int(np.max(np.abs(threshold)))
-    reached = chip.membrane.register.hi - own - (not population.fire.inclusive)
-    register = Register(0, max(0, min(int(own * rule.threshold.most), reached)), "saturate")
-    amount = round(rule.threshold.decay * (1 << LEARNT_DECAY_BITS))
-    decay = Decay(np.asarray(amount), LEARNT_DECAY_BITS, chip.membrane.rounding)
-    jump: Array = np.rint(np.abs(threshold) * rule.threshold.jump).astype(np.int64)
-    return replace(population, adapt=Adapt(decay, register, jump, learnt=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,10 @@ import pytest
 
 from snncc import classics, compiler, rules
 from snncc.diagnostics import CompileError
-from snncc.integers import Population, Synapse
+from snncc.integers import Synapse
 from snncc.passes.teach import integer_rule
 from snncc.plasticity import largest_term, span, untaught
 from snncc.program import Program
-from snncc.states import decayed
 
 MODELS = Path(__file__).parents[2] / "models"
 MODEL = classics.make("spikedyn", classics.Shape(25, 6, steps=40))
@@ -48,23 +46,6 @@ def test_weights_end_at_any_whole_number(bounds: tuple[int, int], tmp_path: Path
     assert bounds[0] <= weights.min() <= weights.max() <= bounds[1]
 
 
-@pytest.mark.parametrize("most", [8.0, 40.0, 60_000.0])
-def test_thresholds_that_have_grown_as_far_as_they_may_can_still_be_reached(most: float, tmp_path: Path) -> None:
-    program = taught(tmp_path, ("jump = 0.0088", f"most = {most}\njump = {min(most, 40.0)}"))
-    neurons = program.network["excitatory"]
-    assert isinstance(neurons, Population)
-    assert neurons.fire
-    assert neurons.adapt
-    own, end = int(neurons.fire.threshold.max()), neurons.adapt.register.hi
-    assert own + end <= program.chip.membrane.register.hi
-    if most < 60_000:  # for which no register has room
-        assert end == int(own * most)
-    learnt = replace(untaught(program.network), adaptations={"excitatory": np.full(6, end)})
-    x = np.ones((1, 40, 25), np.uint8)
-    trace = program.expected(x, np.array([40]), learnt)
-    assert most == 60_000 or trace.outputs["output"].any()
-
-
 def test_rates_that_no_integers_stand_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         taught(tmp_path, ("up = 0.008", "up = 1e-320"))
@@ -73,48 +54,6 @@ def test_rates_that_no_integers_stand_for_are_refused(tmp_path: Path) -> None:
         "for 31 bits\n"
         "  = hint: raise the rate, take fewer bits for its traces, or more guard bits for the weights"
     )
-
-
-DECAY = "decay = 0.00012"
-SLOW = "decay = 0.00006104"  # one part of 16,384
-LASTING = "error[rule-too-fine]: excitatory: its learnt threshold loses nothing while it is at most "
-
-
-@pytest.mark.parametrize(
-    ("decay", "expected"),
-    [
-        (
-            "1e-7",
-            "error[rule-too-fine]: excitatory: its learnt threshold would lose 1e-07 of itself with each sample, too "
-            "little for 24 bits\n  = hint: raise threshold.decay to 2e-07 at least, or leave it out",
-        ),
-        (
-            "0.000001",
-            f"{LASTING}493,447 (95 times the neuron's own); it ends at 41,640\n"
-            "  = hint: raise threshold.decay to 0.001, or leave it out; fewer --decay-bits leave more bits to states",
-        ),
-    ],
-)
-def test_thresholds_that_would_never_decay_are_refused(decay: str, expected: str, tmp_path: Path) -> None:
-    with pytest.raises(CompileError) as caught:
-        taught(tmp_path, (DECAY, f"decay = {decay}"))
-    assert str(caught.value.diagnostics[0]) == expected
-
-
-def test_thresholds_that_keep_much_of_what_they_learn_are_warned_of(tmp_path: Path) -> None:
-    """With 8 bits to the leak, 24 are left to the state; then what the rule says comes to pass."""
-    said = [str(each) for each in taught(tmp_path, (DECAY, SLOW)).warnings if each.rule == "rule-too-fine"]
-    assert said == [
-        f"{LASTING.replace('error', 'warning')}8,192 (1.6 times the neuron's own): the loss of a sample rounds to 0\n"
-        "  = hint: raise threshold.decay to 0.001, or leave it out; fewer --decay-bits leave more bits to states"
-    ]
-    for change, more in (("decay = 0.001", {}), ("", {}), (SLOW, {"decay_bits": 8})):
-        program = taught(tmp_path, (DECAY, change), **more)
-        assert not any(each.rule == "rule-too-fine" for each in program.warnings)
-    adapt = program.network.of_kind(Population)["excitatory"].adapt
-    assert adapt
-    values = np.array([0, 8192, 8193, 100_000, 5_000_000])
-    np.testing.assert_array_equal(decayed(values, adapt.decay), values - [0, 0, 1, 6, 305])
 
 
 @pytest.mark.parametrize("kind", classics.KINDS)
