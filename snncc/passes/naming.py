@@ -35,7 +35,8 @@ def answering(network: Network, names: Sequence[int], chip: Chip) -> Network:
     still = Membrane(Decay(np.zeros((), np.int64), state.decay_bits[0], state.rounding), state.register)
     fed, sums, output = (_fresh(name, network) for name in ("to classes", "classes", "class"))
     ops: dict[str, IntOp] = {output: Output("membrane", "after", "last"), **network.ops}
-    ops |= {fed: Synapse(Dense(weight)), sums: Population((len(counts),), still, None)}
+    shift = chip.accumulator.input_shift[0]
+    ops |= {fed: Synapse(Dense(weight)), sums: Population((len(counts),), still, None, input_shift=shift)}
     return Graph(ops, [*network.edges, Edge(read, fed), Edge(fed, sums), Edge(sums, output)])
 
 

@@ -11,7 +11,7 @@ from snncc.chip import load
 from snncc.courses import encoded
 from snncc.diagnostics import CompileError
 from snncc.freezing import content, frozen
-from snncc.integers import Output, Synapse
+from snncc.integers import Output, Population, Synapse
 from snncc.passes.naming import answering
 from snncc.semantics import frozen_network, run
 from snncc.training import classified, learn
@@ -47,6 +47,15 @@ def test_weights_go_with_one_over_the_neurons_of_a_class(tmp_path: Path) -> None
         [0] * 8,
         [0, 0, 0, 0, 0, 0, 0, 6],
     ]
+
+
+@pytest.mark.parametrize(("target", "shift"), [("host", 0), ("loihi2", 6)])
+def test_sums_are_shifted_as_the_chip_shifts_them(target: str, shift: int, tmp_path: Path) -> None:
+    taught = program()
+    at = learn(taught, patterns(5, 1), patterns(8, 9), COURSE, tmp_path)
+    sums = answering(frozen_network(taught.network, at.learnt), (0,) * 8, load(target))["classes"]
+    assert isinstance(sums, Population)
+    assert sums.input_shift == shift
 
 
 @pytest.mark.parametrize(
