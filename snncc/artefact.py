@@ -131,7 +131,8 @@ def read(folder: Path) -> tuple[Manifest, AnyNetwork, Pruned | None]:
     Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
     """
     if files_.kind(folder / _MARK) != "file":
-        there = "is not there" if files_.kind(folder) == "nothing" else f"has no {_MARK}"
+        kinds = {"nothing": "is not there", "file": "is a file, not the folder of a program"}
+        there = kinds.get(files_.kind(folder), f"has no {_MARK}")
         raise fault("not-an-artefact", str(folder), there, "compile a model: snncc compile MODEL -o DIR")
     blob = _bytes(folder, "reference/network.bin")
     text = _bytes(folder, "reference/network.json")

@@ -73,6 +73,22 @@ class Progress:
     took: tuple[Took, Took] = (Took(), Took())  # by the target, to learn and to test
 
 
+@dataclass(frozen=True)
+class Mark:
+    """What a run goes on with only if it stays the same: checksums of program and data, and its options."""
+
+    program: int
+    data: int
+    options: tuple[tuple[str, str], ...]
+
+    def others(self, now: Mark) -> str:
+        """What is another one now, in words; empty if nothing is."""
+        given = dict(now.options)
+        changed = [f"{name} {value}, not {given.get(name)}" for name, value in self.options if value != given.get(name)]
+        found = ["another program"] * (self.program != now.program) + ["other data"] * (self.data != now.data)
+        return " and ".join([*found, *[f"other options: {', '.join(changed)}"] * bool(changed)])
+
+
 def identity(network: Network) -> str:
     """All of a network that learning depends on: not when its populations start, nor how maps are stored."""
     writer = Writer()
@@ -90,7 +106,7 @@ def _bare(op: IntOp) -> IntOp:
     return replace(op, latency=0) if isinstance(op, Output) else op
 
 
-def save(network: Network, at: Progress, folder: Path, mark: int) -> None:
+def save(network: Network, at: Progress, folder: Path, mark: Mark) -> None:
     """Write a checkpoint: a line with a checksum, a line of JSON, and the bytes of the arrays that it names."""
     writer = Writer()
     text = json.dumps(writer.plain(_stored(at, mark, identity(network))))
@@ -99,7 +115,7 @@ def save(network: Network, at: Progress, folder: Path, mark: int) -> None:
     files.replace_file(folder / CHECKPOINT, f"{head}\n{text}\n".encode() + body)
 
 
-def restored(network: Network, folder: Path, mark: int, samples: int) -> Progress:
+def restored(network: Network, folder: Path, mark: Mark, samples: int) -> Progress:
     """The checkpoint of a run of so many samples, or its beginning where there is none.
 
     Raises CompileError (`bad-checkpoint`).
@@ -108,8 +124,9 @@ def restored(network: Network, folder: Path, mark: int, samples: int) -> Progres
     if files.kind(path) == "nothing":
         return Progress(0, untaught(network))
     found = _read(path, _AGAIN)
-    if found.mark != mark or found.network != identity(network):
-        raise fault("bad-checkpoint", str(path), "is of another program, other data or other options", _AGAIN)
+    others = found.mark.others(mark) or "another program" * (found.network != identity(network))
+    if others or found.mark != mark:
+        raise fault("bad-checkpoint", str(path), f"is of {others or 'other options'}", _AGAIN)
     at = _sound(found, network, path, _AGAIN)
     if at.position > samples:
         message = f"is damaged: {at.position:,} samples of {samples:,} are learnt"
@@ -159,7 +176,7 @@ class _Marks:
 class _Stored:
     """What a file holds: which run and which network wrote it, and how far it had come."""
 
-    mark: int
+    mark: Mark
     network: str
     position: int
     steps: int
@@ -171,7 +188,7 @@ class _Stored:
     took: tuple[Took, Took]
 
 
-def _stored(at: Progress, mark: int, network: str) -> _Stored:
+def _stored(at: Progress, mark: Mark, network: str) -> _Stored:
     exams = tuple(
         _Marks(each.samples, each.newest, tuple(each.accuracy.items()), tuple(each.counts.items()), each.names)
         for each in at.exams

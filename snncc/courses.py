@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -33,6 +33,12 @@ class Course:
     named: int = 10
     batch: int = 100
     seed: int = 0
+
+
+def options_of(course: Course) -> tuple[tuple[str, str], ...]:
+    """A course by the options of `snncc learn`, and their values."""
+    names = {"every": "--test-every", "named": "--labels-for-readout"}
+    return tuple((names.get(key, f"--{key}"), str(value)) for key, value in asdict(course).items())
 
 
 def course_faults(course: Course) -> Iterator[Diagnostic]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,8 @@ from snncc import files
 from snncc.analysis.costs import Took, taken
 from snncc.arrays import Array, Ints
 from snncc.backends.base import Batch
-from snncc.checkpoints import Exam, Progress, restored, save
-from snncc.courses import Course, course_faults, presented
+from snncc.checkpoints import Exam, Mark, Progress, restored, save
+from snncc.courses import Course, course_faults, options_of, presented
 from snncc.data import Data, memory
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.encoding import range_faults
@@ -47,7 +47,8 @@ def learn(
     check(faults(program, train, test, course))
     files.make_folder(folder)
     order = _stream(train, course)
-    mark = zlib.crc32(repr((asdict(course), program.chip, program.network.text())).encode(), _digest(train, test))
+    told_apart = zlib.crc32(repr((program.chip, program.network.text())).encode())
+    mark = Mark(told_apart, _digest(train, test), options_of(course))
     at = restored(program.network, folder, mark, len(order))
     with program.placed() as artefact:
         school = _School(program, artefact, train, test, course)

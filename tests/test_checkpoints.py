@@ -13,7 +13,7 @@ import pytest
 
 from snncc import classics, compiler
 from snncc.analysis.costs import Took
-from snncc.checkpoints import CHECKPOINT, Exam, Progress, identity, learnt_in, restored, save
+from snncc.checkpoints import CHECKPOINT, Exam, Mark, Progress, identity, learnt_in, restored, save
 from snncc.diagnostics import CompileError
 from snncc.integers import Learnt
 from snncc.plasticity import untaught
@@ -22,14 +22,25 @@ from snncc.training import learn
 from snncc.workload import Work
 from tests.test_training import COURSE, SHAPE, patterns, program
 
+MARK = Mark(7, 8, (("--rate", "0.5"),))
+
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     learn(program(), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
     before = (tmp_path / CHECKPOINT).read_bytes()
-    with pytest.raises(CompileError, match="is of another program, other data or other options"):
-        learn(program(1), patterns(10, 1), patterns(4, 2), COURSE, tmp_path)
-    with pytest.raises(CompileError, match="is of another program, other data or other options"):
-        learn(program(), patterns(10, 3), patterns(4, 2), COURSE, tmp_path)
+    some = replace(COURSE, named=5, rate=0.25), "other options: --rate 0.5, not 0.25, --labels-for-readout 4, not 5"
+    for number, seed, course, why in (
+        (1, 1, COURSE, "another program"),
+        (0, 3, COURSE, "other data"),
+        (0, 1, *some),
+        (1, 3, replace(COURSE, seed=9), "another program and other data and other options: --seed 0, not 9"),
+    ):
+        with pytest.raises(CompileError) as caught:
+            learn(program(number), patterns(10, seed), patterns(4, 2), course, tmp_path)
+        assert str(caught.value) == (
+            f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is of {why}\n"
+            "  = hint: give another folder to begin anew, or the same data, options and program to go on"
+        )
     assert (tmp_path / CHECKPOINT).read_bytes() == before, "nothing may be lost"
     network, body = program().network, len(before.split(b"\n", 2)[2])
     path = tmp_path / CHECKPOINT
@@ -41,7 +52,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path: Path)
     ):
         path.write_bytes(damaged)
         with pytest.raises(CompileError) as caught:
-            restored(network, tmp_path, 0, 10)
+            restored(network, tmp_path, MARK, 10)
         assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {path}: is damaged{why}"
 
 
@@ -50,18 +61,18 @@ def test_a_checkpoint_of_right_sums_and_wrong_content_is_refused(tmp_path: Path)
     for line in (b'{"crc": 1, "bytes": "x"}', b'{"crc": 1, "bytes": 1e999}', b"[" * 100_000):
         (tmp_path / CHECKPOINT).write_bytes(line + b"\n{}\n")
         with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0, 10)
+            restored(network, tmp_path, MARK, 10)
     for text in (b"[]", b"{}", b"[" * 100_000, b'{"weights": 3}', b'{"weights": {}, "adaptations": {}, "exams": [3]}'):
         head = json.dumps({"crc": zlib.crc32(text), "bytes": 0}).encode()
         (tmp_path / CHECKPOINT).write_bytes(head + b"\n" + text + b"\n")
         with pytest.raises(CompileError, match=r"error\[bad-checkpoint\].*is damaged"):
-            restored(network, tmp_path, 0, 10)
-    save(network, Progress(5, untaught(network)), tmp_path, 7)
-    assert restored(network, tmp_path, 7, 10).position == 5
+            restored(network, tmp_path, MARK, 10)
+    save(network, Progress(5, untaught(network)), tmp_path, MARK)
+    assert restored(network, tmp_path, MARK, 10).position == 5
     other = compiler.compile(classics.make("spikedyn", replace(SHAPE, neurons=9)))
     assert isinstance(other, Program)
     with pytest.raises(CompileError, match="is of another program"):
-        restored(other.network, tmp_path, 7, 10)
+        restored(other.network, tmp_path, MARK, 10)
 
 
 def test_the_same_network_of_another_target_is_the_same() -> None:
@@ -112,8 +123,8 @@ def test_values_that_no_network_learns_are_refused(tmp_path: Path) -> None:
         ({"synapses": np.zeros((16, 8), np.int64)}, begun.adaptations, "its weights are of other groups or sizes"),
         (begun.weights, {}, "its thresholds are of other groups or sizes"),
     ):
-        save(network, Progress(5, Learnt(3, weights, adaptations)), tmp_path, 7)
-        for take in (lambda: restored(network, tmp_path, 7, 10), lambda: learnt_in(network, tmp_path)):
+        save(network, Progress(5, Learnt(3, weights, adaptations)), tmp_path, MARK)
+        for take in (lambda: restored(network, tmp_path, MARK, 10), lambda: learnt_in(network, tmp_path)):
             with pytest.raises(CompileError) as caught:
                 take()
             first = str(caught.value).splitlines()[0]
@@ -157,12 +168,12 @@ AT: dict[str, Any] = {"position": 5, "exams": (EXAM,)}
 def test_what_no_run_comes_to_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
     network = program().network
     begun = untaught(network)
-    save(network, Progress(learnt=begun, **AT), tmp_path, 7)
-    assert restored(network, tmp_path, 7, 5).exams == (EXAM,)
+    save(network, Progress(learnt=begun, **AT), tmp_path, MARK)
+    assert restored(network, tmp_path, MARK, 5).exams == (EXAM,)
     learnt = replace(begun, steps=more.get("steps", 100))
     changed = {key: value for key, value in more.items() if key != "steps"}
-    save(network, Progress(**{"learnt": learnt, **AT, **changed}), tmp_path, 7)
-    for take in (lambda: restored(network, tmp_path, 7, 5), lambda: learnt_in(network, tmp_path)):
+    save(network, Progress(**{"learnt": learnt, **AT, **changed}), tmp_path, MARK)
+    for take in (lambda: restored(network, tmp_path, MARK, 5), lambda: learnt_in(network, tmp_path)):
         with pytest.raises(CompileError) as caught:
             take()
         assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged"
@@ -179,7 +190,7 @@ def test_what_no_run_comes_to_is_refused(more: dict[str, Any], tmp_path: Path) -
 )
 def test_a_run_cannot_be_further_than_its_stream_or_end_untested(at: dict[str, Any], why: str, tmp_path: Path) -> None:
     network = program().network
-    save(network, Progress(learnt=untaught(network), **{**AT, **at}), tmp_path, 7)
+    save(network, Progress(learnt=untaught(network), **{**AT, **at}), tmp_path, MARK)
     with pytest.raises(CompileError) as caught:
-        restored(network, tmp_path, 7, 5)
+        restored(network, tmp_path, MARK, 5)
     assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged: {why}"

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from snncc.frontends import Model as Trained
     from snncc.preparation import Choices
     from snncc.program import CompiledModel, Program
-    from snncc.views import View
 
+_RUN, _LEARN = "snncc simulate {} --input DATA.npz", "snncc learn {} --input TRAIN.npz --test TEST.npz -o RUN"
 _BAD_USE = {"cannot-read", "unknown-format", "unknown-target", "bad-chip-file"}  # says nothing about the model
 
 
@@ -142,7 +142,9 @@ def compile(  # noqa: A001  the word of the field
         imported = importing.import_model(model, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
         program, chosen = made(imported, chip, choices, samples, weight_bytes, shown.stage)
         _write(program.laid_out("arduino") if arduino else program, output, dump, shown.stage)
-    _wrote(screen, views.compiled(program, output), output, chosen)
+    screen.show(views.compiled(program, output))
+    screen.wrote(output, _LEARN if program.learning else _RUN)
+    screen.say(chosen)
 
 
 def made(
@@ -199,12 +201,6 @@ def targets(json_: Json = False) -> None:
     from snncc import chip, views
 
     Screen(json_).show(views.targets([chip.load(name) for name in chip.known()]))
-
-
-def _wrote(screen: Screen, view: View, output: Path, chosen: str) -> None:
-    screen.show(view)
-    screen.wrote(output, "snncc simulate {} --input DATA.npz")
-    screen.say(chosen)
 
 
 def _write(program: CompiledModel, output: Path, dump: Path | None, stage: Callable[[str], None]) -> None:

@@ -306,7 +306,7 @@ def test_learn_reports_and_goes_on(tmp_path: Path) -> None:
     assert "error[bad-option]: --test-every: is given beside --dynamic" in said
     status, said = called(*learn)
     assert status == 2
-    assert "is of another program, other data or other options" in " ".join(said.split())
+    assert "checkpoint.json: is of other options: --dynamic True, not False" in " ".join(said.split())
     status, said = called(*learn[:-4], "-o", str(tmp_path / "other"))
     assert status == 0, said
     assert "newest" not in said
@@ -383,3 +383,15 @@ def test_verify_says_what_of_learning_differs(tmp_path: Path) -> None:
         status, said = called("verify", str(build), "--input", str(tmp_path / "x.npz"))
         assert (status, said.splitlines()[1].strip().startswith(expected)) == (1, True), said
         assert "spikes, membranes, outputs, traces and what was learnt compared" in said
+
+
+def test_a_network_that_learns_is_to_be_learnt_next(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    said = called("compile", str(made(tmp_path, "spikedyn")), "-o", str(build))[1]
+    assert said.splitlines()[-1] == f"wrote {build}; next: snncc learn {build} --input TRAIN.npz --test TEST.npz -o RUN"
+    model = tmp_path / "spikedyn.onnx"
+    files = "--input", str(model), "--test", str(model), "-o", str(tmp_path / "run")
+    assert called("learn", str(model), *files)[1] == (
+        f"error[not-an-artefact]: {model}: is a file, not the folder of a program\n"
+        "  = hint: compile a model: snncc compile MODEL -o DIR\n"
+    )

@@ -94,6 +94,16 @@ def test_what_does_not_fit_is_said_with_numbers(tmp_path: Path) -> None:
     assert found.hint.startswith("let the rule's weights have 4 bits, guard bits included; choose cortex-m4")
 
 
+def test_weights_that_learn_are_not_made_fewer_bits_by_an_option_that_is_for_others() -> None:
+    with pytest.raises(CompileError) as caught:
+        learner(classics.Shape(784, 400, bits=8), "cortex-m0plus")
+    hints = {each.rule: each.hint for each in caught.value.diagnostics if each.severity == "error"}
+    assert hints == {
+        "flash-too-small": "train with 40% of the weights; choose cortex-m7",
+        "ram-too-small": "learn with 2% of the weights: fewer neurons; choose cortex-m7",
+    }
+
+
 @each_kind
 @pytest.mark.parametrize("bits", [4, pytest.param(8, marks=pytest.mark.slow)])
 def test_the_figures_are_the_linkers(name: str, bits: int, tmp_path: Path) -> None:

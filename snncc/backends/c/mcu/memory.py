@@ -181,30 +181,35 @@ def _ways_out(taken: Footprint, memory: str, job: Job) -> str:
     if memory == "flash":
         weights = sum(each.bytes for each in taken.sections if each.name == "weights")
         excess = needed - taken.there[memory]
-        widest = max(link.compiled.kernel.bits for step in _steps(job) for link in step.links)
+        links = [link for step in _steps(job) for link in step.links]
+        widest = max(link.compiled.kernel.bits for link in links)
+        learns = any(link.lesson for link in links)  # those have the bits of their rules
         for bits in (4, 2):
-            if bits < widest and weights * (1 - bits / widest) >= excess:
+            if bits < widest and weights * (1 - bits / widest) >= excess and not learns:
                 ways.append(f"compile with --weight-bits {bits}")
                 break
+        ways += _narrower(taken, job, memory)
         if excess < weights:
             ways.append(f"train with {1 - excess / weights:.0%} of the weights")
     if memory == "ram":
-        ways += _narrower(taken, job)
+        ways += _narrower(taken, job, memory)
     others = [chips.load(name) for name in chips.known()]
     rooms = [each.name for each in others if each.device and _room(each.device, taken)]
     ways += [f"choose {' or '.join(rooms)}"] if rooms else ["no shipped microcontroller has room"]
     return "; ".join(ways)
 
 
-def _narrower(taken: Footprint, job: Job) -> Iterator[str]:
-    """Fewer bits for weights that learn, where these would fit."""
+def _narrower(taken: Footprint, job: Job, memory: str) -> Iterator[str]:
+    """Fewer bits for weights that learn, where these would fit; else the part of such weights that would."""
     cells = [link.lesson.cells for step in _steps(job) for link in step.links if link.lesson]
-    excess = taken.needed("ram") - taken.there["ram"]
+    excess, whole = taken.needed(memory) - taken.there[memory], sum(each.length * each.type.bytes for each in cells)
     for bits in (8, 4):
         spared = sum(each.length * each.type.bytes - (each.count * bits + 7) // 8 for each in cells if each.bits > bits)
         if spared >= excess:
             yield f"let the rule's weights have {bits} bits, guard bits included"
             return
+    if memory == "ram" and excess < whole:
+        yield f"learn with {1 - excess / whole:.0%} of the weights: fewer neurons"
 
 
 def _steps(job: Job) -> Sequence[Any]:
