@@ -81,7 +81,8 @@ def lessons(graph: Graph[Layer], learn: Mapping[str, Rule]) -> Lessons:
     """
     check(_unknown(graph, learn))
     rules = {_group(graph, name): rule for name, rule in learn.items()}
-    check(fault for name, rule in rules.items() for fault in _unfit(graph, name, rule))
+    unfit = [fault for name, rule in rules.items() for fault in _unfit(graph, name, rule)]
+    check((*unfit, *_of_two_minds(graph, rules)))
     weights: dict[str, Floats] = {}
     for name in rules:
         op = graph[name]
@@ -197,6 +198,22 @@ def _unfit(graph: Graph[Layer], name: str, rule: Rule) -> Iterator[Diagnostic]:
     if isinstance(target, Neuron) and target.adapt and rule.threshold:
         message = f"feeds {edge.target}, whose threshold adapts already, while the rule would learn another adaptation"
         yield Diagnostic("cannot-be-plastic", name, message, "take [threshold] out of the rule")
+
+
+def _of_two_minds(graph: Graph[Layer], rules: Mapping[str, Rule]) -> Iterator[Diagnostic]:
+    """Populations whose one threshold would learn in two ways, by the rules of two groups into them."""
+    first: dict[str, tuple[str, ThresholdRule]] = {}
+    for name, rule in rules.items():
+        if rule.threshold:
+            target = graph.outgoing(name)[0].target
+            other, own = first.setdefault(target, (name, rule.threshold))
+            if own != rule.threshold:
+                ways = " and ".join(
+                    f"as the rule of {group} says ({', '.join(f'{key} {value}' for key, value in vars(way).items())})"
+                    for group, way in ((other, own), (name, rule.threshold))
+                )
+                hint = "write the same [threshold] into both rules, or take it out of one"
+                yield Diagnostic("cannot-be-plastic", target, f"its threshold is to learn {ways}", hint)
 
 
 def _dense(linear: LinearMap) -> Floats:

@@ -9,7 +9,7 @@ import pytest
 
 from snncc import classics, compiler, rules
 from snncc.diagnostics import CompileError
-from snncc.integers import Synapse
+from snncc.integers import Population, Synapse
 from snncc.passes.teach import integer_rule
 from snncc.plasticity import largest_term, span, untaught
 from snncc.program import Program
@@ -18,13 +18,14 @@ MODELS = Path(__file__).parents[2] / "models"
 MODEL = classics.make("spikedyn", classics.Shape(25, 6, steps=40))
 
 
-def taught(folder: Path, *changes: tuple[str, str], **more: int) -> Program:
+def taught(folder: Path, *changes: tuple[str, str], lateral: str = "", **more: int) -> Program:
     text = rules.text_of("diehl-cook")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
     (folder / "mine.toml").write_text(text)
-    program = compiler.compile(MODEL, learn=[("synapses", str(folder / "mine.toml"))], **more)
+    learn = [("synapses", str(folder / "mine.toml")), *([("lateral", lateral)] if lateral else [])]
+    program = compiler.compile(MODEL, learn=learn, **more)
     assert isinstance(program, Program)
     return program
 
@@ -156,3 +157,26 @@ def test_what_is_stable_in_parts_is_stable_in_integers(per: str) -> None:
     assert term.per
     change = largest_term(made, term) // max(1, span(made, term.per)[0]) >> made.shift
     assert 0.85 * 255 < change <= 255
+
+
+def test_two_rules_into_a_population_agree_on_its_threshold(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        taught(tmp_path, ("jump = 0.0088", "jump = 0.01\nmost = 20.0"), lateral="fspinn")
+    other = rules.load("fspinn").threshold
+    assert other
+    assert str(caught.value) == (
+        "error[cannot-be-plastic]: excitatory: its threshold is to learn as the rule of synapses says (jump 0.01, "
+        "decay 0.00012, most 20.0) and as the rule of lateral says "
+        f"(jump {other.jump}, decay {other.decay}, most {other.most})\n"
+        "  = hint: write the same [threshold] into both rules, or take it out of one"
+    )
+    none = tmp_path / "none.toml"
+    none.write_text(rules.text_of("diehl-cook").partition("[threshold]")[0])
+    for lateral in ("diehl-cook", str(none)):
+        program = taught(tmp_path, lateral=lateral)
+        assert all(each.plasticity for each in program.network.of_kind(Synapse).values())
+        adapt = program.network.of_kind(Population)["excitatory"].adapt
+        alone = taught(tmp_path).network.of_kind(Population)["excitatory"].adapt
+        assert adapt
+        assert alone
+        assert (adapt.jump, adapt.register) == (alone.jump, alone.register)
