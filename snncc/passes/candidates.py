@@ -101,8 +101,10 @@ def problem(setting: Setting, name: str, seen: float | None = None) -> Problem:
             unit, sent = unit * setting.source.scale, value_range(setting.source)
         else:
             sent = (0, _sent(setting, first.source))
-        integers = levels(setting.own.get(last.source, setting.bits))
-        if setting.chip.weight.sign_modes and one_sign(linear.map.weight) and _beside_learnt(setting, last):
+        width = setting.own.get(last.source, setting.bits)
+        integers = levels(width)
+        modes = setting.chip.weight.sign_modes and width != "ternary"  # whose values are the same with either sign
+        if modes and one_sign(linear.map.weight) and _beside_learnt(setting, last):
             integers = Levels(2 * integers.low + 1, 2 * integers.high + 1)
         incoming.append(Incoming(last.source, first.source, linear.map, unit, first.delay + last.delay, sent, integers))
     neuron = replace(neuron, max_spikes=min(neuron.max_spikes, MOST))

@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snncc import contracts
+from snncc import classics, compiler, contracts
 from snncc.analysis.proof import prove
 from snncc.data import to_integers
 from snncc.graph import Edge, Graph
-from snncc.integers import Population, Source
-from snncc.layers import Adapt, Current, Input, Layer, Linear, Neuron, Output, SoftReset
+from snncc.integers import Population, Source, Synapse
+from snncc.layers import Adapt, Affine, Current, Input, Layer, Linear, Neuron, Output, SoftReset
 from snncc.linear import Dense
 from snncc.passes.candidates import Setting, build, exact_grid, plain_grid, problem
+from snncc.passes.precision import Levels, Width
 from snncc.passes.quantise import Options, Samples, quantise
+from snncc.program import Program
 from snncc.semantics import run, run_float
 from tests.conformance.backends import CANDIDATES, assert_conforms
 from tests.passes.float_nets import HOST, NEURONS, number
@@ -101,7 +103,36 @@ def test_maps_of_one_sign_have_a_bit_more_beside_one_that_learns() -> None:
     """Where the chip has modes for signs: its greatest weight is that of the rule's, however many bits these have."""
     graph = driven_by_bias(FORMS["many"])
     modes = replace(HOST, weight=replace(HOST.weight, sign_modes=True))
-    for chip, learnt, most in ((modes, {"w"}, 255), (HOST, {"w"}, 127), (modes, set[str](), 127)):
-        setting = Setting(graph, Source((2,)), chip, 8, None, learnt=frozenset(learnt))
-        found = {each.name: each.levels.high for each in problem(setting, "p").incoming}
-        assert found == {"w": 127, "tick": most}
+    for chip, learnt, width, most in (
+        (modes, {"w"}, 8, 255),
+        (HOST, {"w"}, 8, 127),
+        (modes, set[str](), 8, 127),
+        (modes, {"w"}, 3, 7),
+        (modes, {"w"}, "ternary", 1),
+    ):
+        own: dict[str, Width] = {"tick": width}
+        setting = Setting(graph, Source((2,)), chip, 8, None, learnt=frozenset(learnt), own=own)
+        found = {each.name: each.levels for each in problem(setting, "p").incoming}
+        assert found["w"] == Levels(-128, 127)
+        assert found["tick"].high == most
+        assert found["tick"].low in (-most, -most - 1)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_ternary_weights_are_ternary_beside_a_group_that_learns_on_loihi(sign: int) -> None:
+    model = classics.make("spikedyn", classics.Shape(25, 6, steps=40, threshold=100.0, inhibition=0.15))
+    lateral = model.graph["lateral"]
+    assert isinstance(lateral, Affine)
+    wanted = -sign * lateral.weight
+    turned = {**model.graph.ops, "lateral": replace(lateral, weight=wanted)}
+    model = replace(model, graph=Graph(turned, model.graph.edges))
+    for bits, most in (("ternary", 1), (3, 7)):
+        program = compiler.compile(model, "loihi2", weight_bits=bits)
+        assert isinstance(program, Program)
+        synapse, population = program.network["lateral"], program.network["excitatory"]
+        assert isinstance(synapse, Synapse)
+        assert isinstance(population, Population)
+        weight = synapse.map.weight
+        assert np.unique(weight).tolist() == sorted((0, sign * most))
+        found = np.ldexp(weight.astype(float), synapse.exponent + population.input_shift) / population.scale
+        np.testing.assert_allclose(found, wanted, atol=0.1 * np.abs(wanted).max())
