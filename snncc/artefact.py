@@ -1,7 +1,8 @@
 """A compiled program on disk: the target's own files, and under `reference/` all that `simulate` and `verify` need.
 
 `reference/artefact.json` is the contract (input scale, steps, outputs, target), `network.json` and `network.bin` the
-integer network, with the trained weights as pruning left them, where it did. Written whole or not at all; the same
+integer network, with the trained weights as pruning left them, where it did, and with the classes that neurons were
+named for. Written whole or not at all; the same
 program gives the same bytes.
 """
 
@@ -28,6 +29,7 @@ from snncc.events.wellformed import malformed as malformed_events
 from snncc.graph import Edge, Graph
 from snncc.integers import IntOp, Network, Output, Population, Source, Synapse
 from snncc.linear import malformed
+from snncc.named import Named
 from snncc.pace import FewerSteps
 from snncc.serial import Reader, Writer
 from snncc.wellformed import malformed as malformed_network
@@ -89,6 +91,7 @@ def reference_files(
     fewer: FewerSteps | None = None,
     early_exit: bool = False,
     pruned: Pruned | None = None,
+    named: Named | None = None,
 ) -> Mapping[str, bytes]:
     """The files under `reference/`, by relative path."""
     writer = Writer()
@@ -98,6 +101,8 @@ def reference_files(
     }
     if pruned is not None:
         plain["pruned"] = [writer.plain(Refitted(layer, _bits(weight))) for layer, weight in pruned.items()]
+    if named is not None:
+        plain["named"] = writer.plain(named)
     text, blob = _json(plain), bytes(writer.blob)
     manifest = Manifest(title, backend, chip, steps, hashlib.sha256(text + blob).hexdigest(), fewer, early_exit)
     return {
@@ -125,8 +130,10 @@ def place_for(folder: Path) -> None:
     files_.place_for_folder(folder, _MARK)
 
 
-def read(folder: Path) -> tuple[Manifest, AnyNetwork, Pruned | None]:
+def read(folder: Path) -> tuple[Manifest, AnyNetwork, Pruned | None, Named | None]:
     """The manifest and the network of an artefact; and what pruning left of the trained weights, if it was pruned.
+
+    Last, what its neurons were named for, if they were.
 
     Raises CompileError: `not-an-artefact`, or `damaged-artefact` with the file and what does not fit.
     """
@@ -140,7 +147,8 @@ def read(folder: Path) -> tuple[Manifest, AnyNetwork, Pruned | None]:
     if hashlib.sha256(text + blob).hexdigest() != manifest.sha256:
         raise _damaged("reference/network.*", "does not have the digest that its manifest gives")
     plain = _parsed("reference/network.json", text)
-    return manifest, _network(plain, blob), _pruned(plain, blob)
+    network = _network(plain, blob)
+    return manifest, network, _pruned(plain, blob), _named(plain, network)
 
 
 def _manifest(plain: Any) -> Manifest:
@@ -165,7 +173,7 @@ def _bare(plain: Any) -> Any:
 
 def _network(plain: Any, blob: bytes) -> AnyNetwork:
     reader = Reader("reference/network.json", blob)
-    if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) - {"pruned"} != {"ops", "edges"}:
+    if not isinstance(plain, dict) or set(cast("dict[str, Any]", plain)) - {"pruned", "named"} != {"ops", "edges"}:
         raise _damaged("reference/network.json", "must hold ops and edges")
     ops_plain, edges_plain = cast("dict[str, Any]", plain)["ops"], cast("dict[str, Any]", plain)["edges"]
     if not isinstance(ops_plain, dict) or not isinstance(edges_plain, list):
@@ -202,6 +210,18 @@ def _pruned(plain: Mapping[str, Any], blob: bytes) -> Pruned | None:
             raise _damaged("reference/network.json", f"{each.layer[:60]!r} was pruned to weights that are no numbers")
         found[each.layer] = weight
     return found
+
+
+def _named(plain: Mapping[str, Any], network: AnyNetwork) -> Named | None:
+    """The names that `reference_files` was given."""
+    if "named" not in plain:
+        return None
+    named = Reader("reference/network.json", b"").value(Named, plain["named"], "named")
+    read = network[network.incoming(next(iter(network.of_kind(Output))))[0].source]
+    size = read.size if isinstance(read, (Population, EventPopulation)) else 0
+    for reason in named.faults(size):
+        raise _damaged("reference/network.json", reason)
+    return named
 
 
 def _joined(ops: Mapping[str, IntOp | EventOp], edges: Sequence[Edge]) -> AnyNetwork:

@@ -22,6 +22,7 @@ from snncc.arrays import Array, Shape
 from snncc.diagnostics import CompileError, fault
 from snncc.integers import IntOp, Learnt, Network, Output, Population, Synapse
 from snncc.linear import to_sparse
+from snncc.named import UNNAMED, Named
 from snncc.passes.retime import links
 from snncc.plasticity import untaught
 from snncc.serial import Reader, Writer
@@ -87,6 +88,14 @@ class Mark:
         changed = [f"{name} {value}, not {given.get(name)}" for name, value in self.options if value != given.get(name)]
         found = ["another program"] * (self.program != now.program) + ["other data"] * (self.data != now.data)
         return " and ".join([*found, *[f"other options: {', '.join(changed)}"] * bool(changed)])
+
+
+def named_in(at: Progress) -> Named:
+    """What neurons were named for in a run's last exam; nothing before its first."""
+    if not at.exams:
+        return UNNAMED
+    last = at.exams[-1]
+    return Named(last.names, tuple(sorted(last.accuracy)))
 
 
 def identity(network: Network) -> str:

@@ -373,13 +373,13 @@ def open_program(folder: Path_) -> Program | EventProgram:
 
     Raises CompileError: `not-an-artefact`, `damaged-artefact`.
     """
-    manifest, network, pruned = artefact.read(Path(folder))
+    manifest, network, pruned, named = artefact.read(Path(folder))
     machine = _machine(manifest.chip, manifest.backend)
     base = manifest.title, manifest.chip, manifest.steps
     if isinstance(network, EventNetwork) and isinstance(machine, EventBackend):
         check(machine.validate(network, manifest.chip, False))
         opened = EventProgram(*base, folder=Path(folder), network=network, backend=machine)
-        return replace(opened, fewer=manifest.fewer, pruned=pruned)
+        return replace(opened, fewer=manifest.fewer, pruned=pruned, named=named)
     if isinstance(network, EventNetwork) or isinstance(machine, EventBackend):
         message = f"is a network of another kind than {manifest.backend} runs"
         raise fault("damaged-artefact", "reference/network.json", message, "compile the model again")
@@ -387,4 +387,4 @@ def open_program(folder: Path_) -> Program | EventProgram:
     exits = tuple(_no_exits(machine.name, machine.exits, network)) if manifest.early_exit else ()
     check((*contracts.quantised(network, manifest.chip, proof), *unteachable(machine, network), *exits))
     opened = Program(*base, folder=Path(folder), network=network, proof=proof, backend=machine)
-    return replace(opened, fewer=manifest.fewer, early_exit=manifest.early_exit, pruned=pruned)
+    return replace(opened, fewer=manifest.fewer, early_exit=manifest.early_exit, pruned=pruned, named=named)

@@ -243,7 +243,7 @@ def _seen(
 
 def _known(program: Program, data: Data, seen: _Seen, empty: Estimation) -> Estimation:
     """What follows of what samples did."""
-    found = summarise(seen.traces, data.lengths, data.y, program.decoders, 0.0)
+    found = summarise(seen.traces, data.lengths, data.y, program.decoders, 0.0, program.judging)
     steps = int(data.lengths.sum())
     rates = {name: int(seen.active[name].sum()) / (count * steps) for name, count in program.sizes.items()}
     known = replace(empty, samples=found.samples, accuracy=found.accuracy, rates=rates)

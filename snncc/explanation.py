@@ -135,7 +135,7 @@ class _Task:
         """All samples, as many at a time as memory holds."""
         per_step = sum(4 * size(each.shape) for each in self.graph.of_kind(Neuron).values())
         traces: Sequence[Trace] = [runner(part) for part in datasets.parts(self.data, per_step)]
-        return summarise(traces, self.data.lengths, self.data.y, self.program.decoders, 0.0)
+        return summarise(traces, self.data.lengths, self.data.y, self.program.decoders, 0.0, self.program.judging)
 
     def mixed(self, chosen: Collection[str], record: Collection[str]) -> _Runner:
         """With the chosen populations in integers."""

@@ -17,6 +17,7 @@ from snncc.frontends import Model, model_bytes
 from snncc.graph import Graph
 from snncc.integers import IntOp, Learnt, Network, Population, SoftReset, Synapse, learns
 from snncc.linear import with_weight
+from snncc.named import UNNAMED, Named
 from snncc.passes.express import express
 from snncc.passes.naming import OPTION, answering
 from snncc.passes.restate import restated
@@ -83,12 +84,14 @@ def pupil(program: CompiledModel) -> Program:
     return program
 
 
-def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage, names: Names = None) -> Program:
+def frozen(
+    program: CompiledModel, learnt: Learnt, stage: Stage = no_stage, names: Names = None, named: Named = UNNAMED
+) -> Program:
     """The program, for the same target, that answers as this one does once it has learnt so much and learns no more.
 
     It is made of the same integers: nothing is quantised again. Weights that are 0 are not there. With the classes that
-    neurons were named for (`Exam.names`) it answers with them. Raises CompileError: `cannot-freeze`, `bad-option`, and
-    what is wrong with the network on its chip.
+    neurons were named for (`Exam.names`) it answers with them; else `named` says what its neurons stand for. Raises
+    CompileError: `cannot-freeze`, `bad-option`, and what is wrong with the network on its chip.
     """
     taught = pupil(program)
     stage("freeze")
@@ -96,7 +99,8 @@ def frozen(program: CompiledModel, learnt: Learnt, stage: Stage = no_stage, name
     network = express(retime(network, taught.chip), taught.chip, same_spikes=True)
     choices = Choices(early_exit=taught.early_exit)
     made = settled(taught.title, network, taught.chip, taught.backend, choices, taught.steps, None, stage)
-    return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer)
+    told = None if names is not None else named
+    return replace(made, stages={"3-integer": network.text()}, gone=gone, fewer=taught.fewer, named=told)
 
 
 def _still(taught: Program, learnt: Learnt, names: Names) -> Network:

@@ -16,6 +16,7 @@ from snncc.diagnostics import Diagnostic, check, fault
 from snncc.encoding import shown, source_for
 from snncc.frontends import Model, model_bytes, read_model
 from snncc.layers import Decoder, Input, Neuron, Output, default_decoder, size
+from snncc.named import UNNAMED
 from snncc.passes.legalise import legalise
 from snncc.program import Progress, no_progress
 from snncc.runner import Trace
@@ -115,4 +116,4 @@ def simulate_float(
         traces.append(run_float(legal, part.x, part.steps, part.lengths, record=tuple(neurons) if record else ()))
         done += len(part.x)
         progress(done, len(data.x))
-    return summarise(traces, data.lengths, data.y, decoders, 0.0)
+    return summarise(traces, data.lengths, data.y, decoders, 0.0, UNNAMED if model.learn else None)

@@ -28,6 +28,7 @@ from snncc.encoding import shown
 from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
+from snncc.named import UNNAMED, Named
 from snncc.pace import FewerSteps
 from snncc.passes.savings import Gone
 from snncc.plasticity import trace_sizes
@@ -50,7 +51,7 @@ class CompiledModel(ABC):
     text after each stage of the compiler. `folder` is where the artefact lies, if it was written or read. `fewer` is
     set where it takes fewer steps than the model: samples with steps of their own are then read at its pace. `gone` is
     what compiling has taken out, if it was just compiled. `pruned` has, by layer of the legal graph, the weights in
-    floats that pruning left, None where nothing was pruned.
+    floats that pruning left, None where nothing was pruned. `named` is what the first output's neurons stand for.
     """
 
     title: str
@@ -62,6 +63,7 @@ class CompiledModel(ABC):
     fewer: FewerSteps | None = None
     gone: tuple[Gone, ...] = ()
     pruned: artefact.Pruned | None = None
+    named: Named | None = None
 
     @property
     @abstractmethod
@@ -164,6 +166,11 @@ class CompiledModel(ABC):
         """The values of all traces of rules."""
         return 0
 
+    @property
+    def judging(self) -> Named | None:
+        """What neurons stand for; None where their numbers are classes."""
+        return UNNAMED if self.learning else self.named
+
     def read_at_pace(self, data: Data) -> Data:
         """The data as this program reads them."""
         data = shown(data, self.source, data.steps, learning=self.learning, where="x")
@@ -179,10 +186,9 @@ class CompiledModel(ABC):
                 progress(done, len(data.x))
         seconds = sum(each.figures.get("seconds", 0.0) for each in results)
         traces = [self.whole(each.trace) for each in results]
-        run = summarise(traces, data.lengths, data.y, self.decoders, seconds)
-        counts = added([each.counts for each in results])
-        readings = self.readings(results, run.samples)
-        return replace(run, readings=readings, spent=self.spent(results, data), counts=counts)
+        run = summarise(traces, data.lengths, data.y, self.decoders, seconds, self.judging)
+        own = self.readings(results, run.samples)
+        return replace(run, readings=own, spent=self.spent(results, data), counts=added([e.counts for e in results]))
 
     def whole(self, trace: Trace) -> Trace:
         """A trace by the neurons that the model has, also where the compiled network has fewer."""
@@ -303,7 +309,7 @@ class Program(CompiledModel):
     def job(self) -> Job:
         """What the backend emits."""
         given = self.title, self.network, self.proof, self.chip, self.mapping, self.layout, self.vectors
-        return Job(*given, self.fewer, self.early_exit)
+        return Job(*given, self.fewer, self.early_exit, self.judging is None)
 
     def laid_out(self, layout: str) -> Program:
         return replace(self, layout=layout) if layout in self.backend.layouts else super().laid_out(layout)
@@ -325,9 +331,8 @@ class Program(CompiledModel):
             return self.backend.profile(self.job, results, sent, folder, len(data.x))
 
     def files(self) -> Mapping[str, bytes]:
-        reference = artefact.reference_files(
-            self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, self.early_exit, self.pruned
-        )
+        given = self.title, self.backend.name, self.chip, self.steps, self.network, self.fewer, self.early_exit
+        reference = artefact.reference_files(*given, self.pruned, self.named)
         return {**self.backend.emit(self.job), **reference}
 
     def expected(self, x: Array, lengths: Array, learnt: Learnt | None = None, reward: Array | None = None) -> Trace:

@@ -24,6 +24,7 @@ from snncc.diagnostics import Diagnostic, check, fault
 from snncc.encoding import range_faults
 from snncc.integers import Learnt, Network, Output, Synapse, learns
 from snncc.layers import size
+from snncc.named import classified, neuron_classes
 from snncc.plasticity import seen
 from snncc.program import CompiledModel, Program, no_progress
 from snncc.runner import Trace
@@ -180,19 +181,6 @@ class _School:
         counts = {each: int((truth == each).sum()) for each in right}
         newest = int(labels[-1]) if self.course.dynamic else None
         return Exam(len(past), newest, right, counts, tuple(names.tolist())), named + work, naming_took + took
-
-
-def neuron_classes(answers: Ints, labels: Ints, classes: Ints) -> Ints:
-    """The class that each neuron answers most to, (neurons,); -1 for silent ones. Ties go to the lowest class."""
-    means = np.stack([answers[labels == each].mean(axis=0) for each in classes])
-    return np.where(means.max(axis=0) > 0, classes[means.argmax(axis=0)], -1)
-
-
-def classified(scores: Ints, names: Ints, classes: Ints) -> Ints:
-    """The class whose neurons spike most on average, for each sample; ties, and silence, go to the lowest class."""
-    silent = np.zeros(len(scores))
-    votes = [scores[:, names == each].mean(axis=1) if (names == each).any() else silent for each in classes]
-    return classes[np.stack(votes, axis=1).argmax(axis=1)]
 
 
 def receptive_fields(network: Network, learnt: Learnt) -> Mapping[str, Ints]:

@@ -17,7 +17,7 @@ ORDER = (
     *("records", "fabric", "device", "chip", "rules"),
     *("jit", "runner", "events", "states", "plasticity", "semantics", "exits"),
     *("parameters", "capabilities", "wellformed", "contracts", "mapping", "serial"),
-    *("pace", "spike_draws", "data", "encoding", "verify", "artefact"),
+    *("named", "pace", "spike_draws", "data", "encoding", "verify", "artefact"),
     *("packing", "analysis", "chip_rules", "passes", "frontends", "backends"),
     *(
         "program",

@@ -11,6 +11,7 @@ from snncc.analysis.costs import Spent
 from snncc.arrays import Array, Ints
 from snncc.diagnostics import Diagnostic, check
 from snncc.layers import Decoder
+from snncc.named import Named
 from snncc.runner import Trace, joined
 from snncc.semantics import decode
 
@@ -69,7 +70,8 @@ class Profile:
 class Run:
     """The result of simulating a data set.
 
-    `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says; `seconds` is
+    `scores` (samples, neurons) and `classes` (samples,) are of the first output, as its decoder says, and its neurons'
+    numbers where nothing is known of their classes: there is no `accuracy` then; `seconds` is
     the time on the target, 0 where that is not measured; `rates` is spikes per neuron and step, by population, where
     spikes were recorded; `trace` holds all outputs, and what else was recorded; `readings` are the target's
     own; `spent` is what a chip of many cores took, `counts` what it counted;
@@ -97,21 +99,29 @@ def mislabelled(labels: Ints, output: str, neurons: int) -> Iterator[Diagnostic]
 
 
 def summarise(
-    traces: Sequence[Trace], lengths: Ints, labels: Ints | None, decoders: Mapping[str, Decoder], seconds: float
+    traces: Sequence[Trace],
+    lengths: Ints,
+    labels: Ints | None,
+    decoders: Mapping[str, Decoder],
+    seconds: float,
+    named: Named | None = None,
 ) -> Run:
     """The run whose consecutive parts left `traces`; `decoders` by output, the first one classifies.
 
-    `lengths` and `labels` (samples,); without labels there is no accuracy.
+    `lengths` and `labels` (samples,); without labels there is no accuracy. `named` says which classes the neurons of
+    the first output stand for; None that a neuron's number is its class.
 
     Raises CompileError: `bad-data` for a label that the output has no neuron for.
     """
     trace = joined(traces)
     name, decoder = next(iter(decoders.items()))
     scores = decode(trace.outputs[name], decoder, lengths)
-    if labels is not None:
+    if labels is not None and named is None:
         check(mislabelled(labels, name, scores.shape[1]))
-    classes = scores.argmax(axis=1).astype(np.int64)
-    accuracy = None if labels is None else float(np.mean(classes == labels))
+    highest = scores.argmax(axis=1).astype(np.int64)
+    answers = highest if named is None else named.answers(scores)
+    classes = highest if answers is None else answers
+    accuracy = None if labels is None or answers is None else float(np.mean(answers == labels))
     live = int(lengths.sum())
     rates = {each: float(s.sum(dtype=np.float64)) / (live * s.shape[2]) for each, s in trace.spikes.items()}
     return Run(len(classes), scores, classes, accuracy, seconds, rates, trace)

@@ -32,7 +32,7 @@ class Job:
     `mapping` says where the network lies, for a backend that is `mapped`; `layout` is one of those that it knows
     besides its usual one. `vectors` are real inputs for a test of the target, (samples, frames, size) integers; of one
     frame where the input is static. `fewer` says how samples are read where the model has more steps; with `early_exit`
-    the code says when a sample is decided.
+    the code says when a sample is decided. `classes` says that the number of an output's neuron is its class.
     """
 
     title: str
@@ -44,6 +44,7 @@ class Job:
     vectors: Ints | None = None
     fewer: FewerSteps | None = None
     early_exit: bool = False
+    classes: bool = True
 
 
 @dataclass(frozen=True, eq=False)

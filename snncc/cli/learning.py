@@ -97,7 +97,8 @@ def freeze(
         at = checkpoints.learnt_in(program.network, run)
         as_file = freezing.is_file(output)
         names = (at.exams[-1].names if at.exams else ()) if classes else None
-        made = None if as_file else freezing.frozen(program, at.learnt, shown.stage, names).write(output)
+        given = at.learnt, shown.stage, names, checkpoints.named_in(at)
+        made = None if as_file else freezing.frozen(program, *given).write(output)
         if as_file:
             files.replace_file(output, freezing.content(program, at.learnt, output, names))
     screen.show(*[views.compiled(made, output)] if made else [])

@@ -66,6 +66,7 @@ def _context(job: Job, plan: Plan, files: dict[str, bytes]) -> Mapping[str, Any]
         "fits": sorted({each for kind in plan.kinds for each in kind.fits}),
         "outputs": [_output(plan, name, op) for name, op in plan.outputs.items()],
         **_lessons(job, plan, files),
+        "judged": job.classes,
         "timing": plan.timing,
         "last_start": plan.last_start,
     }
