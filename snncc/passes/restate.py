@@ -1,6 +1,7 @@
-"""Says an integer network in floats: the layers of a model that computes the same, but for how states are rounded.
+"""Says an integer network in floats: a model that computes the same where no state is rounded or leaves its register.
 
-Weights, thresholds and biases are those of the grid, in the units of the trained model.
+A float has no register's ends: states do not saturate or wrap there. Weights, thresholds and biases are those of the
+grid, in the units of the trained model.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def restated(network: Network) -> Graph[Layer]:
     edges: list[Edge] = []
     for name, op in network.ops.items():
         if isinstance(op, Source):
-            ops[name] = Input(op.shape, events=op.highest == 1 and not op.signed)
+            ops[name] = Input(op.shape, events=op.highest == 1 and not op.signed and op.scale == 1.0)
         elif isinstance(op, Population):
             ops[name] = _neuron(op)
         elif isinstance(op, Output):

@@ -16,7 +16,7 @@ from snncc.frontends.onnx.dialect.write import onnx_bytes
 from snncc.graph import Edge, Graph
 from snncc.importing import import_model
 from snncc.integers import Decay, Population, Register, Source, Synapse
-from snncc.layers import Affine, Neuron
+from snncc.layers import Affine, Input, Neuron
 from snncc.linear import Sparse
 from snncc.passes.restate import restated
 from snncc.passes.retime import links
@@ -75,6 +75,24 @@ def test_it_is_written_and_read_in_the_time_of_the_model(tmp_path: Any) -> None:
     weight = graphs[2]["synapses"]
     assert isinstance(weight, Affine)
     np.testing.assert_allclose(weight.weight * 255, np.rint(weight.weight * 255), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "scale", "events"),
+    [(1, False, 1.0, True), (1, False, 0.5, False), (2, True, 1.0, False), (8, False, 1.0, False)],
+)
+def test_only_what_is_0_and_1_are_events(bits: int, signed: bool, scale: float, events: bool) -> None:
+    made = compiler.compile(classics.make("spikedyn", classics.Shape(16, 8, steps=20)))
+    assert isinstance(made, Program)
+    ops = {**made.network.ops, "input": Source((16,), bits, signed, scale)}
+    found = restated(Graph(ops, made.network.edges))
+    read = found["input"]
+    assert isinstance(read, Input)
+    assert read.events is events
+    weight, before = found["synapses"], restated(made.network)["synapses"]
+    assert isinstance(weight, Affine)
+    assert isinstance(before, Affine)
+    np.testing.assert_array_equal(weight.weight * scale, before.weight)
 
 
 def test_what_no_model_can_say_is_refused() -> None:
