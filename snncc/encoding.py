@@ -44,26 +44,42 @@ def rate_faults(rate: float) -> Iterator[Diagnostic]:
         yield Diagnostic("bad-option", "--rate", f"{rate:g} is no probability from above 0 to 1")
 
 
-def idle_rate(data: Data, source: Source, rate: float | None) -> Iterator[Diagnostic]:
-    """Why there is nothing that a given rate would be of."""
-    if rate is not None and not becomes_spikes(source, data):
+def idle(data: Data, source: Source, rate: float | None, seed: int | None, learning: bool) -> Iterator[Diagnostic]:
+    """Why there is nothing that a given rate, or a given seed, would be of."""
+    of, read = "is for static values that are read as spikes", becomes_spikes(source, data)
+    if not read:
         why = "this network reads graded values" if data.x.shape[1:] == source.shape else "x has steps of its own"
-        message = f"is for static values that are read as spikes; {why}"
-        yield Diagnostic("bad-option", "--rate", message, "leave it out")
+        for name, given in (("--rate", rate), ("--seed", seed)):
+            if given is not None:
+                yield Diagnostic("bad-option", name, f"{of}; {why}", "leave it out")
+    elif seed is not None and rate is None and data.coding is not None:
+        yield Diagnostic("bad-option", "--seed", f"{of}; these have become spikes already", "leave it out")
+    elif seed is not None and rate is None and not learning and ((data.x == 0) | (data.x == 1)).all():
+        hint = f"leave it out, or draw spikes with --rate {RATE:g}"
+        yield Diagnostic("bad-option", "--seed", f"{of}; 0 and 1 are read as they are, in each step", hint)
 
 
 def shown(
-    data: Data, source: Source, steps: int, rate: float | None = None, seed: int = 0, *, learning: bool, where: str
+    data: Data,
+    source: Source,
+    steps: int,
+    rate: float | None = None,
+    seed: int | None = None,
+    *,
+    learning: bool,
+    where: str,
 ) -> Data:
     """The data as a network with that source reads them in so many steps: as `snncc learn` does.
 
     Static values become spikes at a `rate`, that of the greatest of them, unless the data say so already. If none is
-    given it is `RATE` for a network that is `learning`; others read 0 and 1 as they are, in each step.
+    given it is `RATE` for a network that is `learning`; others read 0 and 1 as they are, in each step. Draws are of a
+    `seed`, 0 if none is given.
 
-    Raises CompileError: `bad-option` for a rate that is none, or that nothing is read at, `bad-data` for values that
+    Raises CompileError: `bad-option` for a rate that is none, or that nothing is read at, and for a seed of which
+    nothing is drawn, `bad-data` for values that
     cannot be read so.
     """
-    check(idle_rate(data, source, rate))
+    check(idle(data, source, rate, seed, learning))
     settled = rate is None and data.coding is not None
     if settled or not becomes_spikes(source, data) or not len(data.x):
         return data
@@ -73,7 +89,7 @@ def shown(
             hint = f"turn them into spikes with --rate {RATE:g}, or give x as (samples, steps, ...)"
             raise fault("bad-data", where, message, hint)
         return data
-    rate = RATE if rate is None else rate
+    rate, seed = RATE if rate is None else rate, seed or 0
     check((*rate_faults(rate), *seed_faults(seed), *range_faults(where, source, data)))
     unit = 1 if source.scale == 1.0 else source.scale
     return replace(data, coding=Coding(steps, rate, seed, brightest(data), np.arange(len(data.x)), unit))

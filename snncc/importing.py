@@ -84,7 +84,7 @@ def model_data(
     steps: int | None = None,
     limit: int | None = None,
     rate: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     learning: bool = False,
 ) -> Data:
     """Data for a model as it was trained; `steps` for static input defaults to what the model's metadata say.

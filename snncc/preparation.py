@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from snncc import contracts
 from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
-from snncc.encoding import shown, source_for
+from snncc.encoding import becomes_spikes, shown, source_for
 from snncc.frontends import Model
 from snncc.graph import Graph
 from snncc.layers import Decoder, Input, Layer
@@ -107,5 +107,5 @@ def _samples(samples: DataLike, model: Model, choices: Choices, steps: int | Non
     if choices.rate is None and not (learning and layer.events):
         return data  # quantisation says what is wrong with it
     source = source_for(layer)
-    how = steps or data.steps, choices.rate, choices.seed
+    how = steps or data.steps, choices.rate, choices.seed if becomes_spikes(source, data) else None
     return shown(data, source, *how, learning=learning, where="--samples").spiking()

@@ -143,7 +143,7 @@ class CompiledModel(ABC):
         steps: int | None = None,
         limit: int | None = None,
         rate: float | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> Data:
         """Data for this program, from a file's path or from arrays; as `snncc.data.Data` describes them.
 

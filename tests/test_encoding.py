@@ -115,6 +115,18 @@ def test_networks_that_learn_nothing_read_0_and_1_in_each_step() -> None:
             "error[bad-option]: --rate: is for static values that are read as spikes; x has steps of its own\n"
             "  = hint: leave it out",
         ),
+        (
+            PICTURES[:, None],
+            {"seed": 0},
+            "error[bad-option]: --seed: is for static values that are read as spikes; x has steps of its own\n"
+            "  = hint: leave it out",
+        ),
+        (
+            (PICTURES > 99).astype(np.uint8),
+            {"seed": 10**22, "learning": False},
+            "error[bad-option]: --seed: is for static values that are read as spikes; 0 and 1 are read as they are, "
+            "in each step\n  = hint: leave it out, or draw spikes with --rate 0.25",
+        ),
         (PICTURES, {"seed": -1}, "error[bad-option]: --seed: -1 is not within 0 to 4,294,967,295"),
     ],
 )
@@ -157,6 +169,33 @@ def test_the_commands_take_the_rate(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["verify", str(tmp_path / "build"), "--input", given, "--rate", "0.5"])
     assert done.exit_code == 2
     assert "--rate: is for static values that are read as spikes; x has steps of its own" in done.stderr
+
+
+def test_a_seed_of_which_nothing_is_drawn_is_refused(tmp_path: Path) -> None:
+    made = program()
+    drawn = made.data(PICTURES, seed=3)
+    assert drawn.coding
+    assert drawn.coding.seed == 3
+    with pytest.raises(CompileError) as caught:
+        made.data(drawn, seed=4)
+    assert str(caught.value) == (
+        "error[bad-option]: --seed: is for static values that are read as spikes; these have become spikes already\n"
+        "  = hint: leave it out"
+    )
+    made.write(tmp_path / "build")
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 20, 16), np.uint8), y=np.arange(2))
+    build, data, run = (str(tmp_path / name) for name in ("build", "a.npz", "run"))
+    for command in (
+        *(("verify", build, "--input", data), ("simulate", build, "--input", data)),
+        *(("estimate", build, "--samples", data), ("learn", build, "--input", data, "--test", data, "-o", run)),
+    ):
+        done = CliRunner().invoke(app, [*command, "--rate", "0.5", "--seed", "1"])
+        assert done.exit_code == 2
+        of = "is for static values that are read as spikes; x has steps of its own\n  = hint: leave it out"
+        assert done.stderr == f"error[bad-option]: --rate, --seed: {of}\n"
+    done = CliRunner().invoke(app, ["estimate", build, "--seed", "0"])
+    assert done.exit_code == 2
+    assert "is how --samples are read; there are none" in " ".join(done.stderr.replace("│", "").split())
 
 
 def test_plain_data_are_not_changed() -> None:

@@ -49,7 +49,7 @@ _OF_MODELS = (
     *("target", "backend", "weight_bits", "weight_bytes", "state_bits", "decay_bits", "prune", "prune_neurons", "loss"),
     *("decoder", "convert", "target_accuracy", "state", "nir_style", "dt", "learn"),
 )
-_CHOICES = ("prune", "prune_neurons", "loss", "state_bits", "decay_bits", "rate", "seed")
+_CHOICES = ("prune", "prune_neurons", "loss", "state_bits", "decay_bits", "rate")
 
 Budget = Annotated[str, typer.Option(help='Limits: "flash<=64KiB, time<=5ms, accuracy>=0.95".', show_default=False)]
 Labelled = Annotated[
@@ -94,7 +94,7 @@ def estimate(
     dt: Dt = None,
     learn: Learn = None,
     rate: Rate = None,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     json_: Json = False,
 ) -> None:
     """Say what a program takes of its target, without running it there: memory, and on samples energy and time."""
@@ -102,7 +102,7 @@ def estimate(
     from snncc import compiler, estimation, files, fit_views, importing
 
     screen, chosen, own = Screen(json_), "", None
-    needs_samples({"--rate": rate}, samples)
+    needs_samples({"--rate": rate, "--seed": seed}, samples)
     with screen.doing("estimate") as shown:
         if files.kind(what) == "folder":
             fixed = {f"--{name.replace('_', '-')}": given[name] for name in _OF_MODELS}
@@ -112,7 +112,7 @@ def estimate(
             how = conversion(convert, samples, whole(steps) if convert else None, target_accuracy)
             model = importing.import_model(what, pairs(state), conversion=how, nir_style=nir_style, dt=dt)
             choices = compiler.Choices(weight_bits, steps if how is None else None, decoder_of(decoder), backend)
-            choices = replace(choices, learn=taught(learn), **{name: given[name] for name in _CHOICES})
+            choices = replace(choices, learn=taught(learn), seed=seed or 0, **{name: given[name] for name in _CHOICES})
             chip = chip_of(target or "host")
             program, chosen = made(model, chip, choices, samples, weight_bytes, shown.stage)
         data = None if samples is None else program.data(samples, steps=own, limit=limit, rate=rate, seed=seed)

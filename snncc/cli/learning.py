@@ -47,7 +47,7 @@ def learn(
     rate: Rate = None,
     steps: Steps = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples between two checkpoints.")] = 100,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first samples of both files.")] = None,
     json_: Json = False,
 ) -> None:
@@ -64,7 +64,7 @@ def learn(
         given = None if program.steps and steps is None else steps
         train, tested = (program.data(path, steps=given, limit=limit, rate=rate, seed=seed) for path in (input_, test))
         shown_at = courses.Course.rate if rate is None else rate
-        course = courses.Course(length, shown_at, dynamic, every, named, batch, seed)
+        course = courses.Course(length, shown_at, dynamic, every, named, batch, seed or 0)
         at = training.learn(program, train, tested, course, output, shown.count)
         assert isinstance(program, Program)
         files.replace_file(output / "report.html", page(program, at))

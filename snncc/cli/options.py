@@ -79,7 +79,7 @@ Rate = Annotated[
         "[default: 0.25 if it learns].",
     ),
 ]
-SpikeSeed = Annotated[int, typer.Option("--seed", help="Of the spikes that static values become.")]
+SpikeSeed = Annotated[int | None, typer.Option("--seed", help="Of the spikes that static values become [default: 0].")]
 
 NirStyle = Annotated[
     str | None,

@@ -58,7 +58,7 @@ def simulate(
     limit: Limit = None,
     steps: Steps = None,
     rate: Rate = None,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     decoder: DecoderName = None,
     convert: Convert = None,
     samples: Samples = None,
@@ -102,7 +102,7 @@ def verify(
     limit: Limit = None,
     steps: Steps = None,
     rate: Rate = None,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
@@ -127,7 +127,7 @@ def explain(
     limit: Limit = None,
     steps: Steps = None,
     rate: Rate = None,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     state: States = None,
     nir_style: NirStyle = None,
     dt: Dt = None,
@@ -155,7 +155,7 @@ def deploy(
     limit: Limit = None,
     steps: Steps = None,
     rate: Rate = None,
-    seed: SpikeSeed = 0,
+    seed: SpikeSeed = None,
     lava_python: LavaPython = None,
     json_: Json = False,
 ) -> None:
@@ -218,7 +218,7 @@ class _Told:
     steps: int | None
     limit: int | None
     rate: float | None
-    seed: int
+    seed: int | None
     states: list[tuple[str, str]]
     nir_style: str | None
     dt: float | None
