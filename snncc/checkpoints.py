@@ -158,7 +158,12 @@ def learnt_in(network: Network, folder: Path) -> Progress:
     found = _read(path, hint)
     if found.network != identity(network):
         message = "is of another network than this program's"
-        raise fault("bad-checkpoint", str(path), message, "give the program that learnt there, of whatever target")
+        raise fault(
+            "bad-checkpoint",
+            str(path),
+            message,
+            "give the program that learnt there, or the same model compiled with the same options",
+        )
     return _sound(found, network, path, hint)
 
 

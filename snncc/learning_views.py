@@ -37,6 +37,15 @@ def learnt(at: Progress) -> View:
     return View(plain, (table, "", chip))
 
 
+def reached(at: Progress) -> str:
+    """How far a run has come, and what of that was tested, in words."""
+    said = f"the run has learnt {at.position:,} samples"
+    if not at.exams:
+        return f"{said}; nothing of that was tested"
+    tested = at.exams[-1].samples
+    return said if tested == at.position else f"{said}; its last test was after {tested:,}"
+
+
 def taken_by_sample(took: tuple[Took, Took]) -> Mapping[str, tuple[str, str]]:
     """What a sample took of a chip of many cores, to learn and to test, in words."""
     rows = {"time": ("seconds", "s"), "energy": ("joules", "J")}

@@ -34,6 +34,14 @@ from snncc.workload import Work, work_of
 Told = Callable[[int, int], None]
 
 
+def pupil(program: CompiledModel) -> Program:
+    """A program that learns; raises CompileError (`cannot-learn`) for any other."""
+    if not isinstance(program, Program) or not learns(program.network):
+        message = "was compiled without anything that learns"
+        raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
+    return program
+
+
 def learn(
     program: CompiledModel, train: Data, test: Data, course: Course, folder: Path, told: Told = no_progress
 ) -> Progress:
@@ -42,9 +50,7 @@ def learn(
     `train` without its labels, but for those that name neurons; `test` with its labels. Raises CompileError:
     `cannot-learn`, `bad-data`, `bad-checkpoint`.
     """
-    if not isinstance(program, Program) or not learns(program.network):
-        message = "was compiled without anything that learns"
-        raise fault("cannot-learn", program.title, message, "compile it with --learn LAYER=RULE")
+    program = pupil(program)
     check(faults(program, train, test, course))
     files.make_folder(folder)
     order = _stream(train, course)

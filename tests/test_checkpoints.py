@@ -16,6 +16,7 @@ from snncc.analysis.costs import Took
 from snncc.checkpoints import CHECKPOINT, Exam, Mark, Progress, identity, learnt_in, restored, save
 from snncc.diagnostics import CompileError
 from snncc.integers import Learnt
+from snncc.learning_views import reached
 from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.training import learn
@@ -110,7 +111,7 @@ def test_what_was_learnt_is_taken_by_the_network_that_learnt_it(tmp_path: Path) 
         learnt_in(program(1).network, folder)
     assert str(caught.value) == (
         f"error[bad-checkpoint]: {folder / CHECKPOINT}: is of another network than this program's\n"
-        "  = hint: give the program that learnt there, of whatever target"
+        "  = hint: give the program that learnt there, or the same model compiled with the same options"
     )
 
 
@@ -194,3 +195,11 @@ def test_a_run_cannot_be_further_than_its_stream_or_end_untested(at: dict[str, A
     with pytest.raises(CompileError) as caught:
         restored(network, tmp_path, MARK, 5)
     assert str(caught.value).splitlines()[0] == f"error[bad-checkpoint]: {tmp_path / CHECKPOINT}: is damaged: {why}"
+
+
+def test_how_far_a_run_has_come_is_said_in_words() -> None:
+    at = Progress(1_005, untaught(program().network))
+    said = "the run has learnt 1,005 samples"
+    assert reached(at) == f"{said}; nothing of that was tested"
+    assert reached(replace(at, exams=(EXAM,))) == f"{said}; its last test was after 5"
+    assert reached(replace(at, exams=(EXAM, replace(EXAM, samples=1_005)))) == said

@@ -55,18 +55,16 @@ def learn(
     from snncc import courses, files, learning_views, training
     from snncc.compiler import open_program
     from snncc.pages.learning import page
-    from snncc.program import Program
 
     screen = Screen(json_)
     with screen.doing("learn") as shown:
-        program = open_program(folder)
+        program = training.pupil(open_program(folder))
         length = steps or program.steps or courses.Course.steps
         given = None if program.steps and steps is None else steps
         train, tested = (program.data(path, steps=given, limit=limit, rate=rate, seed=seed) for path in (input_, test))
         shown_at = courses.Course.rate if rate is None else rate
         course = courses.Course(length, shown_at, dynamic, every, named, batch, seed or 0)
         at = training.learn(program, train, tested, course, output, shown.count)
-        assert isinstance(program, Program)
         files.replace_file(output / "report.html", page(program, at))
     screen.show(learning_views.learnt(at))
     screen.wrote(output / "report.html")
@@ -87,7 +85,7 @@ def freeze(
     json_: Json = False,
 ) -> None:
     """Write what a run has learnt: a program that learns no more, a model, or a save (docs/learning.md)."""
-    from snncc import checkpoints, files, freezing, views
+    from snncc import checkpoints, files, freezing, learning_views, views
     from snncc.compiler import open_program
 
     screen = Screen(json_)
@@ -102,5 +100,6 @@ def freeze(
         if as_file:
             files.replace_file(output, freezing.content(program, at.learnt, output, names))
     screen.show(*[views.compiled(made, output)] if made else [])
+    screen.say(learning_views.reached(at))
     next_ = {".onnx": "snncc compile {} -o DIR", ".learnt": ""}
     screen.wrote(output, next_.get(output.suffix.lower(), "snncc verify {} --input DATA.npz"))

@@ -32,15 +32,11 @@ HOSTILE = (
     "what??/",
     "back\\",
     '"; system("true"); "',
-    "int",
-    "int_",
-    "größe",
-    "\u202eevil\u202c",
-    "`code` <b>",
+    *("int", "int_", "größe"),
+    *("\u202eevil\u202c", "`code` <b>"),
     "{{ 7 * 7 }}",
     "",
-    "x" * 500,
-    "9 lives",
+    *("x" * 500, "9 lives"),
 )
 
 

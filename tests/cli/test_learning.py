@@ -341,19 +341,20 @@ def test_freeze_writes_what_was_learnt_and_says_what_is_missing(tmp_path: Path) 
     assert json.loads(said)["equal"]
     model = tmp_path / "learnt.onnx"
     status, said = called("freeze", str(build), "--run", str(run), "-o", str(model))
-    assert (status, said) == (0, f"wrote {model}; next: snncc compile {model} -o DIR\n")
+    far = "the run has learnt 12 samples\n"
+    assert (status, said) == (0, f"{far}wrote {model}; next: snncc compile {model} -o DIR\n")
     assert called("compile", str(model), "--target", "loihi2", "-o", str(tmp_path / "loihi"))[0] == 0
     status, said = called("freeze", str(build), "--run", str(run), "-o", str(tmp_path / "named"), "--classes")
     assert status == 0, said
     assert "classes" in said
     save = tmp_path / "it.learnt"
-    assert called("freeze", str(build), "--run", str(run), "-o", str(save)) == (0, f"wrote {save}\n")
-    assert save.read_bytes()[:8] == b"SNNCCLN1"
+    assert called("freeze", str(build), "--run", str(run), "-o", str(save)) == (0, f"{far}wrote {save}\n")
+    assert save.read_bytes()[:8] == b"SNNCCLN2"
     status, said = called("freeze", str(still), "--run", str(run), "-o", str(tmp_path / "other"))
-    assert (status, said.splitlines()[0]) == (
-        2,
-        "error[cannot-freeze]: spikedyn: was compiled without anything that learns",
-    )
+    none = "spikedyn: was compiled without anything that learns"
+    assert (status, said.splitlines()[0]) == (2, f"error[cannot-freeze]: {none}")
+    status, said = called("learn", str(still), "--input", data, "--test", data, "-o", str(tmp_path / "again"))
+    assert (status, said) == (2, f"error[cannot-learn]: {none}\n  = hint: compile it with --learn LAYER=RULE\n")
 
 
 def test_learn_says_what_is_missing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from snncc.backends.c.widths import CType
 from snncc.diagnostics import CompileError, fault
 from snncc.integers import Learnt, Network, Population, Synapse, source_of
 
-_MAGIC = b"SNNCCLN1"
+_MAGIC = b"SNNCCLN2"
 _HEAD = struct.Struct("<8sIII")
 _TAIL = struct.Struct("<II")
 
