@@ -33,11 +33,12 @@ from snncc import classics, compiler, rules, training
 from snncc.analysis.costs import Took
 from snncc.arrays import Array
 from snncc.backends.base import Batch
-from snncc.courses import Course, encoded
+from snncc.courses import Course
 from snncc.data import Data
 from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.runner import Trace
+from snncc.spike_draws import encoded
 from snncc.training import Progress, learn
 from snncc.workload import Work
 
@@ -210,7 +211,7 @@ def emulated(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
         known = learnt(row, 4, given, 0, dynamic=False).learnt
         program = program_of(row, given.neurons, 4, 0, "cortex-m4")
         _, test = split(given.folder, given.part, 0, given.train, given.test)
-        x = encoded(test.x[: given.emulated] / 255.0, np.arange(given.emulated), Course(STEPS))
+        x = encoded(test.x[: given.emulated] / 255.0, np.arange(given.emulated), *Course(STEPS).draws)
         counts: dict[str, float] = {}
         with program.placed() as artefact:
             for name, frozen in (("learning", False), ("answering", True)):
@@ -248,7 +249,7 @@ def own_turn(program: Program, train: Data, samples: int, turn: int) -> tuple[fl
     with program.placed() as artefact:
         for timed in (slice(0, 1), slice(0, samples)):
             begun = cpu_seconds()
-            x = encoded(train.x[rows[timed]] / 255.0, rows[timed], Course(STEPS))
+            x = encoded(train.x[rows[timed]] / 255.0, rows[timed], *Course(STEPS).draws)
             batch = Batch(x, np.full(len(x), STEPS), known)
             program.backend.run(artefact, program.network, program.chip, batch, False)
     return cpu_seconds() - begun, samples

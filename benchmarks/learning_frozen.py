@@ -30,11 +30,12 @@ from snncc import classics, compiler, freezing
 from snncc.analysis.costs import events_of, joules, seconds
 from snncc.arrays import Array
 from snncc.backends.base import Batch, Result
-from snncc.courses import Course, encoded
+from snncc.courses import Course
 from snncc.data import Data
 from snncc.integers import Learnt, Population
 from snncc.program import Program
 from snncc.semantics import run
+from snncc.spike_draws import encoded
 from snncc.training import Progress, classified, learn, receptive_fields
 
 _KINDS = {"spikedyn": learning.SPIKEDYN, "diehl-cook": learning.BASELINE}
@@ -93,7 +94,7 @@ def zeros(program: Program, known: Learnt, test: Data) -> dict[str, float]:
 
 
 def spikes(x: Array, course: Course, first: int) -> Batch:
-    made = encoded(x.reshape(len(x), -1) / 255.0, np.arange(len(x)) + first, course)
+    made = encoded(x.reshape(len(x), -1) / 255.0, np.arange(len(x)) + first, *course.draws)
     return Batch(made, np.full(len(x), course.steps))
 
 

@@ -25,11 +25,12 @@ from snncc.analysis.learning import EVENTS
 from snncc.arrays import Array
 from snncc.backends.base import Batch
 from snncc.chip import Chip
-from snncc.courses import Course, encoded
+from snncc.courses import Course
 from snncc.integers import Learnt, Population
 from snncc.program import Program
 from snncc.runner import Trace
 from snncc.semantics import run
+from snncc.spike_draws import encoded
 from snncc.verify import compare
 
 _HEAD = 16  # bytes in front of the images
@@ -66,7 +67,7 @@ class Runs:
     learnt: dict[str, Learnt | None] = field(default_factory=lambda: dict.fromkeys(("chip", "reference", "c")))
 
     def batch(self, rows: Array, known: Learnt | None, *, frozen: bool = False) -> Batch:
-        spikes = encoded(self.x[rows], rows, self.course)
+        spikes = encoded(self.x[rows], rows, *self.course.draws)
         return Batch(spikes, np.full(len(rows), self.course.steps), known, frozen=frozen)
 
     def learn(self, rows: Array, who: str) -> Trace:

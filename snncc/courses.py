@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from snncc import spike_draws
-from snncc.arrays import Array, Ints
+from snncc.arrays import Ints
 from snncc.backends.base import Batch
-from snncc.data import Data, to_integers
+from snncc.data import Coding, Data, to_integers
 from snncc.diagnostics import Diagnostic
 from snncc.encoding import RATE, becomes_spikes, brightest, rate_faults
 from snncc.integers import Source
@@ -33,6 +32,11 @@ class Course:
     named: int = 10
     batch: int = 100
     seed: int = 0
+
+    @property
+    def draws(self) -> tuple[int, float, int]:
+        """What draws the spikes of static input, as `Coding` and `spike_draws.encoded` take it."""
+        return self.steps, self.rate, self.seed
 
 
 def options_of(course: Course) -> tuple[tuple[str, str], ...]:
@@ -57,13 +61,10 @@ def presented(source: Source, data: Data, rows: Ints, course: Course, offset: in
     if static:
         lengths = np.minimum(lengths, course.steps)
     if becomes_spikes(source, data):
-        return Batch(encoded(x.reshape(len(x), -1) / brightest(data), rows + offset, course), lengths)
+        coding = Coding(*course.draws, brightest(data), rows + offset)
+        x = replace(data.rows(rows), coding=coding).spiking().x
+        return Batch(x.reshape(*x.shape[:2], -1), lengths)
     levels = to_integers(source, x)
     if static:
         levels = np.broadcast_to(levels[:, None], (len(x), course.steps, *source.shape))
     return Batch(levels.reshape(*levels.shape[:2], -1), lengths)
-
-
-def encoded(x: Array, first: Ints, course: Course) -> Array:
-    """Spikes (samples, steps, size) of static values (samples, size) in 0..1; `first` numbers the samples."""
-    return spike_draws.encoded(x, first, course.steps, course.rate, course.seed)

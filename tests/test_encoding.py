@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from snncc import classics, compiler
 from snncc.cli import app
-from snncc.courses import Course, encoded
+from snncc.courses import Course
 from snncc.data import Coding, Data
 from snncc.diagnostics import CompileError
 from snncc.encoding import shown
@@ -21,6 +21,7 @@ from snncc.importing import model_data, simulate_float
 from snncc.integers import Source
 from snncc.program import Program
 from snncc.semantics import run
+from snncc.spike_draws import encoded
 from snncc.training import learn
 
 MODEL = classics.make("spikedyn", classics.Shape(16, 8, steps=20, threshold=100.0))
@@ -37,7 +38,7 @@ def test_every_run_reads_what_is_learnt(tmp_path: Path) -> None:
     made, labels = program(), np.arange(9) % 2
     course = Course(steps=20, rate=0.5, seed=7)
     data = made.data(PICTURES, y=labels, rate=0.5, seed=7)
-    spikes = encoded(PICTURES / 255.0, np.arange(9), course)
+    spikes = encoded(PICTURES / 255.0, np.arange(9), *course.draws)
     expected = run(made.network, spikes, record=("excitatory",))
     at = learn(made, data, data, course, tmp_path)  # which reads the values, not their spikes
     assert expected.learnt
@@ -49,7 +50,7 @@ def test_every_run_reads_what_is_learnt(tmp_path: Path) -> None:
     np.testing.assert_array_equal(one.trace.spikes["excitatory"], expected.spikes["excitatory"])
     np.testing.assert_array_equal(other.trace.spikes["excitatory"], expected.spikes["excitatory"])
     assert estimate(made, data) == estimate(made, given)
-    assert estimate(made, PICTURES) == estimate(made, encoded(PICTURES / 255.0, np.arange(9), Course(steps=20)))
+    assert estimate(made, PICTURES) == estimate(made, encoded(PICTURES / 255.0, np.arange(9), *Course(steps=20).draws))
     floats = model_data(MODEL, PICTURES, rate=0.5, seed=7)
     np.testing.assert_array_equal(floats.spiking().x, spikes)
     assert simulate_float(MODEL, floats).accuracy == simulate_float(MODEL, model_data(MODEL, spikes)).accuracy
@@ -67,7 +68,7 @@ def test_parts_of_the_data_have_the_draws_of_the_whole() -> None:
 
 
 def test_samples_that_choose_scales_are_read_so_too() -> None:
-    spikes = encoded(PICTURES / 255.0, np.arange(9), Course(steps=20, rate=0.125, seed=3))
+    spikes = encoded(PICTURES / 255.0, np.arange(9), *Course(steps=20, rate=0.125, seed=3).draws)
     texts = {
         program(samples=each, seed=3, **more).network.text()
         for each, more in ((PICTURES, {"prune": 0.5}), (spikes, {"prune": 0.5}))
@@ -145,7 +146,7 @@ def test_what_cannot_become_spikes_is_named(x: np.ndarray, more: dict[str, Any],
 def test_the_commands_take_the_rate(tmp_path: Path) -> None:
     program().write(tmp_path / "build")
     np.savez(tmp_path / "a.npz", x=PICTURES, y=np.arange(9) % 2)
-    spikes = encoded(PICTURES / 255.0, np.arange(9), Course(steps=20, rate=0.5, seed=7))
+    spikes = encoded(PICTURES / 255.0, np.arange(9), *Course(steps=20, rate=0.5, seed=7).draws)
     np.savez(tmp_path / "spikes.npz", x=spikes, y=np.arange(9) % 2)
 
     def said(command: str, *arguments: str) -> str:

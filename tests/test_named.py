@@ -12,7 +12,6 @@ import pytest
 from snncc import classics, compiler
 from snncc.artefact import read
 from snncc.checkpoints import named_in
-from snncc.courses import encoded
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.estimation import estimate
@@ -21,6 +20,7 @@ from snncc.importing import simulate_float
 from snncc.named import UNNAMED, Named
 from snncc.plasticity import untaught
 from snncc.program import Program
+from snncc.spike_draws import encoded
 from snncc.training import learn
 from tests.test_training import COURSE, SHAPE, patterns, program
 
@@ -28,7 +28,7 @@ NAMED = Named((3, 7, -1, 3, -1, -1, -1, 7), (1, 3, 7))
 
 
 def spiking(data: Data) -> Data:
-    x = encoded(data.x / 255.0, np.arange(len(data.x)), COURSE)
+    x = encoded(data.x / 255.0, np.arange(len(data.x)), *COURSE.draws)
     assert data.y is not None
     return Data(x, data.lengths, 3 + 6 * data.y)  # classes that no neuron has the number of
 

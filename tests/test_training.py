@@ -16,13 +16,14 @@ import pytest
 from snncc import classics, compiler, training
 from snncc.analysis.costs import Took
 from snncc.checkpoints import CHECKPOINT, Exam
-from snncc.courses import Course, encoded
+from snncc.courses import Course
 from snncc.data import Data
 from snncc.diagnostics import CompileError
 from snncc.integers import Network, Source
 from snncc.plasticity import untaught
 from snncc.program import Program
 from snncc.semantics import run
+from snncc.spike_draws import encoded
 from snncc.training import classified, learn, neuron_classes
 
 SHAPE = classics.Shape(16, 8, steps=20, threshold=100.0)
@@ -59,7 +60,7 @@ def test_two_patterns_are_told_apart(tmp_path: Path) -> None:
 def test_it_learns_what_the_reference_learns(tmp_path: Path) -> None:
     made, train = program(), patterns(12, 1)
     at = learn(made, train, patterns(4, 2), replace(COURSE, dynamic=False), tmp_path)
-    x = encoded(np.clip(train.x / 255.0, 0, 1), np.arange(12), COURSE)
+    x = encoded(np.clip(train.x / 255.0, 0, 1), np.arange(12), *COURSE.draws)
     expected = run(made.network, x).learnt
     assert expected
     np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
@@ -120,8 +121,8 @@ def test_neurons_are_named_by_what_they_answer_to() -> None:
 
 def test_spikes_depend_on_nothing_but_their_place() -> None:
     x = np.linspace(0, 1, 16)[None].repeat(6, 0)
-    whole = encoded(x, np.arange(6), COURSE)
-    np.testing.assert_array_equal(whole[4:], encoded(x[4:], np.arange(4, 6), COURSE))
+    whole = encoded(x, np.arange(6), *COURSE.draws)
+    np.testing.assert_array_equal(whole[4:], encoded(x[4:], np.arange(4, 6), *COURSE.draws))
     assert not whole[:, :, 0].any()
     assert 0.3 < whole[:, :, -1].mean() < 0.7
 
@@ -177,7 +178,7 @@ def test_what_cannot_become_spikes_is_said(tmp_path: Path) -> None:
 
 def test_bytes_fractions_and_spikes_that_are_given_learn_the_same(tmp_path: Path) -> None:
     train, test = patterns(12, 1), patterns(4, 2)
-    spikes = encoded(train.x / 255.0, np.arange(12), COURSE)
+    spikes = encoded(train.x / 255.0, np.arange(12), *COURSE.draws)
     given = (train, replace(train, x=train.x / 255.0), replace(train, x=spikes))
     weights = [
         learn(program(), each, test, replace(COURSE, dynamic=False), tmp_path / str(number)).learnt.weights["synapses"]
@@ -213,7 +214,7 @@ def test_a_rule_learns_from_the_rewards_that_data_have(tmp_path: Path) -> None:
     )
     given = made.data(train.x, y=train.y, reward=np.where(train.y, 3, -2), steps=20)
     at = learn(made, given, train, course, tmp_path)
-    expected = run(made.network, encoded(train.x / 255.0, np.arange(12), COURSE), reward=given.reward).learnt
+    expected = run(made.network, encoded(train.x / 255.0, np.arange(12), *COURSE.draws), reward=given.reward).learnt
     assert expected
     np.testing.assert_array_equal(expected.weights["synapses"], at.learnt.weights["synapses"])
     assert (expected.weights["synapses"] != untaught(made.network).weights["synapses"]).any()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from snncc.chip import load
-from snncc.courses import encoded
 from snncc.diagnostics import CompileError
 from snncc.freezing import content, frozen
 from snncc.integers import Output, Population, Synapse
 from snncc.passes.naming import answering
 from snncc.semantics import frozen_network, run
+from snncc.spike_draws import encoded
 from snncc.training import classified, learn
 from tests.test_training import COURSE, patterns, program
 
@@ -25,7 +25,7 @@ def test_the_highest_mean_of_the_neurons_of_a_class_wins(seed: int, tmp_path: Pa
     names = (0, 1, -1, 1, 3, 3, 3, 0)
     still = frozen(taught, at.learnt, names=names)
     test = patterns(40, 5)
-    x = encoded(test.x / 255.0, np.arange(40), COURSE)
+    x = encoded(test.x / 255.0, np.arange(40), *COURSE.draws)
     trace = run(still.network, x)
     expected = classified(trace.outputs["output"].sum(axis=1), np.array(names), np.array([0, 1, 3]))
     assert next(iter(still.network.of_kind(Output))) == "class"
