@@ -4,12 +4,14 @@
     python benchmarks/learning_tune.py around ../shared/data/mnist --best TRIALS >> TRIALS
     python benchmarks/learning_tune.py confirm ../shared/data/mnist --best TRIALS
     python benchmarks/learning_tune.py more ../shared/data/mnist
+    python benchmarks/learning_tune.py growth ../shared/data/mnist
 
 `screen` tries numbers that optuna proposes (TPE, one seed, the same number of trials for each network) at 100 neurons,
 8 bits, 2,000 samples, which is as many to a neuron as 8,000 are to 400. A trial's score is the mean of three
 accuracies on the first 500 validation samples: of all classes in random order; and with one class after another, of
 the newest and of the earlier ones. `around` tries eight more of each. `confirm` takes the best three of each to 400
-neurons, 8,000 samples and 1,000 of validation, `more` two others of each.
+neurons, 8,000 samples and 1,000 of validation, `more` two others of each; `growth` shows there what is won and lost by
+thresholds that grow faster or more slowly.
 All print one line of JSON a trial; no test sample is read.
 """
 
@@ -174,6 +176,24 @@ def more(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield tried(name, {"period": 5, "divisor": 8, "fade": 0, "silent": 0, **numbers}, 8, given)
 
 
+CHOSEN: dict[str, dict[str, Any]] = {
+    "diehl-cook": {"up": 0.008, "target": 0.375, "jump": 0.0088, "forget": 1.2e-4, "inhibition": 3.5},
+    "spikedyn": {"up": 0.015, "target": 0.4, "jump": 0.024, "forget": 1.3e-4, "inhibition": 2.7, "fade": 0.01},
+}
+GROWTH: dict[str, tuple[float, ...]] = {
+    "diehl-cook": (0.0035, 0.0055, 0.013, 0.018),
+    "spikedyn": (0.0055, 0.0088, 0.0125, 0.017),
+}
+
+
+def growth(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The numbers that were chosen, but for how fast thresholds grow."""
+    for name, jumps in GROWTH.items():
+        for jump in jumps:
+            numbers = {"period": 5, "divisor": 8, "fade": 0, "silent": 0, **CHOSEN[name], "jump": jump}
+            yield tried(name, numbers, 8, given)
+
+
 def confirm(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for place in range(given.keep):
         for name in FIRST:
@@ -187,6 +207,7 @@ def main() -> None:
         "around": (100, 2000, 500),
         "confirm": (400, 8000, 1000),
         "more": (400, 8000, 1000),
+        "growth": (400, 8000, 1000),
     }
     parser.add_argument("measure", choices=sizes)
     parser.add_argument("folder", type=Path)
@@ -197,7 +218,8 @@ def main() -> None:
     given = parser.parse_args()
     given.part, given.count = "validation", False
     given.neurons, given.train, given.test = sizes[given.measure]
-    for found in {"screen": screen, "around": around, "confirm": confirm, "more": more}[given.measure](given):
+    measures = {"screen": screen, "around": around, "confirm": confirm, "more": more, "growth": growth}
+    for found in measures[given.measure](given):
         print(json.dumps(found), flush=True)
 
 
