@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snncc.arrays import Ints
+from snncc.integers import Network, Synapse, learns
 
 _MOST = 1 << 62
 _MOST_CLASSES = 1 << 14
@@ -44,6 +45,12 @@ class Named:
 
 
 UNNAMED = Named()
+
+
+def unlabelled(network: Network) -> bool:
+    """Whether neurons find out by themselves what they answer to, as no reward tells all rules what is right."""
+    found = [op.plasticity.reward for op in network.of_kind(Synapse).values() if op.plasticity]
+    return learns(network) and not (found and all(found))
 
 
 def neuron_classes(answers: Ints, labels: Ints, classes: Ints) -> Ints:

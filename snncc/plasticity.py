@@ -7,7 +7,7 @@ a neuron; all is int64.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from snncc.arrays import Array, Ints
+from snncc.diagnostics import Diagnostic
 from snncc.integers import Factor, Learnt, Network, Plasticity, Population, SpikeTrace, Synapse, Term
 from snncc.runner import Runnable, State, Stateful, Stateless
 from snncc.states import decayed
@@ -295,6 +296,16 @@ def untaught(network: Network) -> Learnt:
         if op.adapt and op.adapt.learnt
     }
     return Learnt(0, weights, adaptations)
+
+
+def reward_faults(network: Network, reward: Array | None) -> Iterator[Diagnostic]:
+    """Rewards, of any shape, that are greater than a rule takes: `bad-data`."""
+    for name, op in network.of_kind(Synapse).items():
+        most = op.plasticity.reward if op.plasticity else 0
+        if most and reward is not None and np.abs(reward).max(initial=0) > most:
+            given = f"reward lies in {int(reward.min()):,}..{int(reward.max()):,}"
+            wanted = f"{given}; the rule of {name} takes -{most:,} to {most:,}"
+            yield Diagnostic("bad-data", "reward", wanted, "scale it, or compile with a rule whose reward is greater")
 
 
 class Lesson:

@@ -25,13 +25,13 @@ from snncc.chip import Chip
 from snncc.data import Data, DataLike, as_data
 from snncc.diagnostics import Diagnostic, check, fault
 from snncc.encoding import shown
-from snncc.integers import Learnt, Network, Output, Population, Source, Synapse, learns, own_number, whole
+from snncc.integers import Learnt, Network, Output, Population, Source, learns, own_number, whole
 from snncc.layers import Decoder, size
 from snncc.mapping import Mapping as Mapping_
-from snncc.named import UNNAMED, Named
+from snncc.named import UNNAMED, Named, unlabelled
 from snncc.pace import FewerSteps
 from snncc.passes.savings import Gone
-from snncc.plasticity import trace_sizes
+from snncc.plasticity import reward_faults, trace_sizes
 from snncc.runner import Trace
 from snncc.semantics import run
 
@@ -169,7 +169,7 @@ class CompiledModel(ABC):
     @property
     def judging(self) -> Named | None:
         """What neurons stand for; None where their numbers are classes."""
-        return UNNAMED if self.learning else self.named
+        return self.named
 
     def read_at_pace(self, data: Data) -> Data:
         """The data as this program reads them."""
@@ -302,6 +302,10 @@ class Program(CompiledModel):
         return learns(self.network)
 
     @property
+    def judging(self) -> Named | None:
+        return UNNAMED if unlabelled(self.network) else self.named
+
+    @property
     def remembered(self) -> int:
         return sum(trace_sizes(self.network).values())
 
@@ -340,7 +344,7 @@ class Program(CompiledModel):
         return run(self.network, x, lengths=lengths, record=names, learnt=learnt, reward=reward, traces=True)
 
     def read_at_pace(self, data: Data) -> Data:
-        check(_reward_faults(self.network, data))
+        check(reward_faults(self.network, data.reward))
         return super().read_at_pace(data)
 
     def placement(self) -> Mapping_ | None:
@@ -388,13 +392,3 @@ class Program(CompiledModel):
         counts, peaks = added([each.counts for each in results]), greatest([each.peaks for each in results])
         taken = sum(int(each.taken.sum()) for each in results if each.taken is not None)
         return spent(self.network, self.chip, counts, peaks, len(data.x), taken or int(data.lengths.sum()))
-
-
-def _reward_faults(network: Network, data: Data) -> Iterator[Diagnostic]:
-    """Rewards that are greater than a rule takes."""
-    for name, op in network.of_kind(Synapse).items():
-        most = op.plasticity.reward if op.plasticity else 0
-        if most and data.reward is not None and np.abs(data.reward).max(initial=0) > most:
-            message = f"reward lies in {int(data.reward.min()):,}..{int(data.reward.max()):,}"
-            wanted = f"{message}; the rule of {name} takes -{most:,} to {most:,}"
-            yield Diagnostic("bad-data", "reward", wanted, "scale it, or compile with a rule whose reward is greater")

@@ -257,9 +257,9 @@ def test_the_last_layer_of_a_trained_network_learns(target: str, fewer: dict[str
     assert found
     changed = found.weights["fc2"] != untaught(program.network).weights["fc2"]
     assert changed.mean() > 0.02, "hardly anything was learnt"
-    run = program.simulate(replace(samples, reward=None))
-    assert run.accuracy is None, "it changes as it runs"
-    assert (run.classes == samples.y).mean() > 0.8
+    accuracy = program.simulate(replace(samples, reward=None)).accuracy
+    assert accuracy is not None, "its neurons stand for the classes that it was trained for"
+    assert accuracy > 0.8
 
 
 def test_weights_that_a_rule_does_not_reach_are_counted() -> None:
