@@ -20,6 +20,7 @@ _INHIBITORY_LEAK = math.exp(-1 / 10)
 _REFRACTORY = 5  # steps
 _INITIAL = 0.3  # weights begin evenly spread from 0 to this, of at most 1
 _MOST = 1 << 26  # synapses of a group
+_MOST_NEURONS = 1 << 13  # a file of ONNX holds less than 2 GiB, inhibition from each neuron to each other among it
 # Thresholds that a spike takes from others; found with benchmarks/learning_tune.py. The `DiehlAndCook2015` of
 # BindsNET 0.3.4 has 17.5 mV of the 13 mV from rest to threshold: 1.35.
 _DIRECT = 2.7
@@ -54,7 +55,7 @@ def make(kind: str, shape: Shape) -> Model:
 
 
 def _faults(shape: Shape) -> list[Diagnostic]:
-    wanted = {"inputs": (1, 1 << 20), "neurons": (1, 1 << 14), "bits": (1, 8), "steps": (1, 1 << 16)}
+    wanted = {"inputs": (1, 1 << 20), "neurons": (1, _MOST_NEURONS), "bits": (1, 8), "steps": (1, 1 << 16)}
     wrong = [(key, getattr(shape, key), *ends) for key, ends in wanted.items()]
     found = [
         Diagnostic("bad-option", f"--{key}", f"{value:,} is not within {low:,} to {high:,}")

@@ -14,7 +14,7 @@ from snncc.diagnostics import CompileError
 from snncc.freezing import content, frozen, is_file, place_for
 from snncc.importing import import_model
 from snncc.integers import Learnt, Population, Synapse, learns
-from snncc.layers import Affine, Neuron
+from snncc.layers import Affine, Neuron, Output
 from snncc.passes.legalise import legalise
 from snncc.plasticity import untaught
 from snncc.program import Program
@@ -169,6 +169,7 @@ def test_it_answers_with_classes_on_a_chip_and_as_a_model(tmp_path: Path) -> Non
     found = still.simulate(SPIKES)
     again = run_float(legalise(import_model(tmp_path / "m.onnx").graph), SPIKES)
     np.testing.assert_array_equal(found.classes, again.outputs["class"][:, -1].argmax(axis=1))
+    assert next(iter(import_model(tmp_path / "m.onnx").graph.of_kind(Output))) == "class", "the first output classifies"
 
 
 def test_other_formats_are_refused() -> None:

@@ -74,7 +74,7 @@ def test_new_says_what_it_cannot_make(tmp_path: Path) -> None:
     assert "known: spikedyn, fspinn, diehl-cook" in said
     status, said = called("new", "spikedyn", "--neurons", "0", "--bits", "9", "-o", str(tmp_path / "x.onnx"))
     assert status == 2
-    assert "error[bad-option]: --neurons: 0 is not within 1 to 16,384" in said
+    assert "error[bad-option]: --neurons: 0 is not within 1 to 8,192" in said
     assert "error[bad-option]: --bits: 9 is not within 1 to 8" in said
     assert not (tmp_path / "x.onnx").exists()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -85,7 +85,7 @@ class _Reader:
             for name in node.output:
                 _must(name not in self.makers and name not in self.constants and name not in self.inputs)
                 self.makers[name] = node
-        ops = {name: self._layer(node) for name, node in calls.items()}
+        ops = {name: self._layer(calls[name]) for name in self._ordered(calls)}
         edges = [edge for name, node in calls.items() for edge in self._edges(name, node, ops[name])]
         try:
             return Graph(ops, edges)
@@ -108,6 +108,15 @@ class _Reader:
                 _must(node.domain == "" and len(node.output) == 1 and node.input)
                 _must(node.op_type == "Sum" or _GLUE.get(node.op_type) == len(node.input))
         return calls
+
+    def _ordered(self, calls: Mapping[str, NodeProto]) -> Iterator[str]:
+        """The names of all layers as their nodes lie, but for outputs: in the file's order, as the first classifies."""
+        last = {each.name: place for place, each in enumerate(self.proto.graph.output)}
+        own = [name for name, node in calls.items() if node.op_type == "Output"]
+        _must(all(calls[name].output and calls[name].output[0] in last for name in own))
+        listed = iter(sorted(own, key=lambda name: last[calls[name].output[0]]))
+        for name, node in calls.items():
+            yield next(listed) if node.op_type == "Output" else name
 
     def _layer(self, node: NodeProto) -> Layer:
         kind = _KINDS.get(node.op_type)

@@ -235,22 +235,24 @@ class _Writer:
 
     def model(self, model: Model) -> ModelProto:
         nodes = [*self.nodes, *self.last]
+        made = {each.name: each for each in self.outputs}
+        outputs = [made[self.stream(name)] for name in model.graph.of_kind(Output)]  # the first one classifies
         graph = helper.make_graph(
             nodes,
             model.name,
             [*self.inputs, *self.states],
-            [*self.outputs, *self.following],
+            [*outputs, *self.following],
             self.constants,
             value_info=self.inner,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
         functions = [self.functions[name] for name in sorted(self.functions)]
-        made = helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=_IR)
-        made.producer_name = "snncc"
+        file = helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=_IR)
+        file.producer_name = "snncc"
         said: dict[str, Any] = {"snncc.steps": model.steps, "snncc.decoder": model.decoder}
         said |= {f"{LEARN}{name}": text for name, text in model.learn.items()}
-        helper.set_model_props(made, {key: str(value) for key, value in said.items() if value is not None})
-        return made
+        helper.set_model_props(file, {key: str(value) for key, value in said.items() if value is not None})
+        return file
 
 
 def _info(name: str, shape: Shape, kind: int = TensorProto.DOUBLE) -> ValueInfoProto:
