@@ -109,7 +109,8 @@ def as_model(taught: Program, at: Progress, test: Data, course: Course, target: 
         batch = spikes(test.x[part], course, at.position + start)
         (output,) = run(made.network, batch.x, lengths=batch.lengths).outputs.values()
         names = np.array(at.exams[-1].names)
-        right += int((classified(output.sum(axis=1), names, classes) == test.y[part]).sum())  # type: ignore[index]
+        assert test.y is not None
+        right += int((classified(output.sum(axis=1), names, classes) == test.y[part]).sum())
     return right / len(test.x)
 
 
